@@ -1,0 +1,24 @@
+/* Hashes: XXH3 for tables and digests of the program's own data, SHA-256 for files that travel. */
+#ifndef YK_BASE_HASH_H
+#define YK_BASE_HASH_H
+
+#include "base/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint64_t yk_hash64(const void *data, size_t n, uint64_t seed);
+
+/* A running 128-bit digest over any number of pieces; the piece boundaries do not matter. */
+typedef struct yk_digest yk_digest;
+yk_digest *yk_digest_new(void); /* NULL when memory is exhausted */
+void yk_digest_add(yk_digest *d, const void *data, size_t n);
+void yk_digest_hex(const yk_digest *d, char hex[33]); /* of what was added so far */
+void yk_digest_free(yk_digest *d);
+
+void yk_hash128_hex(const void *data, size_t n, char hex[33]);
+
+void yk_sha256_hex(const void *data, size_t n, char hex[65]);
+yk_status yk_sha256_file(const char *path, char hex[65], yk_error *err);
+
+#endif

@@ -1,0 +1,64 @@
+#define _GNU_SOURCE
+#include "base/team.h"
+
+#include <fenv.h>
+#include <float.h>
+#include <omp.h>
+#include <sched.h>
+#include <unistd.h>
+
+static int allowed_processors(void)
+{
+#ifdef __linux__
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+#endif
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (int)n : 1;
+}
+
+static int keeps_ieee754(void)
+{
+    volatile float smallest = FLT_MIN;
+    volatile float half = smallest * 0.5f;
+    return fegetround() == FE_TONEAREST && half > 0.0f && half * 2.0f == smallest;
+}
+
+yk_status yk_team_make(yk_team *team, int threads, yk_error *err)
+{
+    team->threads = threads > 0 ? threads : allowed_processors();
+    omp_set_dynamic(0);
+    int bad = 0;
+#pragma omp parallel num_threads(team->threads) reduction(+ : bad)
+    bad += !keeps_ieee754();
+    if (bad)
+        return yk_fail(err, YK_ERR_NUMERIC,
+                       "%d of %d threads flush subnormal numbers or do not round to nearest; "
+                       "remove what sets FTZ/DAZ (an LD_PRELOAD, a library built with -ffast-math)",
+                       bad, team->threads);
+    return YK_OK;
+}
+
+void yk_team_rows(const yk_team *team, int64_t rows, int64_t grain, yk_rows_fn fn, const void *args)
+{
+    if (rows <= 0) return;
+    if (team->threads == 1 || rows <= (grain > 0 ? grain : 1)) {
+        fn(args, 0, rows, 0);
+        return;
+    }
+    if (grain <= 0) {
+#pragma omp parallel num_threads(team->threads)
+        {
+            int64_t n = omp_get_num_threads(), me = omp_get_thread_num();
+            int64_t begin = rows * me / n, end = rows * (me + 1) / n;
+            if (begin < end) fn(args, begin, end, (int)me);
+        }
+        return;
+    }
+    int64_t parts = (rows + grain - 1) / grain;
+#pragma omp parallel for num_threads(team->threads) schedule(dynamic, 1)
+    for (int64_t p = 0; p < parts; p++) {
+        int64_t begin = p * grain, end = begin + grain < rows ? begin + grain : rows;
+        fn(args, begin, end, omp_get_thread_num());
+    }
+}

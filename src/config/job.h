@@ -1,0 +1,25 @@
+/* What every stage of a run is given. */
+#ifndef YK_CONFIG_JOB_H
+#define YK_CONFIG_JOB_H
+
+#include "base/status.h"
+#include "base/team.h"
+#include "config/recipe.h"
+
+#include <jansson.h>
+#include <signal.h>
+
+typedef struct yk_job {
+    const yk_recipe *recipe;
+    const char *dir;                 /* the run directory; stages write below it                  */
+    const yk_team *team;
+    const volatile sig_atomic_t *stop; /* not 0: end soon, with a checkpoint                      */
+    double deadline;                 /* yk_now() at which to end with a checkpoint; 0: none       */
+    json_t *summary;                 /* summary.json in the making: a stage sets its own members  */
+} yk_job;
+
+/* A stage: does its work below job->dir, resuming what an earlier process left; *finished is false
+ * when it ended early because of `stop` or `deadline`, with all it needs to go on saved. */
+typedef yk_status (*yk_stage_fn)(const yk_job *job, bool *finished, yk_error *err);
+
+#endif

@@ -1,0 +1,70 @@
+/* The recipe: one struct made from recipe.def, read from YAML, overridden by --set, hashed. */
+#ifndef YK_CONFIG_RECIPE_H
+#define YK_CONFIG_RECIPE_H
+
+#include "base/mem.h"
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct yk_list {
+    char **item;
+    size_t n;
+} yk_list;
+
+/* One entry of `corpus:`. */
+typedef struct yk_corpus {
+#define CORPUS_TEXT(name, def, help) char *name;
+#define CORPUS_LIST(name, def, help) yk_list name;
+#define CORPUS_REAL(name, def, lo, hi, help) double name;
+#define CORPUS_INT(name, def, lo, hi, help) int64_t name;
+#define CORPUS_PICK(name, def, words, help) char *name;
+#include "config/recipe_rows.h"
+} yk_corpus;
+
+typedef struct yk_recipe {
+#define YK_FIELD_top(name) name
+#define YK_FIELD_clean(name) clean_##name
+#define YK_FIELD_tokenizer(name) tokenizer_##name
+#define YK_FIELD_model(name) model_##name
+#define YK_FIELD_pretrain(name) pretrain_##name
+#define YK_FIELD_evaluate(name) evaluate_##name
+#define INT(group, name, def, lo, hi, help) int64_t YK_FIELD_##group(name);
+#define REAL(group, name, def, lo, hi, help) double YK_FIELD_##group(name);
+#define FLAG(group, name, def, help) bool YK_FIELD_##group(name);
+#define TEXT(group, name, def, help) char *YK_FIELD_##group(name);
+#define PICK(group, name, def, words, help) char *YK_FIELD_##group(name);
+#define LIST(group, name, def, help) yk_list YK_FIELD_##group(name);
+#include "config/recipe_rows.h"
+    yk_corpus *corpus;
+    size_t corpora;
+    struct yk_origin *origin; /* private: where each value came from */
+    size_t origins;
+} yk_recipe;
+
+/* Reads `path` (NULL: defaults only), applies `sets` ("key.sub=value", "corpus.0.weight=2") in order,
+ * checks bounds and the rules that span keys, and derives what `size` and zeros leave open, so that
+ * afterwards no model.* or pretrain.* key is 0 that the program would have to guess (except
+ * pretrain.micro_batch and threads). Errors: YK_ERR_CONFIG with "file:line:column: ..." and, for an unknown
+ * key, "did you mean `...`?"; duplicates name both places. --set errors name the option's text. */
+yk_status yk_recipe_load(yk_recipe *r, const char *path, const char *const *sets, size_t nsets,
+                         yk_error *err);
+void yk_recipe_free(yk_recipe *r);
+
+/* YAML that loads to the same recipe; every line ends in a comment with where its value came from
+ * ("default", "conf/x.yaml:12", "--set", "size"). Appended to `out`. */
+void yk_recipe_print(const yk_recipe *r, yk_buf *out);
+
+/* "group.key = value" lines in table order for every key whose dotted path begins with one of the
+ * NULL-terminated `prefixes` ("model.", "seed", "corpus."), values canonical: what a stage hashes to know
+ * whether its inputs changed. threads, run_dir, max_hours, lanes-independent run-time choices such as
+ * pretrain.micro_batch are left out even when a prefix names them. */
+void yk_recipe_canonical(const yk_recipe *r, const char *const *prefixes, yk_buf *out);
+
+/* The reference of all keys. Plain text for `yoke config --help-keys`, Markdown for doc/, roff for the man page. */
+typedef enum yk_doc_style { YK_DOC_TEXT, YK_DOC_MARKDOWN, YK_DOC_ROFF } yk_doc_style;
+void yk_recipe_reference(yk_doc_style style, yk_buf *out);
+
+#endif
