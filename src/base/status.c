@@ -16,12 +16,15 @@ yk_status yk_fail(yk_error *err, yk_status status, const char *format, ...)
 yk_status yk_context(yk_error *err, yk_status status, const char *format, ...)
 {
     if (status == YK_OK) return status;
-    yk_error inner = *err;
+    char before[256];
     va_list ap;
     va_start(ap, format);
-    int n = vsnprintf(err->text, sizeof err->text, format, ap);
+    vsnprintf(before, sizeof before - 2, format, ap);
     va_end(ap);
-    if (n < 0 || (size_t)n >= sizeof err->text) return status;
-    snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", inner.text);
+    strcat(before, ": ");
+    size_t n = strlen(before), room = sizeof err->text - n - 1, keep = strnlen(err->text, room);
+    memmove(err->text + n, err->text, keep);
+    memcpy(err->text, before, n);
+    err->text[n + keep] = 0;
     return status;
 }

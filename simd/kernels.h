@@ -1,0 +1,187 @@
+/* Every arithmetic kernel, as a table of typed entries.
+ *
+ * A table is picked once for an instruction set; model code calls through it and never dereferences
+ * tensor data itself. Each entry takes one argument struct whose fields carry the shapes; tensors are
+ * row-major, rows may have a stride where a field says so. All entries split their work over the team by
+ * output element, so the bits are the same for any number of threads and every table (numerics contract
+ * "bits v1", doc/numerics.md); the portable table is the definition.
+ *
+ * Shapes: N rows (tokens of the micro-batch), C width, H heads, K key heads, D head size, F feed-forward,
+ * V vocabulary. C, D and F are multiples of 16. Unless said otherwise outputs may not alias inputs. */
+#ifndef YK_SIMD_KERNELS_H
+#define YK_SIMD_KERNELS_H
+
+#include "base/status.h"
+#include "base/team.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* C[m,n] = (accumulate ? C[m,n] : 0) + sum over k ascending of A[m,k] B[k,n], one fp32 fma a term. */
+typedef struct yk_gemm {
+    float *c;
+    int64_t c_row;
+    const float *a; /* element (m,k) at a[m a_row + k a_col]; one of the strides is 1 */
+    int64_t a_row, a_col;
+    const float *b; /* element (k,n) at b[k b_row + n b_col]; one of the strides is 1 */
+    int64_t b_row, b_col;
+    int64_t m, n, k;
+    bool accumulate;
+    void *scratch; /* gemm_scratch() bytes, 64-byte aligned */
+} yk_gemm;
+
+/* y[r,:] = table[id[r],:]. Backward: dtable[id[r],:] += dy[r,:], r ascending. */
+typedef struct yk_embed {
+    float *y;           /* [N,C] */
+    const float *dy;    /* [N,C] */
+    const float *table; /* [V,C] */
+    float *dtable;      /* [V,C] */
+    const int32_t *id;  /* [N]   */
+    int64_t rows, width;
+} yk_embed;
+
+/* RMSNorm (Zhang, Sennrich 2019) over groups of `width` inside a row:
+ *   rstd = 1 / sqrt(mean(x^2) + eps);  y = x rstd weight.
+ * Backward: g = dy weight; dx (+)= rstd (g - x rstd^2 mean(g x)); dweight += sum of dy x rstd over rows and
+ * groups ascending. y may be x in the forward pass only if the caller keeps x elsewhere. */
+typedef struct yk_rmsnorm {
+    float *y, *rstd;             /* y: rows at y_row; rstd [N,groups] */
+    const float *x, *weight;     /* x: rows at x_row; weight [width]  */
+    const float *dy;             /* rows at y_row */
+    float *dx, *dweight;         /* dx: rows at dx_row */
+    int64_t rows, groups, width; /* a row holds groups x width contiguous elements */
+    int64_t x_row, y_row, dx_row;
+    float eps;
+    bool accumulate_dx;
+} yk_rmsnorm;
+
+/* Rotary embedding (Su et al. 2021), half-split: pair (i, i + D/2) of each head is turned by position[r] x
+ * theta^(-2i/D), in place. `inverse` turns back, which is the backward pass. */
+typedef struct yk_rope {
+    float *x; /* rows at x_row; heads x D contiguous */
+    const int32_t *position;     /* [N] */
+    const float *cosine, *sine;  /* [positions, D/2] */
+    int64_t rows, heads, head_size, x_row;
+    bool inverse;
+} yk_rope;
+
+/* A run of query rows that attend to a run of key rows: one packed document, or one sequence in decoding. */
+typedef struct yk_segment {
+    int32_t query; /* first query row                                     */
+    int32_t key;   /* first key row: position 0 of the document           */
+    int32_t first; /* position of the first query in the document         */
+    int32_t count; /* queries                                             */
+    int32_t keys;  /* key rows that exist: first + count when causal      */
+    int32_t causal;
+} yk_segment;
+
+/* Scaled dot-product attention by streaming softmax (Milakov, Gimelshein 2018; Dao et al. 2022) over key blocks
+ * of YK_KEY_BLOCK positions counted from the start of the document: a constant of bits v1. Query head h reads
+ * key head h / (H / K). Backward recomputes the probabilities from lse. dq, dk, dv are overwritten. */
+#define YK_KEY_BLOCK 64
+typedef struct yk_attention {
+    float *o, *lse;          /* o [.,H D] rows at o_row; lse [N,H]: log of the sum of exp(scores) */
+    const float *q, *k, *v;  /* rows at q_row, kv_row, kv_row */
+    const float *d_o;        /* rows at o_row */
+    float *dq, *dk, *dv;     /* rows at dq_row, dkv_row, dkv_row */
+    const yk_segment *segment;
+    int64_t segments, heads, kv_heads, head_size;
+    int64_t q_row, kv_row, o_row, dq_row, dkv_row;
+    float scale;
+    void *scratch; /* attention_scratch() bytes */
+} yk_attention;
+
+/* SwiGLU (Shazeer 2020): y = silu(gate) up, with [gate | up] = x. dx may be x. */
+typedef struct yk_swiglu {
+    float *y;        /* [N,F]  */
+    const float *x;  /* [N,2F] */
+    const float *dy; /* [N,F]  */
+    float *dx;       /* [N,2F] */
+    int64_t rows, width; /* width = F */
+} yk_swiglu;
+
+/* Softmax cross-entropy of rows of logits with a target and a weight each:
+ *   lse = log sum exp(logits); loss = weight (lse - logits[target] + z lse^2);
+ *   dlogits = weight ((1 + 2 z lse) softmax - onehot(target)), in place when `gradient`.
+ * Rows with weight 0 get loss 0 and zero gradients; their target is not read. */
+typedef struct yk_cross_entropy {
+    float *logits;         /* [N,V] */
+    const int32_t *target; /* [N] */
+    const float *weight;   /* [N] */
+    float *loss;           /* [N] the cross-entropy alone, times weight */
+    int32_t *best;         /* [N] or NULL: the id with the highest logit (the lowest such id) */
+    int64_t rows, vocab;
+    float z;
+    bool gradient;
+} yk_cross_entropy;
+
+/* y = a + b, elementwise over n; y may be a or b. */
+typedef struct yk_add {
+    float *y;
+    const float *a, *b;
+    int64_t n;
+} yk_add;
+
+/* y[to[r],:] = x[r,:]; to = NULL: y[r,:]. */
+typedef struct yk_copy_rows {
+    float *y;
+    const float *x;
+    const int32_t *to;
+    int64_t rows, width, y_row, x_row;
+} yk_copy_rows;
+
+/* partial[i] = double sum of x^2 over block i of YK_SUM_BLOCK elements of the flat index, 16 lanes then the tree. */
+#define YK_SUM_BLOCK 4096
+typedef struct yk_sum_squares {
+    const float *x;
+    int64_t n;
+    double *partial; /* [ceil(n / YK_SUM_BLOCK)] */
+} yk_sum_squares;
+
+/* AdamW (Loshchilov, Hutter 2019), one pass over a range of the flat arrays, with g = gradient x scale:
+ *   m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
+ *   w = w - lr (m / bias1) / (sqrt(v / bias2) + eps) - lr decay w;  the gradient is set to 0. */
+typedef struct yk_adamw {
+    float *weight, *gradient, *m, *v;
+    int64_t n;
+    float scale, lr, beta1, beta2, eps, decay, bias1, bias2;
+} yk_adamw;
+
+typedef struct yk_kernels {
+    const char *name; /* portable, avx2, avx512 */
+    int64_t (*gemm_scratch)(const yk_team *team);
+    void (*gemm)(const yk_team *team, const yk_gemm *a);
+    void (*embed_forward)(const yk_team *team, const yk_embed *a);
+    void (*embed_backward)(const yk_team *team, const yk_embed *a);
+    void (*rmsnorm_forward)(const yk_team *team, const yk_rmsnorm *a);
+    void (*rmsnorm_backward)(const yk_team *team, const yk_rmsnorm *a);
+    void (*rope)(const yk_team *team, const yk_rope *a);
+    int64_t (*attention_scratch)(const yk_team *team, int64_t head_size);
+    void (*attention_forward)(const yk_team *team, const yk_attention *a);
+    void (*attention_backward)(const yk_team *team, const yk_attention *a);
+    void (*swiglu_forward)(const yk_team *team, const yk_swiglu *a);
+    void (*swiglu_backward)(const yk_team *team, const yk_swiglu *a);
+    void (*cross_entropy)(const yk_team *team, const yk_cross_entropy *a);
+    void (*add)(const yk_team *team, const yk_add *a);
+    void (*copy_rows)(const yk_team *team, const yk_copy_rows *a);
+    void (*sum_squares)(const yk_team *team, const yk_sum_squares *a);
+    void (*adamw)(const yk_team *team, const yk_adamw *a);
+    void (*exp)(const yk_team *team, float *y, const float *x, int64_t n); /* the contract's exp, for tests */
+    double (*peak_flops)(const yk_team *team, double seconds); /* measured: independent fma chains, FLOP/s */
+    /* Memory of this table: zeroed, 64-byte aligned, NULL when it cannot be had. */
+    void *(*alloc)(int64_t bytes);
+    void (*free)(void *p);
+    void (*upload)(void *device, const void *host, int64_t bytes);
+    void (*download)(void *host, const void *device, int64_t bytes);
+    void (*zero)(const yk_team *team, void *device, int64_t bytes);
+} yk_kernels;
+
+/* The fastest table this machine runs, or the one `name` asks for (NULL or "": YOKE_ISA of the environment,
+ * else the fastest). YK_ERR_USAGE names the unknown set, or the missing processor feature, and what is there. */
+yk_status yk_kernels_pick(const yk_kernels **table, const char *name, yk_error *err);
+
+/* All tables built in, those this machine cannot run included; *count entries, slowest first. */
+const yk_kernels *const *yk_kernels_all(int *count);
+bool yk_kernels_runs_here(const yk_kernels *table);
+
+#endif

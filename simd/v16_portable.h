@@ -1,0 +1,73 @@
+/* The virtual vector of 16 fp32 lanes in portable C: the definition of every operation's bits.
+ * The other v16_*.h offer the same functions; what they may differ in is speed alone. */
+#ifndef YK_SIMD_V16_H
+#define YK_SIMD_V16_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef struct v16 {
+    float lane[16];
+} v16;
+
+#define YK_V16_MAP(expression)                                                                     \
+    v16 r;                                                                                         \
+    for (int i = 0; i < 16; i++) r.lane[i] = (expression);                                         \
+    return r
+
+static inline v16 v16_set1(float x) { YK_V16_MAP(x); }
+static inline v16 v16_load(const float *p) { YK_V16_MAP(p[i]); }
+static inline v16 v16_load_part(const float *p, int n, float fill) { YK_V16_MAP(i < n ? p[i] : fill); }
+static inline void v16_store(float *p, v16 a) { memcpy(p, a.lane, sizeof a.lane); }
+static inline void v16_store_part(float *p, int n, v16 a) { memcpy(p, a.lane, (size_t)n * sizeof *p); }
+
+static inline v16 v16_add(v16 a, v16 b) { YK_V16_MAP(a.lane[i] + b.lane[i]); }
+static inline v16 v16_sub(v16 a, v16 b) { YK_V16_MAP(a.lane[i] - b.lane[i]); }
+static inline v16 v16_mul(v16 a, v16 b) { YK_V16_MAP(a.lane[i] * b.lane[i]); }
+static inline v16 v16_div(v16 a, v16 b) { YK_V16_MAP(a.lane[i] / b.lane[i]); }
+static inline v16 v16_sqrt(v16 a) { YK_V16_MAP(sqrtf(a.lane[i])); }
+static inline v16 v16_fma(v16 a, v16 b, v16 c) { YK_V16_MAP(fmaf(a.lane[i], b.lane[i], c.lane[i])); }
+static inline v16 v16_fnma(v16 a, v16 b, v16 c) { YK_V16_MAP(fmaf(-a.lane[i], b.lane[i], c.lane[i])); }
+
+/* a > b ? a : b and a < b ? a : b: the second operand when equal or unordered. */
+static inline v16 v16_max(v16 a, v16 b) { YK_V16_MAP(a.lane[i] > b.lane[i] ? a.lane[i] : b.lane[i]); }
+static inline v16 v16_min(v16 a, v16 b) { YK_V16_MAP(a.lane[i] < b.lane[i] ? a.lane[i] : b.lane[i]); }
+
+/* Where a < b: x, elsewhere y. */
+static inline v16 v16_select_less(v16 a, v16 b, v16 x, v16 y)
+{
+    YK_V16_MAP(a.lane[i] < b.lane[i] ? x.lane[i] : y.lane[i]);
+}
+
+/* To the nearest integer, ties to even; |a| < 2^22. */
+static inline v16 v16_round(v16 a) { YK_V16_MAP(rintf(a.lane[i])); }
+
+/* 2^n for integral -126 <= n <= 127. */
+static inline v16 v16_exp2_integer(v16 n)
+{
+    v16 r;
+    for (int i = 0; i < 16; i++) {
+        uint32_t bits = (uint32_t)((int32_t)n.lane[i] + 127) << 23;
+        memcpy(&r.lane[i], &bits, sizeof bits);
+    }
+    return r;
+}
+
+/* The fixed tree of the numerics contract: lanes i and i + 8, then 4, 2, 1 apart. */
+static inline float v16_sum(v16 a)
+{
+    for (int half = 8; half >= 1; half /= 2)
+        for (int i = 0; i < half; i++) a.lane[i] = a.lane[i] + a.lane[i + half];
+    return a.lane[0];
+}
+
+static inline float v16_highest(v16 a)
+{
+    float m = a.lane[0];
+    for (int i = 1; i < 16; i++) m = a.lane[i] > m ? a.lane[i] : m;
+    return m;
+}
+
+#undef YK_V16_MAP
+#endif

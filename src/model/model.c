@@ -1,0 +1,306 @@
+#include "model/layer.h"
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/math64.h"
+#include "base/rng.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+yk_model_shape yk_model_shape_of(const yk_recipe *r, int64_t vocab)
+{
+    return (yk_model_shape){.vocab = vocab, .width = r->model_width, .layers = r->model_layers,
+                            .heads = r->model_heads, .kv_heads = r->model_kv_heads,
+                            .head_size = r->model_head_size, .ffn = r->model_ffn, .positions = r->pretrain_seq,
+                            .qk_norm = r->model_qk_norm, .tied = r->model_tied,
+                            .rope_theta = r->model_rope_theta, .norm_eps = r->model_norm_eps,
+                            .init_std = r->model_init_std};
+}
+
+static int64_t to_16(int64_t n)
+{
+    return (n + 15) / 16 * 16;
+}
+
+yk_status yk_declare_param(yk_model *m, yk_node *n, int slot, const char *suffix, int64_t rows, int64_t columns,
+                           yk_init init, bool decay, yk_error *err)
+{
+    yk_status st = YK_OK;
+    YK_ROOM(m->param, m->params, m->param_room);
+    yk_param *p = &m->param[m->params];
+    *p = (yk_param){.rank = columns ? 2 : 1, .shape = {rows, columns}, .init = init, .decay = decay};
+    p->multiplies = columns && (n->kind != &yk_embed_kind || m->shape.tied);
+    p->count = columns ? rows * columns : rows;
+    p->offset = m->floats;
+    m->floats += to_16(p->count);
+    if (n->layer >= 0)
+        snprintf(p->name, sizeof p->name, "model.layers.%lld.%s", (long long)n->layer, suffix);
+    else
+        snprintf(p->name, sizeof p->name, "%s", suffix);
+    n->param[slot] = m->params++;
+done:
+    return st;
+}
+
+void yk_declare_saved(yk_model *m, yk_node *n, int slot, int64_t floats_a_row)
+{
+    n->saved[slot] = m->saved_floats;
+    m->saved_floats += to_16(floats_a_row * m->max_rows);
+}
+
+void yk_declare_scratch(yk_model *m, yk_node *n, int slot, int64_t floats_a_row)
+{
+    n->scratch[slot] = m->scratch_now;
+    m->scratch_now += to_16(floats_a_row * m->max_rows);
+    if (m->scratch_now > m->scratch_floats) m->scratch_floats = m->scratch_now;
+}
+
+static yk_status plan_nodes(yk_model *m, yk_error *err)
+{
+    yk_status st = YK_OK;
+    int64_t L = m->shape.layers;
+    m->nodes = (int)(2 * L + 2);
+    YK_NEW(m->node, m->nodes);
+    YK_NEW(m->input, m->nodes);
+    for (int i = 0; i < m->nodes; i++) {
+        yk_node *n = &m->node[i];
+        bool first = i == 0, last = i == m->nodes - 1;
+        n->kind = first ? &yk_embed_kind : last ? &yk_head_kind : i % 2 ? &yk_attention_kind : &yk_mlp_kind;
+        n->layer = first || last ? -1 : (i - 1) / 2;
+        m->scratch_now = 0;
+        YK_TRY(n->kind->plan(m, n, err));
+    }
+done:
+    return st;
+}
+
+static float *take(yk_model *m, int64_t floats)
+{
+    m->memory += floats * (int64_t)sizeof(float);
+    return m->k->alloc(floats * (int64_t)sizeof(float));
+}
+
+static yk_status take_memory(yk_model *m, yk_error *err)
+{
+    int64_t scratch = m->k->gemm_scratch(&m->team);
+    int64_t attention = m->k->attention_scratch(&m->team, m->shape.head_size);
+    if (attention > scratch) scratch = attention;
+    int64_t angles = m->shape.positions * m->shape.head_size / 2;
+    m->weight = take(m, m->floats);
+    if (m->training) m->gradient = take(m, yk_model_gradient_floats(m));
+    m->saved = take(m, m->saved_floats);
+    m->scratch = take(m, m->scratch_floats);
+    m->stream = take(m, m->max_rows * m->shape.width);
+    m->cosine = take(m, angles);
+    m->sine = take(m, angles);
+    m->kernel_scratch = m->k->alloc(scratch);
+    m->memory += scratch;
+    if (!m->weight || (m->training && !m->gradient) || !m->saved || !m->scratch || !m->stream || !m->cosine ||
+        !m->sine || !m->kernel_scratch) {
+        char need[32];
+        return yk_fail(err, YK_ERR_MEMORY,
+                       "the model needs %s, which could not be had; lower pretrain.micro_batch or the model",
+                       yk_human_bytes((double)m->memory, need));
+    }
+    return YK_OK;
+}
+
+static yk_status make_angles(yk_model *m, yk_error *err)
+{
+    yk_status st = YK_OK;
+    int64_t half = m->shape.head_size / 2;
+    float *cosine = NULL, *sine = NULL;
+    YK_NEW(cosine, m->shape.positions * half);
+    YK_NEW(sine, m->shape.positions * half);
+    for (int64_t i = 0; i < half; i++) {
+        double turn = yk_pow64(m->shape.rope_theta, -(double)i / (double)half), s, c;
+        for (int64_t t = 0; t < m->shape.positions; t++) {
+            yk_sincos64((double)t * turn, &s, &c);
+            cosine[t * half + i] = (float)c;
+            sine[t * half + i] = (float)s;
+        }
+    }
+    int64_t bytes = m->shape.positions * half * (int64_t)sizeof(float);
+    m->k->upload(m->cosine, cosine, bytes);
+    m->k->upload(m->sine, sine, bytes);
+done:
+    free(cosine);
+    free(sine);
+    return st;
+}
+
+yk_status yk_model_new(yk_model **out, const yk_model_shape *shape, int64_t max_rows, bool training,
+                       const yk_kernels *kernels, const yk_team *team, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_model *m = NULL;
+    YK_NEW(m, 1);
+    m->shape = *shape;
+    m->k = kernels;
+    m->team = *team;
+    m->training = training;
+    m->max_rows = max_rows;
+    YK_TRY(plan_nodes(m, err));
+    YK_TRY(take_memory(m, err));
+    YK_TRY(make_angles(m, err));
+    *out = m;
+    m = NULL;
+done:
+    yk_model_free(m);
+    return st;
+}
+
+void yk_model_free(yk_model *m)
+{
+    if (!m) return;
+    void *const taken[] = {m->weight, m->gradient, m->saved, m->scratch, m->stream, m->cosine, m->sine,
+                           m->kernel_scratch};
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) m->k->free(taken[i]);
+    free(m->node);
+    free(m->param);
+    free(m->input);
+    free(m);
+}
+
+typedef struct fill_args {
+    float *out;
+    yk_rng rng;
+    double std;
+} fill_args;
+
+static void fill_normal(const void *args, int64_t begin, int64_t end, int thread)
+{
+    (void)thread;
+    const fill_args *a = args;
+    for (int64_t i = begin; i < end; i++) a->out[i] = (float)(a->std * yk_rng_normal(&a->rng, (uint64_t)i));
+}
+
+void yk_model_initialise(yk_model *m, uint64_t seed)
+{
+    double residual = m->shape.init_std / sqrt(2.0 * (double)m->shape.layers);
+    for (int i = 0; i < m->params; i++) {
+        const yk_param *p = &m->param[i];
+        float *w = m->weight + p->offset;
+        if (p->init == YK_INIT_ONES) {
+            for (int64_t j = 0; j < p->count; j++) w[j] = 1.0f;
+            continue;
+        }
+        uint64_t major = yk_hash64(p->name, strlen(p->name), 0);
+        fill_args args = {w, yk_rng_make(seed, YK_STREAM_INIT, major),
+                          p->init == YK_INIT_RESIDUAL ? residual : m->shape.init_std};
+        yk_team_rows(&m->team, p->count, 0, fill_normal, &args);
+    }
+}
+
+const yk_model_shape *yk_model_get_shape(const yk_model *m)
+{
+    return &m->shape;
+}
+
+const yk_param *yk_model_params(const yk_model *m, int *count)
+{
+    *count = m->params;
+    return m->param;
+}
+
+int64_t yk_model_floats(const yk_model *m)
+{
+    return m->floats;
+}
+
+int64_t yk_model_gradient_floats(const yk_model *m)
+{
+    return m->floats + (m->shape.tied ? to_16(m->shape.vocab * m->shape.width) : 0);
+}
+
+int64_t yk_model_parameters(const yk_model *m)
+{
+    int64_t n = 0;
+    for (int i = 0; i < m->params; i++) n += m->param[i].count;
+    return n;
+}
+
+double yk_model_flops_per_token(const yk_model *m, int64_t seq)
+{
+    double multiplying = 0;
+    for (int i = 0; i < m->params; i++)
+        if (m->param[i].multiplies) multiplying += (double)m->param[i].count;
+    return 6.0 * multiplying + 6.0 * (double)(m->shape.layers * seq * m->shape.heads * m->shape.head_size);
+}
+
+float *yk_model_weights(const yk_model *m)
+{
+    return m->weight;
+}
+
+float *yk_model_gradients(const yk_model *m)
+{
+    return m->gradient;
+}
+
+int64_t yk_model_memory(const yk_model *m)
+{
+    return m->memory;
+}
+
+static void walk_up(yk_model *m, yk_pass *p)
+{
+    for (int i = 0; i < m->nodes; i++) {
+        m->input[i] = p->y;
+        p->x = p->y;
+        m->node[i].kind->forward(&m->node[i], p);
+    }
+}
+
+void yk_model_train(yk_model *m, const yk_batch *batch, float z_loss, float *loss, int32_t *best)
+{
+    yk_pass p = {.m = m, .batch = batch, .z_loss = z_loss, .loss = loss, .best = best, .training = true};
+    walk_up(m, &p);
+    p.d = m->stream;
+    for (int i = m->nodes - 1; i >= 0; i--) {
+        p.x = m->input[i];
+        m->node[i].kind->backward(&m->node[i], &p);
+    }
+}
+
+void yk_model_evaluate(yk_model *m, const yk_batch *batch, float *loss, int32_t *best)
+{
+    yk_pass p = {.m = m, .batch = batch, .loss = loss, .best = best};
+    walk_up(m, &p);
+}
+
+void yk_model_finish_gradients(yk_model *m)
+{
+    if (!m->shape.tied) return;
+    const yk_param *table = &m->param[m->node[0].param[0]];
+    float *g = m->gradient + table->offset, *second = m->gradient + m->floats;
+    m->k->add(&m->team, &(yk_add){.y = g, .a = g, .b = second, .n = table->count});
+    m->k->zero(&m->team, second, table->count * (int64_t)sizeof(float));
+}
+
+yk_status yk_cache_new(yk_cache *c, const yk_model *m, int64_t rows, yk_error *err)
+{
+    int64_t bytes = m->shape.layers * rows * 2 * m->shape.kv_heads * m->shape.head_size * (int64_t)sizeof(float);
+    c->rows = rows;
+    c->kv = m->k->alloc(bytes);
+    return c->kv ? YK_OK
+                 : yk_fail(err, YK_ERR_MEMORY, "the key-value cache of %lld tokens needs %lld bytes",
+                           (long long)rows, (long long)bytes);
+}
+
+void yk_cache_free(yk_cache *c, const yk_model *m)
+{
+    if (c->kv) m->k->free(c->kv);
+    c->kv = NULL;
+}
+
+void yk_model_decode(yk_model *m, yk_cache *cache, const yk_batch *batch, const int32_t *cache_row,
+                     const int32_t *wanted_row, int64_t wanted, float *logits)
+{
+    yk_pass p = {.m = m, .batch = batch, .cache = cache, .cache_row = cache_row, .wanted_row = wanted_row,
+                 .wanted = wanted, .logits = logits};
+    walk_up(m, &p);
+}

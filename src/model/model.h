@@ -1,0 +1,97 @@
+/* The decoder: a list of nodes over one flat array of parameters.
+ *
+ * Llama-like: token embedding; L blocks of x + attention(norm(x)) and x + mlp(norm(x)); a final norm and the
+ * output projection, tied to the embedding or free (RMSNorm, RoPE, SwiGLU, grouped-query attention, optional
+ * QK-norm). Forward walks up the nodes, backward walks down; gradients accumulate over micro-batches.
+ *
+ * Shapes: N rows (tokens of the micro-batch), C width, H heads, K key heads, D head size, F feed-forward,
+ * V vocabulary, L layers. */
+#ifndef YK_MODEL_MODEL_H
+#define YK_MODEL_MODEL_H
+
+#include "base/mem.h"
+#include "base/status.h"
+#include "base/team.h"
+#include "config/recipe.h"
+#include "simd/kernels.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct yk_model_shape {
+    int64_t vocab, width, layers, heads, kv_heads, head_size, ffn;
+    int64_t positions; /* longest document a row may have */
+    bool qk_norm, tied;
+    double rope_theta, norm_eps, init_std;
+} yk_model_shape;
+
+yk_model_shape yk_model_shape_of(const yk_recipe *r, int64_t vocab);
+
+/* How a parameter starts. */
+typedef enum yk_init { YK_INIT_ONES, YK_INIT_NORMAL, YK_INIT_RESIDUAL } yk_init;
+
+/* A parameter, declared once by the node that uses it (layer.h). */
+typedef struct yk_param {
+    char name[64];
+    int rank;
+    int64_t shape[2];
+    int64_t offset, count; /* floats in the flat arrays; offsets are multiples of 16 */
+    yk_init init;
+    bool decay;      /* weight decay applies */
+    bool multiplies; /* takes part in a matrix product, for FLOP counts */
+} yk_param;
+
+/* A micro-batch. Documents are segments: rows of one attend to rows of the same alone. */
+typedef struct yk_batch {
+    int64_t rows;
+    const int32_t *token;    /* [N] */
+    const int32_t *position; /* [N] place in the document, for RoPE */
+    const int32_t *target;   /* [N] read where weight is not 0 */
+    const float *weight;     /* [N] of the row in the loss */
+    const yk_segment *segment;
+    int64_t segments;
+} yk_batch;
+
+typedef struct yk_model yk_model;
+
+/* max_rows: the most rows a micro-batch may have. Memory is allocated once, here; YK_ERR_MEMORY says how much. */
+yk_status yk_model_new(yk_model **m, const yk_model_shape *shape, int64_t max_rows, bool training,
+                       const yk_kernels *kernels, const yk_team *team, yk_error *err);
+void yk_model_free(yk_model *m);
+void yk_model_initialise(yk_model *m, uint64_t seed);
+
+const yk_model_shape *yk_model_get_shape(const yk_model *m);
+const yk_param *yk_model_params(const yk_model *m, int *count);
+int64_t yk_model_floats(const yk_model *m);         /* of the flat arrays, padding included */
+int64_t yk_model_parameters(const yk_model *m);     /* numbers that are learnt */
+double yk_model_flops_per_token(const yk_model *m, int64_t seq); /* forward + backward: 6 P + 6 L T H D */
+float *yk_model_weights(const yk_model *m);         /* [floats] */
+float *yk_model_gradients(const yk_model *m);       /* [gradient floats]; NULL unless training */
+int64_t yk_model_gradient_floats(const yk_model *m); /* floats, plus the embedding's second gradient when tied */
+int64_t yk_model_memory(const yk_model *m);         /* bytes allocated */
+
+/* Forward and backward: adds sum over rows of weight x gradient to the gradients. loss[N] gets the weighted
+ * cross-entropy of each row in nats; best[N] (or NULL) the likeliest id of each row of weight > 0. */
+void yk_model_train(yk_model *m, const yk_batch *batch, float z_loss, float *loss, int32_t *best);
+
+/* Forward alone, with the same bits. */
+void yk_model_evaluate(yk_model *m, const yk_batch *batch, float *loss, int32_t *best);
+
+/* Adds the embedding's two gradients (as input and as output projection) when tied; once a step, after the
+ * lanes were merged, because the order of additions may not depend on the micro-batch. */
+void yk_model_finish_gradients(yk_model *m);
+
+/* Keys and values of `rows` positions for every layer. */
+typedef struct yk_cache {
+    float *kv; /* [L][rows][2 K D] */
+    int64_t rows;
+} yk_cache;
+yk_status yk_cache_new(yk_cache *c, const yk_model *m, int64_t rows, yk_error *err);
+void yk_cache_free(yk_cache *c, const yk_model *m);
+
+/* Forward over new rows whose keys and values go to cache row cache_row[N]; segments name cache rows as keys.
+ * logits [wanted,V] of the rows wanted_row[]. Same bits as the training forward of the whole document. */
+void yk_model_decode(yk_model *m, yk_cache *cache, const yk_batch *batch, const int32_t *cache_row,
+                     const int32_t *wanted_row, int64_t wanted, float *logits);
+
+#endif
