@@ -1,0 +1,16 @@
+# YK_SIMD_SET(NAME, flags): whether the compiler builds an instruction set's table. The flags reach only the
+# table's own object.
+AC_DEFUN([YK_SIMD_SET], [
+  AC_MSG_CHECKING([whether the compiler builds the $1 table ($2)])
+  yk_save_CFLAGS=$CFLAGS
+  CFLAGS="$CFLAGS -Werror $2"
+  AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[#include <immintrin.h>]], [[]])], [yk_have_$1=yes], [yk_have_$1=no])
+  CFLAGS=$yk_save_CFLAGS
+  AC_MSG_RESULT([$yk_have_$1])
+  if test $yk_have_$1 = yes; then
+    AC_DEFINE(m4_toupper([YOKE_HAVE_$1]), [1], [The $1 table is built])
+    yk_tables="$yk_tables $1"
+    AC_SUBST(m4_toupper([$1_FLAGS]), ["$2"])
+  fi
+  AM_CONDITIONAL(m4_toupper([HAVE_$1]), [test $yk_have_$1 = yes])
+])

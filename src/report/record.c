@@ -1,0 +1,265 @@
+#define _GNU_SOURCE
+#include "report/record.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { MAX_DOMAINS = 64 };
+
+json_t *yk_json_at(json_t *from, const char *path)
+{
+    while (from && *path) {
+        size_t n = strcspn(path, ".");
+        from = json_object_getn(from, path, n);
+        path += n + (path[n] == '.');
+    }
+    return from;
+}
+
+double yk_json_number(json_t *from, const char *path)
+{
+    json_t *at = yk_json_at(from, path);
+    double v = json_is_number(at) ? json_number_value(at) : NAN;
+    return fabs(v) < 1e30 ? v : NAN;
+}
+
+const char *yk_json_text(json_t *from, const char *path)
+{
+    return json_string_value(yk_json_at(from, path));
+}
+
+int yk_record_domain(const yk_record *r, const char *name)
+{
+    for (size_t i = 0; i < r->domain_count; i++)
+        if (!strcmp(r->domains[i], name)) return (int)i;
+    return -1;
+}
+
+static yk_status add_domain(yk_record *r, const char *name, yk_error *err)
+{
+    yk_status st = YK_OK;
+    if (!name || r->domain_count == MAX_DOMAINS || yk_record_domain(r, name) >= 0) return YK_OK;
+    YK_ROOM(r->domains, r->domain_count, r->domain_cap);
+    char *copy = strdup(name);
+    if (!copy) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    r->domains[r->domain_count++] = copy;
+done:
+    return st;
+}
+
+static yk_status add_domains_of(yk_record *r, json_t *object, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const char *name;
+    json_t *value;
+    json_object_foreach(object, name, value) YK_TRY(add_domain(r, name, err));
+done:
+    return st;
+}
+
+static yk_status add_step(yk_record *r, json_t *line, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_step_row row = {.step = yk_json_number(line, "step"),
+                       .tokens = yk_json_number(line, "tokens"),
+                       .loss = yk_json_number(line, "loss"),
+                       .masked_loss = yk_json_number(line, "masked_loss"),
+                       .lr = yk_json_number(line, "lr"),
+                       .grad_norm = yk_json_number(line, "grad_norm"),
+                       .tokens_per_s = yk_json_number(line, "tokens_per_s"),
+                       .skipped = json_is_true(json_object_get(line, "skipped"))};
+    if (isnan(row.step) || isnan(row.tokens)) return YK_OK;
+    while (r->step_count && r->steps[r->step_count - 1].step >= row.step) r->step_count--;
+    YK_ROOM(r->steps, r->step_count, r->step_cap);
+    r->steps[r->step_count++] = row;
+done:
+    return st;
+}
+
+static yk_status add_eval(yk_record *r, json_t *line, yk_error *err)
+{
+    yk_status st = YK_OK;
+    json_t *by_domain = json_object_get(line, "by_domain");
+    yk_eval_row row = {.step = yk_json_number(line, "step"),
+                       .tokens = yk_json_number(line, "tokens"),
+                       .bpb = yk_json_number(line, "bpb"),
+                       .masked_accuracy = yk_json_number(line, "masked_accuracy"),
+                       .by_domain = json_is_object(by_domain) ? by_domain : NULL};
+    if (isnan(row.step) || isnan(row.tokens)) return YK_OK;
+    while (r->eval_count && r->evals[r->eval_count - 1].step >= row.step)
+        json_decref(r->evals[--r->eval_count].by_domain);
+    YK_ROOM(r->evals, r->eval_count, r->eval_cap);
+    json_incref(row.by_domain);
+    r->evals[r->eval_count++] = row;
+    st = add_domains_of(r, row.by_domain, err);
+done:
+    return st;
+}
+
+static yk_status take_metric(yk_record *r, json_t *line, yk_error *err)
+{
+    const char *type = yk_json_text(line, "type");
+    if (!type) return YK_OK;
+    if (!strcmp(type, "step")) return add_step(r, line, err);
+    if (!strcmp(type, "eval")) return add_eval(r, line, err);
+    json_t *domains = json_object_get(line, "domains");
+    if (!strcmp(type, "mixture") && json_is_object(domains)) {
+        json_decref(r->mixture);
+        r->mixture = json_incref(domains);
+    }
+    return YK_OK;
+}
+
+static yk_status take_sample(yk_record *r, json_t *line, yk_error *err)
+{
+    yk_status st = YK_OK;
+    double step = yk_json_number(line, "step");
+    if (isnan(step) || !yk_json_text(line, "prompt") || !yk_json_text(line, "text")) return YK_OK;
+    YK_ROOM(r->samples, r->sample_count, r->sample_cap);
+    r->samples[r->sample_count++] = json_incref(line);
+done:
+    return st;
+}
+
+/* *found counts the files that are there. */
+static yk_status read_lines(yk_record *r, const char *dir, const char *file,
+                            yk_status (*take)(yk_record *, json_t *, yk_error *), int *found,
+                            yk_error *err)
+{
+    yk_status st = YK_OK;
+    char *text = NULL, *path = yk_path("%s/%s", dir, file);
+    size_t cap = 0, number = 0, bad = 0, first_bad = 0;
+    FILE *f = path ? fopen(path, "rb") : NULL;
+    if (!f) {
+        if (errno != ENOENT) yk_buf_printf(&r->notes, "%s: cannot open: %s\n", file, strerror(errno));
+        goto done;
+    }
+    ++*found;
+    for (ssize_t n; (n = getline(&text, &cap, f)) >= 0;) {
+        number++;
+        if (text[strspn(text, " \t\r\n")] == 0 && strlen(text) == (size_t)n) continue;
+        json_t *line = json_loadb(text, (size_t)n, 0, NULL);
+        if (json_is_object(line)) {
+            st = take(r, line, err);
+        } else {
+            bad++;
+            if (!first_bad) first_bad = number;
+        }
+        json_decref(line);
+        if (st != YK_OK) goto done;
+    }
+    if (ferror(f)) yk_buf_printf(&r->notes, "%s: cannot be read to its end\n", file);
+    if (bad)
+        yk_buf_printf(&r->notes, "%s: %zu damaged line%s skipped, the first is line %zu\n", file, bad,
+                      bad == 1 ? "" : "s", first_bad);
+done:
+    if (f) fclose(f);
+    free(text);
+    free(path);
+    return st;
+}
+
+static json_t *read_object(yk_record *r, const char *dir, const char *file, int *found)
+{
+    json_error_t where;
+    yk_error err;
+    yk_buf text = {0};
+    json_t *object = NULL;
+    char *path = yk_path("%s/%s", dir, file);
+    if (!path || !yk_exists(path)) goto done;
+    ++*found;
+    if (yk_file_read(path, &text, &err) != YK_OK) {
+        yk_buf_printf(&r->notes, "%s\n", err.text);
+        goto done;
+    }
+    object = json_loadb(text.data, text.len, 0, &where);
+    if (json_is_object(object)) goto done;
+    json_decref(object);
+    yk_buf_printf(&r->notes, "%s: left out: %s\n", file,
+                  object ? "not a JSON object" : where.text);
+    object = NULL;
+done:
+    yk_buf_free(&text);
+    free(path);
+    return object;
+}
+
+static void read_recipe(yk_record *r, const char *dir, int *found)
+{
+    yk_error err;
+    char *path = yk_path("%s/recipe.yaml", dir);
+    if (path && yk_exists(path)) {
+        ++*found;
+        if (yk_file_read(path, &r->recipe, &err) != YK_OK) yk_buf_printf(&r->notes, "%s\n", err.text);
+    }
+    free(path);
+}
+
+/* The directory's own name: "runs/quickstart/" gives "quickstart". */
+static char *own_name(const char *dir)
+{
+    char *real = realpath(dir, NULL);
+    const char *slash = real ? strrchr(real, '/') : NULL;
+    char *name = strdup(slash && slash[1] ? slash + 1 : dir);
+    free(real);
+    return name;
+}
+
+yk_status yk_record_read(yk_record *r, const char *run_dir, yk_error *err)
+{
+    yk_status st = YK_OK;
+    struct stat info;
+    int found = 0;
+    *r = (yk_record){0};
+    if (stat(run_dir, &info) != 0)
+        YK_FAIL(YK_ERR_INPUT, "%s: cannot be read: %s: name the run directory of a `yoke run`",
+                run_dir, strerror(errno));
+    if (!S_ISDIR(info.st_mode))
+        YK_FAIL(YK_ERR_INPUT, "%s: is no directory: name the run directory of a `yoke run`", run_dir);
+    r->summary = read_object(r, run_dir, "summary.json", &found);
+    r->clean = read_object(r, run_dir, "clean/report.json", &found);
+    r->tokenizer = read_object(r, run_dir, "tokenizer/report.json", &found);
+    r->manifest = read_object(r, run_dir, "manifest.json", &found);
+    read_recipe(r, run_dir, &found);
+    YK_TRY(add_domains_of(r, yk_json_at(r->clean, "domains"), err));
+    YK_TRY(add_domains_of(r, yk_json_at(r->summary, "corpus.domains"), err));
+    YK_TRY(add_domains_of(r, yk_json_at(r->summary, "pretrain.heldout_bpb.by_domain"), err));
+    YK_TRY(read_lines(r, run_dir, "metrics.jsonl", take_metric, &found, err));
+    YK_TRY(read_lines(r, run_dir, "samples.jsonl", take_sample, &found, err));
+    YK_TRY(add_domains_of(r, r->mixture, err));
+    if (!found)
+        YK_FAIL(YK_ERR_INPUT, "%s: holds no run (none of summary.json, metrics.jsonl, samples.jsonl, "
+                "recipe.yaml, ...): name the run directory of a `yoke run`", run_dir);
+    const char *name = yk_json_text(r->summary, "name");
+    r->name = name && *name ? strdup(name) : own_name(run_dir);
+    if (!r->name) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+done:
+    if (st != YK_OK) yk_record_free(r);
+    return st;
+}
+
+void yk_record_free(yk_record *r)
+{
+    json_decref(r->summary);
+    json_decref(r->clean);
+    json_decref(r->tokenizer);
+    json_decref(r->manifest);
+    json_decref(r->mixture);
+    for (size_t i = 0; i < r->eval_count; i++) json_decref(r->evals[i].by_domain);
+    for (size_t i = 0; i < r->sample_count; i++) json_decref(r->samples[i]);
+    for (size_t i = 0; i < r->domain_count; i++) free(r->domains[i]);
+    free(r->steps);
+    free(r->evals);
+    free(r->samples);
+    free(r->domains);
+    free(r->name);
+    yk_buf_free(&r->recipe);
+    yk_buf_free(&r->notes);
+    *r = (yk_record){0};
+}

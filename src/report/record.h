@@ -1,0 +1,54 @@
+/* What a run directory holds, read for the report. Every part may be missing; what is damaged is
+ * skipped and noted. */
+#ifndef YK_REPORT_RECORD_H
+#define YK_REPORT_RECORD_H
+
+#include "base/mem.h"
+#include "base/status.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+/* NAN stands for a member that is not there, is null, or is no number below 1e30. */
+typedef struct yk_step_row {
+    double step, tokens, loss, masked_loss, lr, grad_norm, tokens_per_s;
+    bool skipped;
+} yk_step_row;
+
+typedef struct yk_eval_row {
+    double step, tokens, bpb, masked_accuracy;
+    json_t *by_domain; /* owned; NULL: none */
+} yk_eval_row;
+
+typedef struct yk_record {
+    char *name;        /* summary.name, else the directory's own name      */
+    json_t *summary;   /* owned objects; NULL: no such file                 */
+    json_t *clean, *tokenizer, *manifest;
+    json_t *mixture;   /* `domains` of the last mixture line                */
+    yk_step_row *steps;
+    size_t step_count, step_cap;
+    yk_eval_row *evals;
+    size_t eval_count, eval_cap;
+    json_t **samples;  /* in order of the file                              */
+    size_t sample_count, sample_cap;
+    char **domains;    /* every domain named anywhere, in first appearance  */
+    size_t domain_count, domain_cap;
+    yk_buf recipe;     /* recipe.yaml                                       */
+    yk_buf notes;      /* one line each: what could not be read             */
+} yk_record;
+
+/* Reads the directory. YK_ERR_INPUT when it is none, or holds no file of a run. A step that comes
+ * again after a restart replaces what the cut run wrote from there on. */
+yk_status yk_record_read(yk_record *r, const char *run_dir, yk_error *err);
+void yk_record_free(yk_record *r);
+
+/* Index of a domain in r->domains (its colour); -1 if unknown. */
+int yk_record_domain(const yk_record *r, const char *name);
+
+/* Lookup by a path such as "pretrain.heldout_bpb.start"; NULL or NAN when it is not there. Any json
+ * may be NULL. Names that contain a dot cannot be reached. */
+json_t *yk_json_at(json_t *from, const char *path);
+double yk_json_number(json_t *from, const char *path);
+const char *yk_json_text(json_t *from, const char *path);
+
+#endif

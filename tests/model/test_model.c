@@ -1,0 +1,191 @@
+/* The whole decoder: gradients by finite differences, and what may not change the bits. */
+#include "base/rng.h"
+#include "model/model.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { ROWS = 24, VOCAB = 50 };
+
+static const yk_model_shape shapes[] = {
+    {.vocab = VOCAB, .width = 32, .layers = 2, .heads = 2, .kv_heads = 1, .head_size = 16, .ffn = 48, .positions = 32,
+     .qk_norm = true, .tied = true, .rope_theta = 1e4, .norm_eps = 1e-5, .init_std = 0.3},
+    {.vocab = VOCAB, .width = 16, .layers = 1, .heads = 2, .kv_heads = 2, .head_size = 32, .ffn = 32, .positions = 32,
+     .qk_norm = false, .tied = false, .rope_theta = 1e4, .norm_eps = 1e-5, .init_std = 0.3},
+};
+
+static int32_t token[ROWS], target[ROWS], position[ROWS];
+static float weight[ROWS];
+static const yk_segment segments[] = {{0, 0, 0, 10, 10, 1}, {10, 10, 0, 3, 3, 1}, {13, 13, 0, 11, 11, 0}};
+
+static yk_batch batch_of(int first, int count, yk_segment *moved)
+{
+    yk_batch b = {.token = token, .position = position, .target = target, .weight = weight, .segment = moved,
+                  .segments = count};
+    int row = segments[first].query;
+    for (int i = 0; i < count; i++) {
+        moved[i] = segments[first + i];
+        moved[i].query -= row;
+        moved[i].key -= row;
+        b.rows += moved[i].count;
+    }
+    b.token += row, b.position += row, b.target += row, b.weight += row;
+    return b;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    yk_rng r = yk_rng_make(5, YK_STREAM_TEST, 0);
+    for (int s = 0; s < 3; s++)
+        for (int i = 0; i < segments[s].count; i++) position[segments[s].query + i] = i;
+    for (int i = 0; i < ROWS; i++) {
+        token[i] = (int32_t)yk_rng_below(&r, 2 * (uint64_t)i, VOCAB);
+        target[i] = (int32_t)yk_rng_below(&r, 2 * (uint64_t)i + 1, VOCAB);
+        weight[i] = i % 5 == 4 ? 0.0f : 1.0f;
+    }
+    return 0;
+}
+
+static yk_model *make(int shape, const char *isa, int threads)
+{
+    yk_error err;
+    yk_model *m = NULL;
+    const yk_kernels *k;
+    assert_int_equal(yk_kernels_pick(&k, isa, &err), YK_OK);
+    assert_int_equal(yk_model_new(&m, &shapes[shape], ROWS, true, k, &(yk_team){threads}, &err), YK_OK);
+    yk_model_initialise(m, 3);
+    return m;
+}
+
+static double total_loss(yk_model *m)
+{
+    float loss[ROWS];
+    yk_segment s[3];
+    yk_batch b = batch_of(0, 3, s);
+    double sum = 0;
+    yk_model_evaluate(m, &b, loss, NULL);
+    for (int i = 0; i < ROWS; i++) sum += (double)loss[i];
+    return sum;
+}
+
+static void train_in_parts(yk_model *m, int parts, float *loss)
+{
+    yk_segment s[3];
+    for (int first = 0; first < 3; first += 3 / parts) {
+        yk_batch b = batch_of(first, 3 / parts, s);
+        yk_model_train(m, &b, 0.0f, loss + segments[first].query, NULL);
+    }
+    yk_model_finish_gradients(m);
+}
+
+/* (loss(w + h u) - loss(w - h u)) / 2h for one parameter and a random direction u. */
+static double central_difference(yk_model *m, const yk_param *p, const float *keep, const yk_rng *u, double h)
+{
+    float *w = yk_model_weights(m) + p->offset;
+    double side[2];
+    for (int s = 0; s < 2; s++) {
+        for (int64_t j = 0; j < p->count; j++)
+            w[j] = (float)(keep[j] + (s ? -h : h) * yk_rng_normal(u, (uint64_t)j));
+        side[s] = total_loss(m);
+    }
+    memcpy(w, keep, (size_t)p->count * sizeof *keep);
+    return (side[0] - side[1]) / (2 * h);
+}
+
+/* Richardson's extrapolation of two steps against gradient . u. */
+static void gradients_match_finite_differences(void **state)
+{
+    (void)state;
+    for (int shape = 0; shape < 2; shape++) {
+        yk_model *m = make(shape, NULL, 2);
+        float loss[ROWS];
+        train_in_parts(m, 1, loss);
+        int count;
+        const yk_param *p = yk_model_params(m, &count);
+        for (int i = 0; i < count; i++) {
+            const float *g = yk_model_gradients(m) + p[i].offset;
+            size_t bytes = (size_t)p[i].count * sizeof(float);
+            float *keep = memcpy(malloc(bytes), yk_model_weights(m) + p[i].offset, bytes);
+            yk_rng u = yk_rng_make(9, YK_STREAM_TEST, (uint64_t)i);
+            double slope = 0, h = 0.1 / sqrt((double)p[i].count);
+            for (int64_t j = 0; j < p[i].count; j++) slope += (double)g[j] * yk_rng_normal(&u, (uint64_t)j);
+            double got = (4 * central_difference(m, &p[i], keep, &u, h / 2) -
+                          central_difference(m, &p[i], keep, &u, h)) / 3;
+            if (fabs(got - slope) > 1e-3 * (fabs(slope) + 1))
+                fail_msg("%s: finite difference %g, gradient %g", p[i].name, got, slope);
+            free(keep);
+        }
+        yk_model_free(m);
+    }
+}
+
+static void bits_do_not_depend_on_how_it_is_computed(void **state)
+{
+    (void)state;
+    int tables;
+    const yk_kernels *const *all = yk_kernels_all(&tables);
+    for (int shape = 0; shape < 2; shape++) {
+        yk_model *first = make(shape, "portable", 1);
+        float loss[ROWS], again[ROWS];
+        train_in_parts(first, 1, loss);
+        size_t bytes = (size_t)yk_model_gradient_floats(first) * sizeof(float);
+        for (int t = 0; t < tables; t++)
+            for (int parts = 1; parts <= 3; parts += 2)
+                for (int threads = 1; threads <= 5; threads += 2) {
+                    if (!yk_kernels_runs_here(all[t])) continue;
+                    yk_model *m = make(shape, all[t]->name, threads);
+                    assert_memory_equal(yk_model_weights(m), yk_model_weights(first),
+                                        (size_t)yk_model_floats(m) * sizeof(float));
+                    train_in_parts(m, parts, again);
+                    assert_memory_equal(again, loss, sizeof loss);
+                    assert_memory_equal(yk_model_gradients(m), yk_model_gradients(first), bytes);
+                    yk_model_free(m);
+                }
+        yk_model_free(first);
+    }
+}
+
+/* Decoding token by token gives the losses of the training forward, bit for bit. */
+static void decoding_has_the_bits_of_training(void **state)
+{
+    (void)state;
+    yk_error err;
+    for (int shape = 0; shape < 2; shape++) {
+        yk_model *m = make(shape, NULL, 2);
+        const yk_kernels *k;
+        assert_int_equal(yk_kernels_pick(&k, NULL, &err), YK_OK);
+        float loss[ROWS], one[1], logits[VOCAB];
+        yk_segment s[3];
+        yk_batch whole = batch_of(0, 1, s);
+        yk_model_evaluate(m, &whole, loss, NULL);
+        yk_cache cache;
+        assert_int_equal(yk_cache_new(&cache, m, 16, &err), YK_OK);
+        for (int32_t i = 0; i < segments[0].count; i++) {
+            yk_segment now = {.query = 0, .key = 4, .first = i, .count = 1, .keys = i + 1, .causal = 1};
+            int32_t row = 4 + i, wanted = 0;
+            yk_batch b = {.rows = 1, .token = token + i, .position = position + i, .segment = &now, .segments = 1};
+            yk_model_decode(m, &cache, &b, &row, &wanted, 1, logits);
+            k->cross_entropy(&(yk_team){1}, &(yk_cross_entropy){.logits = logits, .target = target + i,
+                             .weight = weight + i, .loss = one, .rows = 1, .vocab = VOCAB});
+            assert_memory_equal(one, loss + i, sizeof *one);
+        }
+        yk_cache_free(&cache, m);
+        yk_model_free(m);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gradients_match_finite_differences),
+        cmocka_unit_test(bits_do_not_depend_on_how_it_is_computed),
+        cmocka_unit_test(decoding_has_the_bits_of_training),
+    };
+    return cmocka_run_group_tests_name("model", tests, set_up, NULL);
+}

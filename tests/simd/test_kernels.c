@@ -1,0 +1,372 @@
+/* Every table against double-precision definitions, and bit for bit against the portable one. */
+#include "base/rng.h"
+#include "simd/kernels.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { TABLES = 8, ROOM = 1 << 17 };
+
+static const yk_kernels *table[TABLES];
+static int tables;
+static float *in[4], *out[TABLES][4], *scratch;
+
+static int set_up(void **state)
+{
+    (void)state;
+    int count;
+    const yk_kernels *const *all = yk_kernels_all(&count);
+    for (int i = 0; i < count; i++)
+        if (yk_kernels_runs_here(all[i])) table[tables++] = all[i];
+    for (int i = 0; i < 4; i++) {
+        in[i] = table[0]->alloc(ROOM * 4);
+        for (int t = 0; t < tables; t++) out[t][i] = table[0]->alloc(ROOM * 4);
+    }
+    scratch = table[0]->alloc((int64_t)64 << 20);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        table[0]->free(in[i]);
+        for (int t = 0; t < tables; t++) table[0]->free(out[t][i]);
+    }
+    table[0]->free(scratch);
+    return 0;
+}
+
+static void fill(float *x, int64_t n, uint64_t seed, double scale)
+{
+    yk_rng r = yk_rng_make(seed, YK_STREAM_TEST, 0);
+    for (int64_t i = 0; i < n; i++) x[i] = (float)(scale * yk_rng_normal(&r, (uint64_t)i));
+}
+
+/* All tables wrote the same bits into output `i`. */
+static void same_bits(int i, int64_t n)
+{
+    for (int t = 1; t < tables; t++) {
+        if (memcmp(out[t][i], out[0][i], (size_t)n * 4) == 0) continue;
+        for (int64_t j = 0; j < n; j++)
+            if (memcmp(&out[t][i][j], &out[0][i][j], 4) != 0)
+                fail_msg("%s differs from portable at %lld of output %d: %a, %a", table[t]->name, (long long)j, i,
+                         (double)out[t][i][j], (double)out[0][i][j]);
+    }
+}
+
+static void close_to(double got, double want, double tolerance)
+{
+    if (!(fabs(got - want) <= tolerance * (1 + fabs(want)))) fail_msg("%g, wanted %g", got, want);
+}
+
+static void gemm_is_the_sum(void **state)
+{
+    (void)state;
+    static const int64_t shape[][3] = {{1, 1, 1}, {3, 17, 5}, {12, 32, 64}, {13, 33, 300}, {70, 100, 257}, {200, 48, 16}};
+    for (size_t s = 0; s < sizeof shape / sizeof *shape; s++)
+        for (int kind = 0; kind < 8; kind++) {
+            int64_t m = shape[s][0], n = shape[s][1], k = shape[s][2];
+            fill(in[0], m * k, 1, 1), fill(in[1], k * n, 2, 1), fill(in[2], m * n, 3, 1);
+            yk_gemm g = {.c_row = n, .a = in[0], .b = in[1], .m = m, .n = n, .k = k, .scratch = scratch};
+            g.a_row = kind & 1 ? 1 : k, g.a_col = kind & 1 ? m : 1;
+            g.b_row = kind & 2 ? 1 : n, g.b_col = kind & 2 ? k : 1;
+            g.accumulate = kind & 4;
+            for (int t = 0; t < tables; t++) {
+                memcpy(out[t][0], in[2], (size_t)(m * n) * 4);
+                g.c = out[t][0];
+                table[t]->gemm(&(yk_team){1 + t % 3}, &g);
+            }
+            same_bits(0, m * n);
+            for (int64_t i = 0; i < m; i++)
+                for (int64_t j = 0; j < n; j++) {
+                    float sum = g.accumulate ? in[2][i * n + j] : 0.0f; /* the contract: one fma a term */
+                    for (int64_t p = 0; p < k; p++)
+                        sum = fmaf(in[0][i * g.a_row + p * g.a_col], in[1][p * g.b_row + j * g.b_col], sum);
+                    assert_memory_equal(&sum, &out[0][0][i * n + j], 4);
+                }
+        }
+}
+
+static void exp_is_accurate(void **state)
+{
+    (void)state;
+    yk_team one = {1};
+    for (int64_t i = 0; i < ROOM; i++) in[0][i] = (float)(-90.0 + 178.0 * (double)i / ROOM);
+    in[0][0] = -INFINITY, in[0][1] = 0.0f;
+    for (int t = 0; t < tables; t++) table[t]->exp(&one, out[t][0], in[0], ROOM);
+    same_bits(0, ROOM);
+    assert_true(out[0][0][0] == 0.0f && out[0][0][1] == 1.0f);
+    for (int64_t i = 2; i < ROOM; i++)
+        if (in[0][i] >= -87.0f) assert_true(fabs(out[0][0][i] / exp((double)in[0][i]) - 1) < 2.5e-7);
+}
+
+static void rmsnorm_matches_its_definition(void **state)
+{
+    (void)state;
+    enum { N = 9, G = 3, C = 48, ROW = G * C + 16 };
+    fill(in[0], N * ROW, 1, 2), fill(in[1], C, 2, 1), fill(in[2], N * ROW, 3, 1);
+    for (int t = 0; t < tables; t++) {
+        yk_rmsnorm a = {.y = out[t][0], .rstd = out[t][1], .x = in[0], .weight = in[1], .dy = in[2], .dx = out[t][2],
+                        .dweight = out[t][3], .rows = N, .groups = G, .width = C, .x_row = ROW, .y_row = ROW,
+                        .dx_row = ROW, .eps = 1e-5f};
+        memset(out[t][0], 0, ROOM * 4), memset(out[t][2], 0, ROOM * 4), memset(out[t][3], 0, ROOM * 4);
+        table[t]->rmsnorm_forward(&(yk_team){1 + t}, &a);
+        table[t]->rmsnorm_backward(&(yk_team){1 + t}, &a);
+    }
+    same_bits(0, N * ROW), same_bits(1, N * G), same_bits(2, N * ROW), same_bits(3, C);
+    double dweight[C] = {0};
+    for (int r = 0; r < N; r++)
+        for (int g = 0; g < G; g++) {
+            const float *x = in[0] + r * ROW + g * C, *dy = in[2] + r * ROW + g * C;
+            double square = 0, back = 0;
+            for (int c = 0; c < C; c++) square += (double)x[c] * x[c];
+            double rstd = 1 / sqrt(square / C + 1e-5);
+            for (int c = 0; c < C; c++) back += (double)dy[c] * in[1][c] * x[c];
+            for (int c = 0; c < C; c++) {
+                close_to(out[0][0][r * ROW + g * C + c], x[c] * rstd * in[1][c], 1e-6);
+                double dx = rstd * (dy[c] * in[1][c] - x[c] * rstd * rstd * back / C);
+                close_to(out[0][2][r * ROW + g * C + c], dx, 1e-5);
+                dweight[c] += dy[c] * x[c] * rstd;
+            }
+        }
+    for (int c = 0; c < C; c++) close_to(out[0][3][c], dweight[c], 1e-5);
+}
+
+static void rope_turns_and_turns_back(void **state)
+{
+    (void)state;
+    enum { N = 7, H = 3, D = 32 };
+    int32_t position[N] = {0, 1, 2, 3, 0, 1, 5};
+    for (int p = 0; p < 8; p++)
+        for (int i = 0; i < D / 2; i++) {
+            in[1][p * D / 2 + i] = (float)cos(p * pow(100, -i / 16.0));
+            in[2][p * D / 2 + i] = (float)sin(p * pow(100, -i / 16.0));
+        }
+    fill(in[0], N * H * D, 1, 1);
+    yk_rope a = {.position = position, .cosine = in[1], .sine = in[2], .rows = N, .heads = H, .head_size = D,
+                 .x_row = H * D};
+    for (int t = 0; t < tables; t++) {
+        memcpy(out[t][0], in[0], N * H * D * 4);
+        a.x = out[t][0], a.inverse = false;
+        table[t]->rope(&(yk_team){1 + t}, &a);
+    }
+    same_bits(0, N * H * D);
+    for (int r = 0; r < N; r++)
+        for (int h = 0; h < H; h++)
+            for (int i = 0; i < D / 2; i++) {
+                const float *x = in[0] + (r * H + h) * D;
+                double angle = position[r] * pow(100, -i / 16.0);
+                close_to(out[0][0][(r * H + h) * D + i], x[i] * cos(angle) - x[i + D / 2] * sin(angle), 1e-6);
+            }
+    a.x = out[0][0], a.inverse = true;
+    table[0]->rope(&(yk_team){1}, &a);
+    for (int i = 0; i < N * H * D; i++) close_to(out[0][0][i], in[0][i], 1e-6);
+}
+
+static void swiglu_matches_its_definition(void **state)
+{
+    (void)state;
+    enum { N = 5, F = 64 };
+    fill(in[0], N * 2 * F, 1, 3), fill(in[1], N * F, 2, 1);
+    for (int t = 0; t < tables; t++) {
+        yk_swiglu a = {.y = out[t][0], .x = in[0], .dy = in[1], .dx = out[t][1], .rows = N, .width = F};
+        table[t]->swiglu_forward(&(yk_team){1 + t}, &a);
+        table[t]->swiglu_backward(&(yk_team){1 + t}, &a);
+    }
+    same_bits(0, N * F), same_bits(1, 2 * N * F);
+    for (int r = 0; r < N; r++)
+        for (int i = 0; i < F; i++) {
+            double g = in[0][r * 2 * F + i], u = in[0][r * 2 * F + F + i], s = 1 / (1 + exp(-g)), dy = in[1][r * F + i];
+            close_to(out[0][0][r * F + i], g * s * u, 1e-6);
+            close_to(out[0][1][r * 2 * F + i], dy * u * s * (1 + g * (1 - s)), 1e-5);
+            close_to(out[0][1][r * 2 * F + F + i], dy * g * s, 1e-6);
+        }
+}
+
+static void cross_entropy_matches_its_definition(void **state)
+{
+    (void)state;
+    enum { N = 6, V = 103 };
+    int32_t target[N] = {0, 102, 50, 3, 7, 9}, best[TABLES][N];
+    float weight[N] = {1, 1, 0.5f, 0, 1, 1};
+    fill(in[0], N * V, 1, 3);
+    for (int t = 0; t < tables; t++) {
+        memcpy(out[t][0], in[0], N * V * 4);
+        table[t]->cross_entropy(&(yk_team){1 + t}, &(yk_cross_entropy){.logits = out[t][0], .target = target,
+                                .weight = weight, .loss = out[t][1], .best = best[t], .rows = N, .vocab = V,
+                                .z = 1e-3f, .gradient = true});
+        assert_memory_equal(best[t], best[0], sizeof best[0]);
+    }
+    same_bits(0, N * V), same_bits(1, N);
+    for (int r = 0; r < N; r++) {
+        const float *x = in[0] + r * V;
+        double sum = 0;
+        int top = 0;
+        for (int i = 0; i < V; i++) {
+            sum += exp((double)x[i]);
+            if (x[i] > x[top]) top = i;
+        }
+        assert_int_equal(best[0][r], weight[r] > 0 ? top : -1);
+        close_to(out[0][1][r], weight[r] * (log(sum) - x[target[r]]), 1e-6);
+        for (int i = 0; i < V; i++)
+            close_to(out[0][0][r * V + i],
+                     weight[r] * ((1 + 2e-3 * log(sum)) * exp((double)x[i]) / sum - (i == target[r])), 1e-6);
+    }
+}
+
+/* One document after another, causal and not, with grouped heads; the definition in double precision. */
+enum { AN = 200, AH = 4, AK = 2, AD = 32, AQ = AH * AD, AKV = 2 * AK * AD };
+
+static yk_attention attention_case(int t, const yk_segment *segment, int segments)
+{
+    return (yk_attention){.o = out[t][0], .lse = out[t][1], .q = in[0], .k = in[1], .v = in[1] + AK * AD,
+                          .d_o = in[2], .dq = out[t][2], .dk = out[t][3], .dv = out[t][3] + AK * AD,
+                          .segment = segment, .segments = segments, .heads = AH, .kv_heads = AK, .head_size = AD,
+                          .q_row = AQ, .kv_row = AKV, .o_row = AQ, .dq_row = AQ, .dkv_row = AKV, .scale = 0.2f,
+                          .scratch = scratch};
+}
+
+static void attention_matches_its_definition(void **state)
+{
+    (void)state;
+    static const yk_segment segment[] = {{0, 0, 0, 130, 130, 1}, {130, 130, 0, 1, 1, 1}, {131, 131, 0, 69, 69, 0}};
+    fill(in[0], AN * AQ, 1, 1), fill(in[1], AN * AKV, 2, 1), fill(in[2], AN * AQ, 3, 1);
+    for (int t = 0; t < tables; t++) {
+        yk_attention a = attention_case(t, segment, 3);
+        table[t]->attention_forward(&(yk_team){1 + t}, &a);
+        table[t]->attention_backward(&(yk_team){1 + t}, &a);
+    }
+    same_bits(0, AN * AQ), same_bits(1, AN * AH), same_bits(2, AN * AQ), same_bits(3, AN * AKV);
+    static double dq[AN * AQ], dkv[AN * AKV];
+    memset(dq, 0, sizeof dq), memset(dkv, 0, sizeof dkv);
+    for (int s = 0; s < 3; s++)
+        for (int h = 0; h < AH; h++)
+            for (int i = 0; i < segment[s].count; i++) {
+                int row = segment[s].query + i, last = segment[s].causal ? i + 1 : segment[s].keys, kh = h / (AH / AK);
+                double p[AN], sum = 0, o[AD] = {0}, delta = 0;
+                for (int j = 0; j < last; j++) {
+                    double dot = 0;
+                    for (int d = 0; d < AD; d++)
+                        dot += (double)in[0][row * AQ + h * AD + d] * in[1][(segment[s].key + j) * AKV + kh * AD + d];
+                    p[j] = exp(0.2f * dot);
+                    sum += p[j];
+                }
+                for (int j = 0; j < last; j++)
+                    for (int d = 0; d < AD; d++)
+                        o[d] += (p[j] /= d ? 1 : sum) * in[1][(segment[s].key + j) * AKV + (AK + kh) * AD + d];
+                close_to(out[0][1][row * AH + h], log(sum), 1e-5);
+                for (int d = 0; d < AD; d++) {
+                    close_to(out[0][0][row * AQ + h * AD + d], o[d], 1e-5);
+                    delta += o[d] * in[2][row * AQ + h * AD + d];
+                }
+                for (int j = 0; j < last; j++) {
+                    const float *k = in[1] + (segment[s].key + j) * AKV + kh * AD, *v = k + AK * AD;
+                    double *dk = dkv + (segment[s].key + j) * AKV + kh * AD, *dv = dk + AK * AD, dp = 0;
+                    for (int d = 0; d < AD; d++) dp += (double)in[2][row * AQ + h * AD + d] * v[d];
+                    double ds = 0.2f * p[j] * (dp - delta);
+                    for (int d = 0; d < AD; d++) {
+                        dq[row * AQ + h * AD + d] += ds * k[d];
+                        dk[d] += ds * in[0][row * AQ + h * AD + d];
+                        dv[d] += p[j] * in[2][row * AQ + h * AD + d];
+                    }
+                }
+            }
+    for (int i = 0; i < AN * AQ; i++) close_to(out[0][2][i], dq[i], 2e-5);
+    for (int i = 0; i < AN * AKV; i++) close_to(out[0][3][i], dkv[i], 2e-5);
+}
+
+/* A row has the same bits computed alone, as decoding does, and in the whole document. */
+static void attention_of_a_row_stands_alone(void **state)
+{
+    (void)state;
+    const yk_segment whole = {0, 0, 0, 130, 130, 1};
+    fill(in[0], AN * AQ, 1, 1), fill(in[1], AN * AKV, 2, 1);
+    yk_attention a = attention_case(0, &whole, 1);
+    table[0]->attention_forward(&(yk_team){1}, &a);
+    for (int i = 0; i < 130; i++) {
+        const yk_segment one = {i, 0, i, 1, i + 1, 1};
+        a = attention_case(1, &one, 1);
+        table[tables - 1]->attention_forward(&(yk_team){2}, &a);
+    }
+    assert_memory_equal(out[0][0], out[1][0], 130 * AQ * 4);
+    assert_memory_equal(out[0][1], out[1][1], 130 * AH * 4);
+}
+
+static void adamw_matches_its_definition(void **state)
+{
+    (void)state;
+    enum { N = 1003 };
+    fill(in[0], N, 1, 1), fill(in[1], N, 2, 1), fill(in[2], N, 3, 0.1), fill(in[3], N, 4, 0.1);
+    for (int i = 0; i < N; i++) in[3][i] *= in[3][i];
+    for (int t = 0; t < tables; t++) {
+        for (int i = 0; i < 4; i++) memcpy(out[t][i], in[i], N * 4);
+        table[t]->adamw(&(yk_team){1 + t}, &(yk_adamw){.weight = out[t][0], .gradient = out[t][1], .m = out[t][2],
+                        .v = out[t][3], .n = N, .scale = 0.5f, .lr = 0.01f, .beta1 = 0.9f, .beta2 = 0.95f,
+                        .eps = 1e-8f, .decay = 0.1f, .bias1 = 0.271f, .bias2 = 0.142625f});
+    }
+    for (int i = 0; i < 4; i++) same_bits(i, N);
+    for (int i = 0; i < N; i++) {
+        double g = 0.5 * in[1][i], m = 0.9f * in[2][i] + (1 - 0.9f) * g, v = 0.95f * in[3][i] + (1 - 0.95f) * g * g;
+        double w = in[0][i] - 0.01f * (m / 0.271f) / (sqrt(v / 0.142625f) + 1e-8) - 0.01f * 0.1f * in[0][i];
+        close_to(out[0][0][i], w, 1e-6);
+        assert_true(out[0][1][i] == 0.0f);
+    }
+}
+
+static void sums_and_copies(void **state)
+{
+    (void)state;
+    enum { N = 3 * YK_SUM_BLOCK + 77, R = 10, W = 48 };
+    double partial[TABLES][4], sum = 0;
+    int32_t id[R] = {3, 1, 3, 0, 2, 2, 2, 1, 3, 3};
+    fill(in[0], N, 1, 1), fill(in[1], N, 2, 1);
+    for (int t = 0; t < tables; t++) {
+        table[t]->sum_squares(&(yk_team){1 + t}, &(yk_sum_squares){in[0], N, partial[t]});
+        assert_memory_equal(partial[t], partial[0], sizeof partial[0]);
+        table[t]->add(&(yk_team){1 + t}, &(yk_add){out[t][0], in[0], in[1], N});
+        memset(out[t][1], 0, ROOM * 4);
+        table[t]->embed_forward(&(yk_team){1 + t}, &(yk_embed){.y = out[t][2], .table = in[1], .id = id, .rows = R,
+                                                               .width = W});
+        table[t]->embed_backward(&(yk_team){1 + t}, &(yk_embed){.dy = in[0], .dtable = out[t][1], .id = id, .rows = R,
+                                                                .width = W});
+    }
+    same_bits(0, N), same_bits(1, 4 * W), same_bits(2, R * W);
+    for (int i = 0; i < N; i++) sum += (double)in[0][i] * in[0][i];
+    close_to(partial[0][0] + partial[0][1] + partial[0][2] + partial[0][3], sum, 1e-13);
+    for (int r = 0; r < R; r++) assert_memory_equal(out[0][2] + r * W, in[1] + id[r] * W, W * 4);
+    for (int c = 0; c < W; c++)
+        close_to(out[0][1][3 * W + c], (double)in[0][c] + in[0][2 * W + c] + in[0][8 * W + c] + in[0][9 * W + c], 1e-6);
+}
+
+static void unknown_sets_are_refused(void **state)
+{
+    (void)state;
+    yk_error err;
+    const yk_kernels *k;
+    assert_int_equal(yk_kernels_pick(&k, "avx1024", &err), YK_ERR_USAGE);
+    assert_non_null(strstr(err.text, "portable"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gemm_is_the_sum),
+        cmocka_unit_test(exp_is_accurate),
+        cmocka_unit_test(rmsnorm_matches_its_definition),
+        cmocka_unit_test(rope_turns_and_turns_back),
+        cmocka_unit_test(swiglu_matches_its_definition),
+        cmocka_unit_test(cross_entropy_matches_its_definition),
+        cmocka_unit_test(attention_matches_its_definition),
+        cmocka_unit_test(attention_of_a_row_stands_alone),
+        cmocka_unit_test(adamw_matches_its_definition),
+        cmocka_unit_test(sums_and_copies),
+        cmocka_unit_test(unknown_sets_are_refused),
+    };
+    return cmocka_run_group_tests_name("kernels", tests, set_up, tear_down);
+}
