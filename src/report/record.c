@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "report/record.h"
 
 #include "base/file.h"
@@ -15,8 +14,10 @@ enum { MAX_DOMAINS = 64 };
 json_t *yk_json_at(json_t *from, const char *path)
 {
     while (from && *path) {
+        char key[64];
         size_t n = strcspn(path, ".");
-        from = json_object_getn(from, path, n);
+        snprintf(key, sizeof key, "%.*s", (int)n, path);
+        from = json_object_get(from, key);
         path += n + (path[n] == '.');
     }
     return from;
@@ -26,6 +27,7 @@ double yk_json_number(json_t *from, const char *path)
 {
     json_t *at = yk_json_at(from, path);
     double v = json_is_number(at) ? json_number_value(at) : NAN;
+    if (fabs(v) < 1e-30) return 0;
     return fabs(v) < 1e30 ? v : NAN;
 }
 
@@ -180,9 +182,9 @@ static json_t *read_object(yk_record *r, const char *dir, const char *file, int 
     }
     object = json_loadb(text.data, text.len, 0, &where);
     if (json_is_object(object)) goto done;
-    json_decref(object);
     yk_buf_printf(&r->notes, "%s: left out: %s\n", file,
                   object ? "not a JSON object" : where.text);
+    json_decref(object);
     object = NULL;
 done:
     yk_buf_free(&text);

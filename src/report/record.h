@@ -9,7 +9,8 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/* NAN stands for a member that is not there, is null, or is no number below 1e30. */
+/* NAN stands for a member that is not there, is null, or is no number below 1e30; sizes
+ * below 1e-30 count as 0. */
 typedef struct yk_step_row {
     double step, tokens, loss, masked_loss, lr, grad_norm, tokens_per_s;
     bool skipped;

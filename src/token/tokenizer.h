@@ -1,8 +1,8 @@
 /* Byte-level byte-pair encoding: train, encode, decode, tokenizer.json.
  *
  * Text is split by the Qwen2 pattern (PCRE2), each piece is bytes, and merges apply by rank inside a
- * piece (Sennrich, Haddow, Birch 2016; byte level as in GPT-2). Ids: 256 bytes in the order of the GPT-2
- * byte alphabet, merges by rank, special tokens last. */
+ * piece (Sennrich, Haddow, Birch 2016; byte level as in GPT-2). Ids: 256 bytes in the order of the code
+ * points that the GPT-2 byte alphabet gives them ('!' is 0), merges by rank, special tokens last. */
 #ifndef YK_TOKEN_TOKENIZER_H
 #define YK_TOKEN_TOKENIZER_H
 
@@ -37,21 +37,26 @@ void yk_tokenizer_free(yk_tokenizer *t);
 int32_t yk_tokenizer_vocab(const yk_tokenizer *t);
 int32_t yk_tokenizer_special(const yk_tokenizer *t, const char *token); /* -1: none */
 
-/* Appends the ids of n bytes of text. Special tokens in the text are treated as plain text. Invalid UTF-8
- * is encoded byte by byte. Thread-safe on one tokenizer. */
-yk_status yk_tokenizer_encode(const yk_tokenizer *t, const char *text, size_t n, yk_ids *out,
-                              yk_error *err);
+/* An encoder: one thread's working memory (regular-expression state, a cache of pieces) over a tokenizer that
+ * it keeps a pointer to. */
+typedef struct yk_encoder yk_encoder;
+yk_status yk_encoder_new(yk_encoder **e, const yk_tokenizer *t, yk_error *err);
+void yk_encoder_free(yk_encoder *e);
+
+/* Appends the ids of n bytes of text. Special tokens in the text are treated as plain text. A byte that is not
+ * part of valid UTF-8 is a piece of its own. */
+yk_status yk_encode(yk_encoder *e, const char *text, size_t n, yk_ids *out, yk_error *err);
 
 /* Appends the bytes of the ids (special tokens by their text). */
 void yk_tokenizer_decode(const yk_tokenizer *t, const int32_t *ids, size_t n, yk_buf *out);
 
-/* Training. Documents are added one after another; then each call of finish-like functions learns from
- * all of them. Counts are exact, ties go to the smaller pair of ids, so the result is one for any
- * number of threads. Memory is bounded by the distinct pieces. */
+/* Training: documents are added one after another, then any number of vocabularies are learnt from the counts.
+ * Counts are exact and ties go to the smaller pair of ids (as in Hugging Face's trainer), so the result is one
+ * for any number of threads. Memory is bounded by the distinct pieces. */
 typedef struct yk_bpe_trainer yk_bpe_trainer;
 yk_status yk_bpe_trainer_new(yk_bpe_trainer **b, const yk_team *team, yk_error *err);
 yk_status yk_bpe_trainer_add(yk_bpe_trainer *b, const char *text, size_t n, yk_error *err);
-yk_status yk_bpe_trainer_learn(const yk_bpe_trainer *b, int32_t vocab, yk_tokenizer **t, yk_error *err);
+yk_status yk_bpe_trainer_learn(yk_bpe_trainer *b, int32_t vocab, yk_tokenizer **t, yk_error *err);
 void yk_bpe_trainer_free(yk_bpe_trainer *b);
 
 #endif

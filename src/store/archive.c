@@ -1,0 +1,277 @@
+#include "store/archive.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+hid_t yk_h5_access(void)
+{
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    if (access < 0) return access;
+    bool bad = H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) < 0 ||
+               H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST) < 0;
+#if H5_VERSION_GE(1, 12, 1) || (H5_VERSION_GE(1, 10, 7) && !H5_VERSION_GE(1, 12, 0))
+    bad = bad || H5Pset_file_locking(access, false, true) < 0;
+#endif
+    if (!bad) return access;
+    H5Pclose(access);
+    return H5I_INVALID_HID;
+}
+
+static herr_t take_innermost(unsigned depth, const H5E_error2_t *e, void *out)
+{
+    if (depth == 0) snprintf(out, 512, "%s", e->desc ? e->desc : "");
+    return 0;
+}
+
+yk_status yk_h5_fail(yk_status status, const char *path, const char *what, yk_error *err)
+{
+    char text[512] = "HDF5 gives no reason";
+    int why = 0;
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_innermost, text);
+    const char *number = strstr(text, "errno = ");
+    if (number) why = atoi(number + strlen("errno = "));
+    if (why > 0 && status == YK_ERR_IO) return yk_refused(path, what, why, err);
+    for (char *c = text; *c; c++)
+        if (iscntrl((unsigned char)*c)) *c = ' ';
+    return yk_fail(err, status, "%s: cannot %s: %s", path, what, text);
+}
+
+bool yk_tensor_name_ok(const char *name)
+{
+    size_t n = strlen(name);
+    if (n == 0 || n > YK_MAX_TENSOR_NAME || strcmp(name, ".") == 0) return false;
+    for (const char *c = name; *c; c++)
+        if (*c <= ' ' || *c > '~' || *c == '/') return false;
+    return true;
+}
+
+const char *yk_shape_text(int rank, const int64_t *shape, char out[YK_SHAPE_TEXT])
+{
+    int n = 0;
+    for (int i = 0; i < rank; i++)
+        n += snprintf(out + n, YK_SHAPE_TEXT - (size_t)n, "%c%" PRId64, i ? ',' : '[', shape[i]);
+    snprintf(out + n, YK_SHAPE_TEXT - (size_t)n, "%s", rank ? "]" : "[]");
+    return out;
+}
+
+/* Plain contiguous storage inside this file: no chunks, hence no filters, nothing virtual or external. */
+static bool stored_plainly(hid_t dataset)
+{
+    hid_t how = H5Dget_create_plist(dataset);
+    bool plain = how >= 0 && H5Pget_layout(how) == H5D_CONTIGUOUS && H5Pget_external_count(how) == 0;
+    if (how >= 0) H5Pclose(how);
+    return plain;
+}
+
+/* A fixed-length string of `n` bytes, padded with zeros. */
+static hid_t text_type(size_t n)
+{
+    hid_t type = H5Tcopy(H5T_C_S1);
+    if (type >= 0 && (H5Tset_size(type, n) < 0 || H5Tset_strpad(type, H5T_STR_NULLPAD) < 0)) {
+        H5Tclose(type);
+        type = H5I_INVALID_HID;
+    }
+    return type;
+}
+
+static bool read_hash(hid_t dataset, char hash[33])
+{
+    bool good = false;
+    hid_t space = -1, stored = -1, wanted = text_type(32);
+    hid_t attribute = H5Aopen(dataset, "xxh3", H5P_DEFAULT);
+    if (attribute < 0 || wanted < 0) goto done;
+    space = H5Aget_space(attribute);
+    stored = H5Aget_type(attribute);
+    good = space >= 0 && H5Sget_simple_extent_npoints(space) == 1 && stored >= 0 &&
+           H5Tget_class(stored) == H5T_STRING && H5Tis_variable_str(stored) == 0 &&
+           H5Tget_size(stored) == 32 && H5Aread(attribute, wanted, hash) >= 0;
+    hash[32] = 0;
+    good = good && strspn(hash, "0123456789abcdef") == 32;
+done:
+    if (stored >= 0) H5Tclose(stored);
+    if (space >= 0) H5Sclose(space);
+    if (attribute >= 0) H5Aclose(attribute);
+    if (wanted >= 0) H5Tclose(wanted);
+    return good;
+}
+
+/* Rank, shape and count, bounded by what the file can hold. */
+static bool read_shape(hid_t dataset, int64_t file_bytes, yk_entry *e)
+{
+    hsize_t dim[YK_MAX_RANK] = {0};
+    hid_t space = H5Dget_space(dataset);
+    bool good = space >= 0 && H5Sget_simple_extent_type(space) == H5S_SIMPLE;
+    e->rank = good ? H5Sget_simple_extent_ndims(space) : 0;
+    good = good && e->rank >= 1 && e->rank <= YK_MAX_RANK &&
+           H5Sget_simple_extent_dims(space, dim, NULL) == e->rank;
+    if (space >= 0) H5Sclose(space);
+    e->count = 1;
+    for (int i = 0; good && i < e->rank; i++) {
+        good = dim[i] <= (hsize_t)INT64_MAX &&
+               !__builtin_mul_overflow(e->count, (int64_t)dim[i], &e->count);
+        e->shape[i] = (int64_t)dim[i];
+    }
+    return good && e->count <= file_bytes / (int64_t)sizeof(float);
+}
+
+/* What is wrong with it, or NULL. */
+static const char *describe(hid_t group, int64_t file_bytes, yk_entry *e)
+{
+    const char *wrong = NULL;
+    hid_t type = -1, object = H5Oopen(group, e->name, H5P_DEFAULT);
+    if (object < 0) return "cannot be opened";
+    if (H5Iget_type(object) != H5I_DATASET) {
+        wrong = "is no dataset";
+        goto done;
+    }
+    type = H5Dget_type(object);
+    if (type < 0 || H5Tequal(type, H5T_IEEE_F32LE) <= 0)
+        wrong = "is not of type float32";
+    else if (!stored_plainly(object))
+        wrong = "is not stored in one piece";
+    else if (!read_shape(object, file_bytes, e))
+        wrong = "has an impossible shape";
+    else if (!read_hash(object, e->hash))
+        wrong = "has no hash";
+done:
+    if (type >= 0) H5Tclose(type);
+    H5Oclose(object);
+    return wrong;
+}
+
+typedef struct listing {
+    yk_archive *archive;
+    yk_status status;
+    yk_error *err;
+} listing;
+
+static herr_t list_one(hid_t group, const char *name, const H5L_info_t *link, void *context)
+{
+    listing *l = context;
+    yk_archive *a = l->archive;
+    yk_error *err = l->err;
+    yk_status st = YK_OK;
+    if (!yk_tensor_name_ok(name)) YK_FAIL(YK_ERR_DAMAGED, "%s: damaged: a tensor has a name that none may have", a->path);
+    YK_ROOM(a->entry, a->n, a->cap);
+    yk_entry *e = &a->entry[a->n];
+    *e = (yk_entry){0};
+    memcpy(e->name, name, strlen(name) + 1);
+    const char *wrong = link->type == H5L_TYPE_HARD ? describe(group, a->seal.bytes, e) : "is a link";
+    if (wrong) YK_FAIL(YK_ERR_DAMAGED, "%s: damaged: tensor %s %s", a->path, name, wrong);
+    a->n++;
+done:
+    l->status = st;
+    return st == YK_OK ? 0 : -1;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const yk_entry *)a)->name, ((const yk_entry *)b)->name);
+}
+
+/* Opens a member of the file itself: no soft or external link is followed. */
+static hid_t open_member(hid_t file, const char *name, H5I_type_t kind)
+{
+    H5L_info_t link;
+    if (H5Lget_info(file, name, &link, H5P_DEFAULT) < 0 || link.type != H5L_TYPE_HARD) return -1;
+    hid_t object = H5Oopen(file, name, H5P_DEFAULT);
+    if (object < 0 || H5Iget_type(object) == kind) return object;
+    H5Oclose(object);
+    return -1;
+}
+
+static int against_name(const void *name, const void *entry)
+{
+    return strcmp(name, ((const yk_entry *)entry)->name);
+}
+
+yk_status yk_archive_open(yk_archive *a, const char *path, yk_error *err)
+{
+    yk_status st = YK_OK;
+    listing l = {.archive = a, .status = YK_OK, .err = err};
+    *a = (yk_archive){.path = path, .file = -1, .tensors = -1};
+    hid_t access = -1;
+    YK_TRY(yk_seal_check(path, &a->seal, err));
+    access = yk_h5_access();
+    if (access < 0) YK_FAIL(YK_ERR_MEMORY, "%s: HDF5 cannot start", path);
+    a->file = H5Fopen(path, H5F_ACC_RDONLY, access);
+    if (a->file < 0) YK_TRY(yk_h5_fail(YK_ERR_DAMAGED, path, "open as HDF5", err));
+    a->tensors = open_member(a->file, "tensors", H5I_GROUP);
+    if (a->tensors < 0) YK_FAIL(YK_ERR_DAMAGED, "%s: damaged: it has no tensors", path);
+    if (H5Literate(a->tensors, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, list_one, &l) < 0) {
+        YK_TRY(l.status);
+        YK_TRY(yk_h5_fail(YK_ERR_DAMAGED, path, "list the tensors", err));
+    }
+    if (a->n) qsort(a->entry, a->n, sizeof *a->entry, by_name);
+done:
+    if (access >= 0) H5Pclose(access);
+    if (st != YK_OK) yk_archive_close(a);
+    return st;
+}
+
+void yk_archive_close(yk_archive *a)
+{
+    if (a->tensors >= 0) H5Gclose(a->tensors);
+    if (a->file >= 0) H5Fclose(a->file);
+    free(a->entry);
+    *a = (yk_archive){.path = a->path, .file = -1, .tensors = -1};
+}
+
+const yk_entry *yk_archive_find(const yk_archive *a, const char *name)
+{
+    return a->n ? bsearch(name, a->entry, a->n, sizeof *a->entry, against_name) : NULL;
+}
+
+yk_status yk_archive_read(const yk_archive *a, const yk_entry *e, float *out, yk_error *err)
+{
+    yk_status st = YK_OK;
+    char hash[33];
+    hid_t dataset = H5Dopen2(a->tensors, e->name, H5P_DEFAULT);
+    if (dataset < 0) YK_TRY(yk_h5_fail(YK_ERR_DAMAGED, a->path, "open a tensor", err));
+    if (e->count && H5Dread(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) < 0)
+        YK_TRY(yk_h5_fail(YK_ERR_DAMAGED, a->path, "read a tensor", err));
+    yk_hash128_hex(out, (size_t)e->count * sizeof(float), hash);
+    if (strcmp(hash, e->hash) != 0)
+        YK_FAIL(YK_ERR_DAMAGED, "%s: damaged: tensor %s hashes to %s, recorded is %s", a->path, e->name,
+                hash, e->hash);
+done:
+    if (dataset >= 0) H5Dclose(dataset);
+    return yk_context(err, st, "tensor %s", e->name);
+}
+
+yk_status yk_archive_document(const yk_archive *a, json_t **document, yk_error *err)
+{
+    yk_status st = YK_OK;
+    json_error_t why;
+    char *text = NULL;
+    hid_t type = -1, space = -1, dataset = open_member(a->file, "document", H5I_DATASET);
+    *document = NULL;
+    if (dataset < 0) YK_FAIL(YK_ERR_DAMAGED, "%s: damaged: it has no document", a->path);
+    type = H5Dget_type(dataset);
+    space = H5Dget_space(dataset);
+    size_t n = type >= 0 ? H5Tget_size(type) : 0;
+    if (n == 0 || n > (uint64_t)a->seal.bytes || H5Tget_class(type) != H5T_STRING ||
+        H5Tis_variable_str(type) != 0 || !stored_plainly(dataset) || space < 0 ||
+        H5Sget_simple_extent_npoints(space) != 1)
+        YK_FAIL(YK_ERR_DAMAGED, "%s: damaged: its document is no plain text", a->path);
+    YK_NEW(text, n);
+    if (H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0)
+        YK_TRY(yk_h5_fail(YK_ERR_DAMAGED, a->path, "read the document", err));
+    *document = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
+    if (!*document)
+        YK_FAIL(YK_ERR_DAMAGED, "%s: damaged: its document, line %d column %d: %s", a->path, why.line,
+                why.column, why.text);
+done:
+    if (space >= 0) H5Sclose(space);
+    if (type >= 0) H5Tclose(type);
+    if (dataset >= 0) H5Dclose(dataset);
+    free(text);
+    return st;
+}

@@ -1,0 +1,279 @@
+#include "store/archive.h"
+
+#include "base/file.h"
+#include "base/hash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && sizeof(float) == 4,
+               "tensors are written as they lie in memory");
+
+/* HDF5 lays the file out and writes its own structures; the contents go to the places it gave with plain
+ * writes. So a full disk is met in calls that report it, not inside the library, which cannot give up a
+ * file that it failed to write. */
+typedef struct piece {
+    const void *data;
+    uint64_t bytes;
+    uint64_t at; /* in the file */
+} piece;
+
+typedef struct saving {
+    char *aside;
+    int fd;
+    const yk_tensor *tensors;
+    size_t n;
+    char *text; /* of the document */
+    piece *pieces; /* of the tensors, then of the document */
+    uint64_t needed; /* bytes of the file, at most */
+} saving;
+
+/* Room for HDF5's own structures: generous, and small beside any tensor that matters. */
+#define FIXED_OVERHEAD 65536
+#define TENSOR_OVERHEAD 2048
+
+static yk_status plan(saving *s, json_t *document, yk_error *err)
+{
+    yk_status st = YK_OK;
+    uint64_t bytes;
+    s->text = json_is_object(document) ? json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    if (!s->text)
+        YK_FAIL(YK_ERR_INTERNAL, "%s: the document is no object, or no JSON can be made of it", s->aside);
+    YK_NEW(s->pieces, s->n + 1);
+    s->needed = FIXED_OVERHEAD + strlen(s->text) + s->n * TENSOR_OVERHEAD;
+    for (size_t i = 0; i < s->n; i++) {
+        const yk_tensor *t = &s->tensors[i];
+        bool good = yk_tensor_name_ok(t->name) && t->rank >= 1 && t->rank <= YK_MAX_RANK;
+        bytes = sizeof(float);
+        for (int d = 0; good && d < t->rank; d++)
+            good = t->shape[d] >= 0 &&
+                   !__builtin_mul_overflow(bytes, (uint64_t)t->shape[d], &bytes);
+        if (!good || __builtin_add_overflow(s->needed, bytes, &s->needed) || s->needed > INT64_MAX)
+            YK_FAIL(YK_ERR_INTERNAL, "%s: tensor %zu (%.64s) has a name or shape that none may have",
+                    s->aside, i, t->name);
+        s->pieces[i] = (piece){t->data, bytes, 0};
+    }
+    s->pieces[s->n] = (piece){s->text, strlen(s->text), 0};
+done:
+    return st;
+}
+
+/* Space on the filesystem, the process's limit, then (quotas show only there) the blocks themselves. */
+static yk_status reserve(const saving *s, uint64_t bytes, yk_error *err)
+{
+    yk_status st = YK_OK;
+    struct statvfs fs;
+    struct rlimit limit;
+    if (fstatvfs(s->fd, &fs) != 0) YK_TRY(yk_refused(s->aside, "ask for the free space", errno, err));
+    uint64_t available = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (bytes > available)
+        YK_FAIL(YK_ERR_IO,
+                "%s: no space for the checkpoint: %" PRIu64 " bytes are needed, %" PRIu64
+                " are available; free some space or choose another --run-dir, then run the same command "
+                "again",
+                s->aside, bytes, available);
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur)
+        YK_FAIL(YK_ERR_IO,
+                "%s: the checkpoint is too large: %" PRIu64 " bytes are needed, the limit of this process "
+                "is %" PRIu64 "; raise it (ulimit -f)",
+                s->aside, bytes, (uint64_t)limit.rlim_cur);
+    if (bytes && fallocate(s->fd, 0, 0, (off_t)bytes) != 0 && errno != EOPNOTSUPP && errno != ENOSYS &&
+        errno != EINTR)
+        YK_TRY(yk_refused(s->aside, "reserve its space", errno, err));
+done:
+    return st;
+}
+
+static bool put_text_attribute(hid_t object, const char *name, const char *text)
+{
+    bool good = false;
+    hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR), attribute = -1;
+    if (type < 0 || space < 0 || H5Tset_size(type, strlen(text)) < 0 ||
+        H5Tset_strpad(type, H5T_STR_NULLPAD) < 0)
+        goto done;
+    attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
+    good = attribute >= 0 && H5Awrite(attribute, type, text) >= 0;
+done:
+    if (attribute >= 0) H5Aclose(attribute);
+    if (space >= 0) H5Sclose(space);
+    if (type >= 0) H5Tclose(type);
+    return good;
+}
+
+/* A dataset in one piece whose place in the file is fixed here and now. */
+static hid_t create_dataset(hid_t group, const char *name, hid_t type, hid_t space, piece *p)
+{
+    hid_t dataset = -1, how = H5Pcreate(H5P_DATASET_CREATE);
+    if (how < 0 || H5Pset_layout(how, H5D_CONTIGUOUS) < 0 || H5Pset_obj_track_times(how, false) < 0 ||
+        H5Pset_alloc_time(how, H5D_ALLOC_TIME_EARLY) < 0 || H5Pset_fill_time(how, H5D_FILL_TIME_NEVER) < 0)
+        goto done;
+    dataset = H5Dcreate2(group, name, type, space, H5P_DEFAULT, how, H5P_DEFAULT);
+    haddr_t at = dataset >= 0 && p->bytes ? H5Dget_offset(dataset) : 0;
+    if (dataset >= 0 && at == HADDR_UNDEF) {
+        H5Dclose(dataset);
+        dataset = -1;
+    }
+    p->at = at;
+done:
+    if (how >= 0) H5Pclose(how);
+    return dataset;
+}
+
+static bool create_tensor(hid_t group, const yk_tensor *t, piece *p)
+{
+    char hash[33];
+    hsize_t dim[YK_MAX_RANK];
+    for (int i = 0; i < t->rank; i++) dim[i] = (hsize_t)t->shape[i];
+    hid_t space = H5Screate_simple(t->rank, dim, NULL), dataset = -1;
+    if (space >= 0) dataset = create_dataset(group, t->name, H5T_IEEE_F32LE, space, p);
+    yk_hash128_hex(p->data, p->bytes, hash);
+    bool good = dataset >= 0 && put_text_attribute(dataset, "xxh3", hash);
+    if (dataset >= 0) H5Dclose(dataset);
+    if (space >= 0) H5Sclose(space);
+    return good;
+}
+
+static bool create_document(hid_t file, piece *p)
+{
+    hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR), dataset = -1;
+    if (type >= 0 && space >= 0 && H5Tset_size(type, p->bytes) >= 0 &&
+        H5Tset_cset(type, H5T_CSET_UTF8) >= 0 && H5Tset_strpad(type, H5T_STR_NULLPAD) >= 0)
+        dataset = create_dataset(file, "document", type, space, p);
+    bool good = dataset >= 0;
+    if (dataset >= 0) H5Dclose(dataset);
+    if (space >= 0) H5Sclose(space);
+    if (type >= 0) H5Tclose(type);
+    return good;
+}
+
+static hid_t create_file(const char *path)
+{
+    hid_t file = -1, access = yk_h5_access(), how = H5Pcreate(H5P_FILE_CREATE);
+    if (access >= 0 && how >= 0 && H5Pset_userblock(how, YK_SEAL_BYTES) >= 0 &&
+        H5Pset_obj_track_times(how, false) >= 0)
+        file = H5Fcreate(path, H5F_ACC_TRUNC, how, access);
+    if (how >= 0) H5Pclose(how);
+    if (access >= 0) H5Pclose(access);
+    return file;
+}
+
+static hid_t create_group(hid_t file, const char *name)
+{
+    hid_t group = -1, how = H5Pcreate(H5P_GROUP_CREATE);
+    if (how >= 0 && H5Pset_obj_track_times(how, false) >= 0)
+        group = H5Gcreate2(file, name, H5P_DEFAULT, how, H5P_DEFAULT);
+    if (how >= 0) H5Pclose(how);
+    return group;
+}
+
+static yk_status lay_out(saving *s, yk_error *err)
+{
+    yk_status st = YK_OK;
+    hid_t file = create_file(s->aside), group = -1;
+    if (file < 0) YK_TRY(yk_h5_fail(YK_ERR_IO, s->aside, "create", err));
+    group = create_group(file, "tensors");
+    if (group < 0 || !put_text_attribute(file, "format", YK_CHECKPOINT_FORMAT) ||
+        !create_document(file, &s->pieces[s->n]))
+        YK_TRY(yk_h5_fail(YK_ERR_IO, s->aside, "write", err));
+    for (size_t i = 0; i < s->n; i++)
+        if (!create_tensor(group, &s->tensors[i], &s->pieces[i])) {
+            st = yk_h5_fail(YK_ERR_IO, s->aside, "write", err);
+            yk_context(err, st, "tensor %s", s->tensors[i].name);
+            goto done;
+        }
+done:
+    if (group >= 0) H5Gclose(group);
+    if (file >= 0 && H5Fclose(file) < 0 && st == YK_OK)
+        st = yk_h5_fail(YK_ERR_IO, s->aside, "write", err);
+    return st;
+}
+
+static yk_status fill(const saving *s, yk_error *err)
+{
+    yk_status st = YK_OK;
+    off_t end = lseek(s->fd, 0, SEEK_END);
+    if (end < 0) YK_TRY(yk_refused(s->aside, "measure", errno, err));
+    YK_TRY(reserve(s, (uint64_t)end, err));
+    for (size_t i = 0; i <= s->n; i++) {
+        const piece *p = &s->pieces[i];
+        if (p->at + p->bytes > (uint64_t)end)
+            YK_FAIL(YK_ERR_INTERNAL, "%s: HDF5 placed data behind the end of the file", s->aside);
+        YK_TRY(yk_put(s->fd, s->aside, p->data, p->bytes, p->at, err));
+    }
+done:
+    return st;
+}
+
+yk_status yk_checkpoint_save(const char *path, const yk_tensor *tensors, size_t n, json_t *document,
+                             yk_error *err)
+{
+    yk_status st = YK_OK;
+    saving s = {.aside = yk_path("%s.part", path), .fd = -1, .tensors = tensors, .n = n};
+    if (!s.aside) YK_FAIL(YK_ERR_MEMORY, "%s: out of memory", path);
+    YK_TRY(plan(&s, document, err));
+    s.fd = open(s.aside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (s.fd < 0) YK_TRY(yk_refused(s.aside, "create", errno, err));
+    YK_TRY(reserve(&s, s.needed, err));
+    YK_TRY(lay_out(&s, err));
+    YK_TRY(fill(&s, err));
+    YK_TRY(yk_seal_write(s.fd, s.aside, err));
+    if (fsync(s.fd) != 0) YK_TRY(yk_refused(s.aside, "sync", errno, err));
+    YK_TRY(yk_file_publish(s.aside, path, err));
+done:
+    if (s.fd >= 0) {
+        close(s.fd);
+        if (st != YK_OK) unlink(s.aside);
+    }
+    free(s.aside);
+    free(s.text);
+    free(s.pieces);
+    return st;
+}
+
+static yk_status same_shape(const yk_archive *a, const yk_tensor *t, yk_error *err)
+{
+    char wanted[YK_SHAPE_TEXT], found[YK_SHAPE_TEXT];
+    const yk_entry *e = yk_archive_find(a, t->name);
+    yk_shape_text(t->rank, t->shape, wanted);
+    if (!e)
+        return yk_fail(err, YK_ERR_SHAPE,
+                       "%s: has no tensor %s, which should be %s: it was written by another recipe; use "
+                       "that recipe, or another --run-dir",
+                       a->path, t->name, wanted);
+    bool same = e->rank == t->rank;
+    for (int i = 0; same && i < t->rank; i++) same = e->shape[i] == t->shape[i];
+    if (same) return YK_OK;
+    return yk_fail(err, YK_ERR_SHAPE,
+                   "%s: tensor %s is %s in the file and should be %s: it was written by another recipe; use "
+                   "that recipe, or another --run-dir",
+                   a->path, t->name, yk_shape_text(e->rank, e->shape, found), wanted);
+}
+
+yk_status yk_checkpoint_load(const char *path, yk_tensor *tensors, size_t n, json_t **document,
+                             yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_archive a;
+    json_t *found = NULL;
+    if (document) *document = NULL;
+    YK_TRY(yk_archive_open(&a, path, err));
+    for (size_t i = 0; i < n; i++) YK_TRY(same_shape(&a, &tensors[i], err));
+    for (size_t i = 0; i < n; i++)
+        YK_TRY(yk_archive_read(&a, yk_archive_find(&a, tensors[i].name), tensors[i].data, err));
+    if (document) YK_TRY(yk_archive_document(&a, &found, err));
+    if (document) *document = found;
+done:
+    yk_archive_close(&a);
+    return st;
+}
+
+yk_status yk_checkpoint_document(const char *path, json_t **document, yk_error *err)
+{
+    return yk_checkpoint_load(path, NULL, 0, document, err);
+}

@@ -1,0 +1,149 @@
+#include "token/vocabulary.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static size_t slot_of(const yk_table *t, uint64_t key)
+{
+    uint64_t h = key * 0x9E3779B97F4A7C15u;
+    size_t i = (size_t)(h ^ h >> 29) & (t->room - 1);
+    while (t->key[i] != UINT64_MAX && t->key[i] != key) i = (i + 1) & (t->room - 1);
+    return i;
+}
+
+static yk_status table_grow(yk_table *t, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_table bigger = {.n = t->n, .room = t->room ? 2 * t->room : 1024};
+    YK_NEW(bigger.key, bigger.room);
+    YK_NEW(bigger.value, bigger.room);
+    memset(bigger.key, 0xFF, bigger.room * sizeof *bigger.key);
+    for (size_t i = 0; i < t->room; i++) {
+        if (t->key[i] == UINT64_MAX) continue;
+        size_t to = slot_of(&bigger, t->key[i]);
+        bigger.key[to] = t->key[i];
+        bigger.value[to] = t->value[i];
+    }
+    free(t->key);
+    free(t->value);
+    *t = bigger;
+    bigger = (yk_table){0};
+done:
+    free(bigger.key);
+    free(bigger.value);
+    return st;
+}
+
+yk_status yk_table_put(yk_table *t, uint64_t key, uint64_t value, yk_error *err)
+{
+    if (2 * (t->n + 1) > t->room && table_grow(t, err) != YK_OK) return YK_ERR_MEMORY;
+    size_t i = slot_of(t, key);
+    t->n += t->key[i] == UINT64_MAX;
+    t->key[i] = key;
+    t->value[i] = value;
+    return YK_OK;
+}
+
+bool yk_table_get(const yk_table *t, uint64_t key, uint64_t *value)
+{
+    if (!t->room) return false;
+    size_t i = slot_of(t, key);
+    if (t->key[i] != key) return false;
+    *value = t->value[i];
+    return true;
+}
+
+void yk_table_free(yk_table *t)
+{
+    free(t->key);
+    free(t->value);
+    *t = (yk_table){0};
+}
+
+void yk_byte_alphabet(uint8_t byte_of_id[256], int32_t id_of_byte[256])
+{
+    int id = 0;
+    for (int printable = 1; printable >= 0; printable--)
+        for (int b = 0; b < 256; b++) {
+            bool own = (b >= 33 && b <= 126) || (b >= 161 && b != 173);
+            if (own != printable) continue;
+            byte_of_id[id] = (uint8_t)b;
+            id_of_byte[b] = id++;
+        }
+}
+
+yk_status yk_token_set(yk_token *t, const char *bytes, size_t n, bool special, yk_error *err)
+{
+    yk_status st = YK_OK;
+    YK_NEW(t->bytes, n + 1);
+    memcpy(t->bytes, bytes, n);
+    t->length = (uint32_t)n;
+    t->special = special;
+done:
+    return st;
+}
+
+yk_status yk_tokenizer_new(yk_tokenizer **out, int32_t vocab, size_t merges, const char *pattern, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_tokenizer *t = NULL;
+    YK_NEW(t, 1);
+    t->vocab = vocab;
+    t->merges = merges;
+    t->nfc = true;
+    YK_NEW(t->token, vocab);
+    YK_NEW(t->merge, merges);
+    YK_NEW(t->pattern, strlen(pattern) + 1);
+    strcpy(t->pattern, pattern);
+    *out = t;
+    t = NULL;
+done:
+    yk_tokenizer_free(t);
+    return st;
+}
+
+yk_status yk_tokenizer_index(yk_tokenizer *t, const int32_t *merged, yk_error *err)
+{
+    yk_status st = YK_OK;
+    for (int b = 0; b < 256; b++) t->byte_id[b] = -1;
+    for (int32_t i = 0; i < t->vocab; i++)
+        if (t->token[i].length == 1 && !t->token[i].special) t->byte_id[(uint8_t)t->token[i].bytes[0]] = i;
+    for (int b = 0; b < 256; b++)
+        if (t->byte_id[b] < 0) YK_FAIL(YK_ERR_INPUT, "no token for byte 0x%02x; only byte-level vocabularies are supported", b);
+    for (size_t r = 0; r < t->merges; r++) {
+        uint64_t key = yk_pair(t->merge[r][0], t->merge[r][1]), there;
+        if (yk_table_get(&t->rank, key, &there)) continue; /* the earlier merge wins */
+        YK_TRY(yk_table_put(&t->rank, key, (uint64_t)r << 32 | (uint32_t)merged[r], err));
+    }
+done:
+    return st;
+}
+
+void yk_tokenizer_free(yk_tokenizer *t)
+{
+    if (!t) return;
+    for (int32_t i = 0; t->token && i < t->vocab; i++) free(t->token[i].bytes);
+    free(t->token);
+    free(t->merge);
+    free(t->pattern);
+    yk_table_free(&t->rank);
+    free(t);
+}
+
+int32_t yk_tokenizer_vocab(const yk_tokenizer *t)
+{
+    return t->vocab;
+}
+
+int32_t yk_tokenizer_special(const yk_tokenizer *t, const char *token)
+{
+    for (int32_t i = t->vocab - 1; i >= 0; i--)
+        if (t->token[i].special && strcmp(t->token[i].bytes, token) == 0) return i;
+    return -1;
+}
+
+void yk_tokenizer_decode(const yk_tokenizer *t, const int32_t *ids, size_t n, yk_buf *out)
+{
+    for (size_t i = 0; i < n; i++)
+        if (ids[i] >= 0 && ids[i] < t->vocab) yk_buf_add(out, t->token[ids[i]].bytes, t->token[ids[i]].length);
+}
