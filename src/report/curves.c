@@ -118,7 +118,7 @@ yk_status yk_page_heldout(yk_buf *out, const yk_record *r, yk_error *err)
     YK_TRY(make_heldout(&h, r, err));
     yk_page_heading(out, "heldout", "Held-out loss",
                     "Bits needed for each byte of documents the model never trained on; lower is better. "
-                    "Dashed: gzip -9 and xz -9e on the same documents, each compressed alone.");
+                    "Dashed: what gzip\u00A0-9 and xz\u00A0-9e need for the same documents, each compressed alone.");
     together(out, r, &h);
     if (h.domains > 1) {
         size_t n = h.domains < MAX_PANELS ? h.domains : MAX_PANELS;

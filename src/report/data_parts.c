@@ -170,7 +170,7 @@ static void reason_samples(yk_buf *out, json_t *samples, const char *reason)
         json_t *s = json_array_get(samples, i);
         const char *why = yk_json_text(s, "reason");
         if (!why || strcmp(why, reason)) continue;
-        if (!shown++) yk_html_add(out, "<details><summary>%s: samples</summary>\n", reason);
+        if (!shown++) yk_html_add(out, "<details><summary>Samples: %s</summary>\n", reason);
         yk_html_add(out, "<blockquote dir=\"auto\"><cite>%s</cite>", yk_json_text(s, "source"));
         yk_html_text(out, yk_json_text(s, "text"), SAMPLE_BYTES);
         yk_buf_puts(out, "</blockquote>\n");

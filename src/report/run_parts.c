@@ -71,7 +71,7 @@ void yk_page_time(yk_buf *out, const yk_record *r)
     yk_page_heading(out, "time", "Where the time went", NULL);
     yk_svg_stack(out, segment, n);
     stage_names(out, stages, n, total);
-    yk_buf_puts(out, "<div class=\"scroll\"><table><thead><tr><th>Stage</th><th class=\"num\">Time</th>"
+    yk_buf_puts(out, "<div class=\"scroll slim\"><table><thead><tr><th>Stage</th><th class=\"num\">Time</th>"
                      "<th class=\"num\">Share</th><th>Status</th></tr></thead><tbody>\n");
     for (size_t i = 0; i < n; i++) stage_row(out, json_array_get(stages, i), total, (int)i);
     yk_html_add(out, "<tr class=\"sum\"><th scope=\"row\">Total</th><td class=\"num\">%s</td><td></td><td></td>"

@@ -73,11 +73,12 @@ static void linear_ticks(axis *a, int about)
 static void axis_name(yk_buf *out, const char *label, const axis *a)
 {
     static const char *const power[] = {"10⁻³⁰", "10⁻²⁷", "10⁻²⁴", "10⁻²¹", "10⁻¹⁸", "10⁻¹⁵", "10⁻¹²",
-                                        "10⁻⁹",  "10⁻⁶",  "10⁻³",  "",      "thousand", "million",
-                                        "billion", "trillion", "10¹⁵", "10¹⁸", "10²¹", "10²⁴", "10²⁷",
+                                        "10⁻⁹",  "10⁻⁶",  "10⁻³",  "",      "thousands", "millions",
+                                        "billions", "trillions", "10¹⁵", "10¹⁸", "10²¹", "10²⁴", "10²⁷",
                                         "10³⁰"};
     int index = a->exponent / 3 + 10;
     yk_html_text(out, label, 100);
+    if (a->log) yk_buf_puts(out, ", log scale");
     if (a->exponent && index >= 0 && index < 21) yk_html_add(out, " (%s)", power[index]);
 }
 
@@ -105,6 +106,7 @@ static bool find_ranges(const yk_chart *c, axis *x, axis *y)
     for (size_t k = 0; k < c->level_count; k++) widen(y, c->levels[k].y);
     double x_size = fmax(fabs(x->low), fabs(x->high));
     if (points < 2 || !(x->high - x->low > 1e-9 * x_size) || !isfinite(y->low)) return false;
+    if (x->low > 0 && x->low < 0.05 * x->high) x->low = 0;
     if (c->y_low < c->y_high) {
         y->low = c->y_low;
         y->high = c->y_high;

@@ -9,12 +9,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-hid_t yk_h5_access(void)
+static herr_t take_innermost(unsigned depth, const H5E_error2_t *e, void *reason)
 {
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    if (depth == 0) snprintf(reason, YK_H5_REASON, "%s", e->desc ? e->desc : "");
+    return 0;
+}
+
+static herr_t remember(hid_t stack, void *reason)
+{
+    if (!*(char *)reason) H5Ewalk2(stack, H5E_WALK_UPWARD, take_innermost, reason);
+    return 0;
+}
+
+hid_t yk_h5_access(char *reason)
+{
+    if (reason) *reason = 0;
+    H5Eset_auto2(H5E_DEFAULT, reason ? remember : NULL, reason);
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     if (access < 0) return access;
-    bool bad = H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) < 0 ||
+    bool bad = H5Pset_fapl_sec2(access) < 0 || H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) < 0 ||
                H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST) < 0;
 #if H5_VERSION_GE(1, 12, 1) || (H5_VERSION_GE(1, 10, 7) && !H5_VERSION_GE(1, 12, 0))
     bad = bad || H5Pset_file_locking(access, false, true) < 0;
@@ -24,23 +37,19 @@ hid_t yk_h5_access(void)
     return H5I_INVALID_HID;
 }
 
-static herr_t take_innermost(unsigned depth, const H5E_error2_t *e, void *out)
+yk_status yk_h5_fail(yk_status status, const char *path, const char *what, const char *reason,
+                     yk_error *err)
 {
-    if (depth == 0) snprintf(out, 512, "%s", e->desc ? e->desc : "");
-    return 0;
-}
-
-yk_status yk_h5_fail(yk_status status, const char *path, const char *what, yk_error *err)
-{
-    char text[512] = "HDF5 gives no reason";
-    int why = 0;
-    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_innermost, text);
+    char text[YK_H5_REASON] = "";
+    if (reason) snprintf(text, sizeof text, "%s", reason);
+    else remember(H5E_DEFAULT, text);
     const char *number = strstr(text, "errno = ");
-    if (number) why = atoi(number + strlen("errno = "));
+    int why = number ? atoi(number + strlen("errno = ")) : 0;
     if (why > 0 && status == YK_ERR_IO) return yk_refused(path, what, why, err);
     for (char *c = text; *c; c++)
         if (iscntrl((unsigned char)*c)) *c = ' ';
-    return yk_fail(err, status, "%s: cannot %s: %s", path, what, text);
+    return yk_fail(err, status, "%s: cannot %s: %s", path, what,
+                   *text ? text : "HDF5 gives no reason");
 }
 
 bool yk_tensor_name_ok(const char *name)
@@ -61,11 +70,13 @@ const char *yk_shape_text(int rank, const int64_t *shape, char out[YK_SHAPE_TEXT
     return out;
 }
 
-/* Plain contiguous storage inside this file: no chunks, hence no filters, nothing virtual or external. */
+/* Plain contiguous storage inside this file: no chunks, hence no filters, nothing virtual or
+ * external. */
 static bool stored_plainly(hid_t dataset)
 {
     hid_t how = H5Dget_create_plist(dataset);
-    bool plain = how >= 0 && H5Pget_layout(how) == H5D_CONTIGUOUS && H5Pget_external_count(how) == 0;
+    bool plain =
+        how >= 0 && H5Pget_layout(how) == H5D_CONTIGUOUS && H5Pget_external_count(how) == 0;
     if (how >= 0) H5Pclose(how);
     return plain;
 }
@@ -132,14 +143,10 @@ static const char *describe(hid_t group, int64_t file_bytes, yk_entry *e)
         goto done;
     }
     type = H5Dget_type(object);
-    if (type < 0 || H5Tequal(type, H5T_IEEE_F32LE) <= 0)
-        wrong = "is not of type float32";
-    else if (!stored_plainly(object))
-        wrong = "is not stored in one piece";
-    else if (!read_shape(object, file_bytes, e))
-        wrong = "has an impossible shape";
-    else if (!read_hash(object, e->hash))
-        wrong = "has no hash";
+    if (type < 0 || H5Tequal(type, H5T_IEEE_F32LE) <= 0) wrong = "is not of type float32";
+    else if (!stored_plainly(object)) wrong = "is not stored in one piece";
+    else if (!read_shape(object, file_bytes, e)) wrong = "has an impossible shape";
+    else if (!read_hash(object, e->hash)) wrong = "has no hash";
 done:
     if (type >= 0) H5Tclose(type);
     H5Oclose(object);
@@ -158,12 +165,14 @@ static herr_t list_one(hid_t group, const char *name, const H5L_info_t *link, vo
     yk_archive *a = l->archive;
     yk_error *err = l->err;
     yk_status st = YK_OK;
-    if (!yk_tensor_name_ok(name)) YK_FAIL(YK_ERR_DAMAGED, "%s: damaged: a tensor has a name that none may have", a->path);
+    if (!yk_tensor_name_ok(name))
+        YK_FAIL(YK_ERR_DAMAGED, "%s: damaged: a tensor has a name that none may have", a->path);
     YK_ROOM(a->entry, a->n, a->cap);
     yk_entry *e = &a->entry[a->n];
     *e = (yk_entry){0};
     memcpy(e->name, name, strlen(name) + 1);
-    const char *wrong = link->type == H5L_TYPE_HARD ? describe(group, a->seal.bytes, e) : "is a link";
+    const char *wrong =
+        link->type == H5L_TYPE_HARD ? describe(group, a->seal.bytes, e) : "is a link";
     if (wrong) YK_FAIL(YK_ERR_DAMAGED, "%s: damaged: tensor %s %s", a->path, name, wrong);
     a->n++;
 done:
@@ -199,15 +208,15 @@ yk_status yk_archive_open(yk_archive *a, const char *path, yk_error *err)
     *a = (yk_archive){.path = path, .file = -1, .tensors = -1};
     hid_t access = -1;
     YK_TRY(yk_seal_check(path, &a->seal, err));
-    access = yk_h5_access();
+    access = yk_h5_access(NULL);
     if (access < 0) YK_FAIL(YK_ERR_MEMORY, "%s: HDF5 cannot start", path);
     a->file = H5Fopen(path, H5F_ACC_RDONLY, access);
-    if (a->file < 0) YK_TRY(yk_h5_fail(YK_ERR_DAMAGED, path, "open as HDF5", err));
+    if (a->file < 0) YK_TRY(yk_h5_fail(YK_ERR_DAMAGED, path, "open as HDF5", NULL, err));
     a->tensors = open_member(a->file, "tensors", H5I_GROUP);
     if (a->tensors < 0) YK_FAIL(YK_ERR_DAMAGED, "%s: damaged: it has no tensors", path);
     if (H5Literate(a->tensors, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, list_one, &l) < 0) {
         YK_TRY(l.status);
-        YK_TRY(yk_h5_fail(YK_ERR_DAMAGED, path, "list the tensors", err));
+        YK_TRY(yk_h5_fail(YK_ERR_DAMAGED, path, "list the tensors", NULL, err));
     }
     if (a->n) qsort(a->entry, a->n, sizeof *a->entry, by_name);
 done:
@@ -234,12 +243,12 @@ yk_status yk_archive_read(const yk_archive *a, const yk_entry *e, float *out, yk
     yk_status st = YK_OK;
     char hash[33];
     hid_t dataset = H5Dopen2(a->tensors, e->name, H5P_DEFAULT);
-    if (dataset < 0) YK_TRY(yk_h5_fail(YK_ERR_DAMAGED, a->path, "open a tensor", err));
+    if (dataset < 0) YK_TRY(yk_h5_fail(YK_ERR_DAMAGED, a->path, "open a tensor", NULL, err));
     if (e->count && H5Dread(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) < 0)
-        YK_TRY(yk_h5_fail(YK_ERR_DAMAGED, a->path, "read a tensor", err));
+        YK_TRY(yk_h5_fail(YK_ERR_DAMAGED, a->path, "read a tensor", NULL, err));
     yk_hash128_hex(out, (size_t)e->count * sizeof(float), hash);
     if (strcmp(hash, e->hash) != 0)
-        YK_FAIL(YK_ERR_DAMAGED, "%s: damaged: tensor %s hashes to %s, recorded is %s", a->path, e->name,
+        YK_FAIL(YK_ERR_DAMAGED, "%s: damaged: its content hashes to %s, recorded is %s", a->path,
                 hash, e->hash);
 done:
     if (dataset >= 0) H5Dclose(dataset);
@@ -263,12 +272,18 @@ yk_status yk_archive_document(const yk_archive *a, json_t **document, yk_error *
         YK_FAIL(YK_ERR_DAMAGED, "%s: damaged: its document is no plain text", a->path);
     YK_NEW(text, n);
     if (H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text) < 0)
-        YK_TRY(yk_h5_fail(YK_ERR_DAMAGED, a->path, "read the document", err));
+        YK_TRY(yk_h5_fail(YK_ERR_DAMAGED, a->path, "read the document", NULL, err));
     *document = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
     if (!*document)
-        YK_FAIL(YK_ERR_DAMAGED, "%s: damaged: its document, line %d column %d: %s", a->path, why.line,
-                why.column, why.text);
+        YK_FAIL(YK_ERR_DAMAGED, "%s: damaged: its document, line %d column %d: %s", a->path,
+                why.line, why.column, why.text);
+    if (!json_is_object(*document))
+        YK_FAIL(YK_ERR_DAMAGED, "%s: damaged: its document is no object", a->path);
 done:
+    if (st != YK_OK) {
+        json_decref(*document);
+        *document = NULL;
+    }
     if (space >= 0) H5Sclose(space);
     if (type >= 0) H5Tclose(type);
     if (dataset >= 0) H5Dclose(dataset);

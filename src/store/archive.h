@@ -1,4 +1,5 @@
-/* The reading side of a checkpoint file: verified, listed in name order, read a tensor at a time. */
+/* The reading side of a checkpoint file: verified, listed in name order, read a tensor at a
+ * time. */
 #ifndef YK_STORE_ARCHIVE_H
 #define YK_STORE_ARCHIVE_H
 
@@ -24,8 +25,8 @@ typedef struct yk_archive {
     size_t n, cap;
 } yk_archive;
 
-/* Verifies the seal, opens, lists. Anything a checkpoint of ours cannot hold (links, filters, external
- * storage, other types, more elements than the file has bytes for) is YK_ERR_DAMAGED. */
+/* Verifies the seal, opens, lists. Anything a checkpoint of ours cannot hold (links, filters,
+ * external storage, other types, more elements than the file has bytes for) is YK_ERR_DAMAGED. */
 yk_status yk_archive_open(yk_archive *a, const char *path, yk_error *err);
 void yk_archive_close(yk_archive *a); /* harmless after a failed open */
 
@@ -42,12 +43,15 @@ bool yk_tensor_name_ok(const char *name);
 /* "[3,17]". Returns `out`. */
 const char *yk_shape_text(int rank, const int64_t *shape, char out[YK_SHAPE_TEXT]);
 
-/* File access the way all of ours go: no locking (Lustre, NFS), everything closed with the file, nothing
- * printed by HDF5. H5I_INVALID_HID on failure. */
-hid_t yk_h5_access(void);
+/* File access the way all of ours go: no locking (Lustre, NFS), everything closed with the file,
+ * nothing printed by HDF5. H5I_INVALID_HID on failure. `reason` (or NULL) gets the innermost
+ * message of the first HDF5 call that fails from now on, until H5Eset_auto2 is called again. */
+#define YK_H5_REASON 512
+hid_t yk_h5_access(char *reason);
 
-/* The failure of the last HDF5 call: "<path>: cannot <what>: <innermost message>". The system's reason
- * takes the place of the message when there is one. */
-yk_status yk_h5_fail(yk_status status, const char *path, const char *what, yk_error *err);
+/* "<path>: cannot <what>: <reason>". reason NULL: that of the HDF5 call just made. An errno in it
+ * speaks for itself, with the remedy where space is short. */
+yk_status yk_h5_fail(yk_status status, const char *path, const char *what, const char *reason,
+                     yk_error *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -15,9 +16,11 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && sizeof(float) == 4,
                "tensors are written as they lie in memory");
 
-/* HDF5 lays the file out and writes its own structures; the contents go to the places it gave with plain
- * writes. So a full disk is met in calls that report it, not inside the library, which cannot give up a
- * file that it failed to write. */
+/* HDF5 lays the file out in memory: it creates the file aside, then its descriptor is turned to an
+ * anonymous memory file, where the tensors' places are holes. The result and the tensors go to the
+ * disk by plain writes. So a full disk is met in calls that report it and never inside the library,
+ * which cannot give up a file that it failed to write (1.10.8 keeps an identifier of freed memory).
+ */
 typedef struct piece {
     const void *data;
     uint64_t bytes;
@@ -26,11 +29,11 @@ typedef struct piece {
 
 typedef struct saving {
     char *aside;
-    int fd;
+    int fd, memory; /* the file aside, the layout */
     const yk_tensor *tensors;
     size_t n;
-    char *text; /* of the document */
-    piece *pieces; /* of the tensors, then of the document */
+    char *text;      /* of the document */
+    piece *pieces;   /* of the tensors, then of the document */
     uint64_t needed; /* bytes of the file, at most */
 } saving;
 
@@ -44,7 +47,8 @@ static yk_status plan(saving *s, json_t *document, yk_error *err)
     uint64_t bytes;
     s->text = json_is_object(document) ? json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     if (!s->text)
-        YK_FAIL(YK_ERR_INTERNAL, "%s: the document is no object, or no JSON can be made of it", s->aside);
+        YK_FAIL(YK_ERR_INTERNAL, "%s: the document is no object, or no JSON can be made of it",
+                s->aside);
     YK_NEW(s->pieces, s->n + 1);
     s->needed = FIXED_OVERHEAD + strlen(s->text) + s->n * TENSOR_OVERHEAD;
     for (size_t i = 0; i < s->n; i++) {
@@ -52,11 +56,12 @@ static yk_status plan(saving *s, json_t *document, yk_error *err)
         bool good = yk_tensor_name_ok(t->name) && t->rank >= 1 && t->rank <= YK_MAX_RANK;
         bytes = sizeof(float);
         for (int d = 0; good && d < t->rank; d++)
-            good = t->shape[d] >= 0 &&
-                   !__builtin_mul_overflow(bytes, (uint64_t)t->shape[d], &bytes);
+            good =
+                t->shape[d] >= 0 && !__builtin_mul_overflow(bytes, (uint64_t)t->shape[d], &bytes);
         if (!good || __builtin_add_overflow(s->needed, bytes, &s->needed) || s->needed > INT64_MAX)
-            YK_FAIL(YK_ERR_INTERNAL, "%s: tensor %zu (%.64s) has a name or shape that none may have",
-                    s->aside, i, t->name);
+            YK_FAIL(YK_ERR_INTERNAL,
+                    "%s: tensor %zu (%.64s) has a name or shape that none may have", s->aside, i,
+                    t->name);
         s->pieces[i] = (piece){t->data, bytes, 0};
     }
     s->pieces[s->n] = (piece){s->text, strlen(s->text), 0};
@@ -64,27 +69,31 @@ done:
     return st;
 }
 
-/* Space on the filesystem, the process's limit, then (quotas show only there) the blocks themselves. */
+/* Space on the filesystem, the process's limit, then (quotas show only there) the blocks
+ * themselves. */
 static yk_status reserve(const saving *s, uint64_t bytes, yk_error *err)
 {
     yk_status st = YK_OK;
     struct statvfs fs;
     struct rlimit limit;
-    if (fstatvfs(s->fd, &fs) != 0) YK_TRY(yk_refused(s->aside, "ask for the free space", errno, err));
+    if (fstatvfs(s->fd, &fs) != 0)
+        YK_TRY(yk_refused(s->aside, "ask for the free space", errno, err));
     uint64_t available = (uint64_t)fs.f_bavail * fs.f_frsize;
     if (bytes > available)
         YK_FAIL(YK_ERR_IO,
                 "%s: no space for the checkpoint: %" PRIu64 " bytes are needed, %" PRIu64
-                " are available; free some space or choose another --run-dir, then run the same command "
+                " are available; free some space or choose another --run-dir, then run the same "
+                "command "
                 "again",
                 s->aside, bytes, available);
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur)
         YK_FAIL(YK_ERR_IO,
-                "%s: the checkpoint is too large: %" PRIu64 " bytes are needed, the limit of this process "
+                "%s: the checkpoint is too large: %" PRIu64
+                " bytes are needed, the limit of this process "
                 "is %" PRIu64 "; raise it (ulimit -f)",
                 s->aside, bytes, (uint64_t)limit.rlim_cur);
-    if (bytes && fallocate(s->fd, 0, 0, (off_t)bytes) != 0 && errno != EOPNOTSUPP && errno != ENOSYS &&
-        errno != EINTR)
+    if (bytes && fallocate(s->fd, 0, 0, (off_t)bytes) != 0 && errno != EOPNOTSUPP &&
+        errno != ENOSYS && errno != EINTR)
         YK_TRY(yk_refused(s->aside, "reserve its space", errno, err));
 done:
     return st;
@@ -110,8 +119,10 @@ done:
 static hid_t create_dataset(hid_t group, const char *name, hid_t type, hid_t space, piece *p)
 {
     hid_t dataset = -1, how = H5Pcreate(H5P_DATASET_CREATE);
-    if (how < 0 || H5Pset_layout(how, H5D_CONTIGUOUS) < 0 || H5Pset_obj_track_times(how, false) < 0 ||
-        H5Pset_alloc_time(how, H5D_ALLOC_TIME_EARLY) < 0 || H5Pset_fill_time(how, H5D_FILL_TIME_NEVER) < 0)
+    if (how < 0 || H5Pset_layout(how, H5D_CONTIGUOUS) < 0 ||
+        H5Pset_obj_track_times(how, false) < 0 ||
+        H5Pset_alloc_time(how, H5D_ALLOC_TIME_EARLY) < 0 ||
+        H5Pset_fill_time(how, H5D_FILL_TIME_NEVER) < 0)
         goto done;
     dataset = H5Dcreate2(group, name, type, space, H5P_DEFAULT, how, H5P_DEFAULT);
     haddr_t at = dataset >= 0 && p->bytes ? H5Dget_offset(dataset) : 0;
@@ -152,9 +163,9 @@ static bool create_document(hid_t file, piece *p)
     return good;
 }
 
-static hid_t create_file(const char *path)
+static hid_t create_file(const char *path, char *reason)
 {
-    hid_t file = -1, access = yk_h5_access(), how = H5Pcreate(H5P_FILE_CREATE);
+    hid_t file = -1, access = yk_h5_access(reason), how = H5Pcreate(H5P_FILE_CREATE);
     if (access >= 0 && how >= 0 && H5Pset_userblock(how, YK_SEAL_BYTES) >= 0 &&
         H5Pset_obj_track_times(how, false) >= 0)
         file = H5Fcreate(path, H5F_ACC_TRUNC, how, access);
@@ -172,34 +183,78 @@ static hid_t create_group(hid_t file, const char *name)
     return group;
 }
 
+/* Copies what is no hole, and the length. */
+static yk_status copy_extents(const saving *s, int from, int to, yk_error *err)
+{
+    yk_status st = YK_OK;
+    char block[16384];
+    ssize_t n;
+    off_t end = lseek(from, 0, SEEK_END), stop;
+    if (end < 0 || ftruncate(to, end) != 0) YK_TRY(yk_refused(s->aside, "resize", errno, err));
+    for (off_t at = lseek(from, 0, SEEK_DATA); at >= 0; at = lseek(from, stop, SEEK_DATA)) {
+        stop = lseek(from, at, SEEK_HOLE);
+        if (stop < 0) break;
+        for (; at < stop; at += n) {
+            size_t left = (size_t)(stop - at);
+            n = pread(from, block, left < sizeof block ? left : sizeof block, at);
+            if (n <= 0) YK_TRY(yk_refused(s->aside, "copy", n < 0 ? errno : EIO, err));
+            YK_TRY(yk_put(to, s->aside, block, (uint64_t)n, (uint64_t)at, err));
+        }
+    }
+    if (errno != ENXIO) YK_TRY(yk_refused(s->aside, "copy", errno, err));
+done:
+    return st;
+}
+
+/* From here on HDF5 writes to s->memory. */
+static yk_status turn_to_memory(saving *s, hid_t file, yk_error *err)
+{
+    yk_status st = YK_OK;
+    void *handle;
+    YK_TRY(copy_extents(s, s->fd, s->memory, err));
+    if (H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0)
+        YK_FAIL(YK_ERR_INTERNAL, "%s: HDF5 has no descriptor for it", s->aside);
+    if (dup3(s->memory, *(int *)handle, O_CLOEXEC) < 0)
+        YK_TRY(yk_refused(s->aside, "lay out in memory", errno, err));
+done:
+    return st;
+}
+
 static yk_status lay_out(saving *s, yk_error *err)
 {
     yk_status st = YK_OK;
-    hid_t file = create_file(s->aside), group = -1;
-    if (file < 0) YK_TRY(yk_h5_fail(YK_ERR_IO, s->aside, "create", err));
+    char reason[YK_H5_REASON];
+    hid_t file = -1, group = -1;
+    s->memory = memfd_create("checkpoint", MFD_CLOEXEC);
+    if (s->memory < 0) YK_TRY(yk_refused(s->aside, "lay out in memory", errno, err));
+    file = create_file(s->aside, reason);
+    if (file < 0) YK_TRY(yk_h5_fail(YK_ERR_IO, s->aside, "create", reason, err));
+    YK_TRY(turn_to_memory(s, file, err));
     group = create_group(file, "tensors");
     if (group < 0 || !put_text_attribute(file, "format", YK_CHECKPOINT_FORMAT) ||
         !create_document(file, &s->pieces[s->n]))
-        YK_TRY(yk_h5_fail(YK_ERR_IO, s->aside, "write", err));
+        YK_TRY(yk_h5_fail(YK_ERR_IO, s->aside, "lay out", reason, err));
     for (size_t i = 0; i < s->n; i++)
         if (!create_tensor(group, &s->tensors[i], &s->pieces[i])) {
-            st = yk_h5_fail(YK_ERR_IO, s->aside, "write", err);
+            st = yk_h5_fail(YK_ERR_IO, s->aside, "lay out", reason, err);
             yk_context(err, st, "tensor %s", s->tensors[i].name);
             goto done;
         }
 done:
     if (group >= 0) H5Gclose(group);
     if (file >= 0 && H5Fclose(file) < 0 && st == YK_OK)
-        st = yk_h5_fail(YK_ERR_IO, s->aside, "write", err);
+        st = yk_h5_fail(YK_ERR_IO, s->aside, "lay out", reason, err);
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     return st;
 }
 
 static yk_status fill(const saving *s, yk_error *err)
 {
     yk_status st = YK_OK;
-    off_t end = lseek(s->fd, 0, SEEK_END);
+    off_t end = lseek(s->memory, 0, SEEK_END);
     if (end < 0) YK_TRY(yk_refused(s->aside, "measure", errno, err));
     YK_TRY(reserve(s, (uint64_t)end, err));
+    YK_TRY(copy_extents(s, s->memory, s->fd, err));
     for (size_t i = 0; i <= s->n; i++) {
         const piece *p = &s->pieces[i];
         if (p->at + p->bytes > (uint64_t)end)
@@ -214,7 +269,8 @@ yk_status yk_checkpoint_save(const char *path, const yk_tensor *tensors, size_t 
                              yk_error *err)
 {
     yk_status st = YK_OK;
-    saving s = {.aside = yk_path("%s.part", path), .fd = -1, .tensors = tensors, .n = n};
+    saving s = {
+        .aside = yk_path("%s.part", path), .fd = -1, .memory = -1, .tensors = tensors, .n = n};
     if (!s.aside) YK_FAIL(YK_ERR_MEMORY, "%s: out of memory", path);
     YK_TRY(plan(&s, document, err));
     s.fd = open(s.aside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -226,6 +282,7 @@ yk_status yk_checkpoint_save(const char *path, const yk_tensor *tensors, size_t 
     if (fsync(s.fd) != 0) YK_TRY(yk_refused(s.aside, "sync", errno, err));
     YK_TRY(yk_file_publish(s.aside, path, err));
 done:
+    if (s.memory >= 0) close(s.memory);
     if (s.fd >= 0) {
         close(s.fd);
         if (st != YK_OK) unlink(s.aside);
@@ -242,17 +299,19 @@ static yk_status same_shape(const yk_archive *a, const yk_tensor *t, yk_error *e
     const yk_entry *e = yk_archive_find(a, t->name);
     yk_shape_text(t->rank, t->shape, wanted);
     if (!e)
-        return yk_fail(err, YK_ERR_SHAPE,
-                       "%s: has no tensor %s, which should be %s: it was written by another recipe; use "
-                       "that recipe, or another --run-dir",
-                       a->path, t->name, wanted);
+        return yk_fail(
+            err, YK_ERR_SHAPE,
+            "%s: has no tensor %s, which should be %s: it was written by another recipe; use "
+            "that recipe, or another --run-dir",
+            a->path, t->name, wanted);
     bool same = e->rank == t->rank;
     for (int i = 0; same && i < t->rank; i++) same = e->shape[i] == t->shape[i];
     if (same) return YK_OK;
-    return yk_fail(err, YK_ERR_SHAPE,
-                   "%s: tensor %s is %s in the file and should be %s: it was written by another recipe; use "
-                   "that recipe, or another --run-dir",
-                   a->path, t->name, yk_shape_text(e->rank, e->shape, found), wanted);
+    return yk_fail(
+        err, YK_ERR_SHAPE,
+        "%s: tensor %s is %s in the file and should be %s: it was written by another recipe; use "
+        "that recipe, or another --run-dir",
+        a->path, t->name, yk_shape_text(e->rank, e->shape, found), wanted);
 }
 
 yk_status yk_checkpoint_load(const char *path, yk_tensor *tensors, size_t n, json_t **document,

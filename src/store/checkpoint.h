@@ -1,11 +1,12 @@
 /* Checkpoints: named tensors and a JSON document in one HDF5 file, hashed a tensor and as a whole.
  *
- * Layout: bytes 0..511 are the HDF5 userblock and hold the seal (store/seal.h): format, length and XXH3
- * hash of everything after it. The seal is written last, before the rename, and verified before HDF5 sees
- * a byte, because HDF5 files are not journaled. Then HDF5: one dataset a tensor at /tensors/<name> (dots
- * stay dots; float32, contiguous, not compressed) with the attribute `xxh3` (hex of the 128-bit XXH3 of
- * its bytes), the scalar string /document (JSON text, keys sorted) and the root attribute `format`.
- * No times are stored: the same content gives the same file. doc/formats.md has the details.
+ * Layout: bytes 0..511 are the HDF5 userblock and hold the seal (store/seal.h): format, length and
+ * XXH3 hash of everything after it. The seal is written last, before the rename, and verified
+ * before HDF5 sees a byte, because HDF5 files are not journaled. Then HDF5: one dataset a tensor at
+ * /tensors/<name> (dots stay dots; float32, contiguous, not compressed) with the attribute `xxh3`
+ * (hex of the 128-bit XXH3 of its bytes), the scalar string /document (JSON text, keys sorted) and
+ * the root attribute `format`. No times are stored: the same content gives the same file.
+ * doc/formats.md has the details.
  *
  * HDF5 keeps one state a process: call these functions from one thread at a time. */
 #ifndef YK_STORE_CHECKPOINT_H
@@ -26,38 +27,41 @@ typedef struct yk_tensor {
     float *data; /* row-major; written from, or filled by load */
 } yk_tensor;
 
-/* Writes `<path>.part`, syncs it, renames it over `path`: a kill at any moment leaves the old file or the
- * new one. Space is reserved first. YK_ERR_IO (no space, quota, limit, ...) says what is needed and what
- * is there, removes the aside file and leaves the old checkpoint as it was. `document` is an object. */
+/* Writes `<path>.part`, syncs it, renames it over `path`: a kill at any moment leaves the old file
+ * or the new one. Space is reserved first. YK_ERR_IO (no space, quota, limit, ...) says what is
+ * needed and what is there, removes the aside file and leaves the old checkpoint as it was.
+ * `document` is an object. */
 yk_status yk_checkpoint_save(const char *path, const yk_tensor *tensors, size_t n, json_t *document,
                              yk_error *err);
 
-/* Verifies and reads. Every tensor asked for must exist with its shape: YK_ERR_SHAPE names the first that
- * does not, with both shapes, before any data was touched. Tensors of the file not asked for are left
- * alone. *document is new (NULL on failure; `document` itself may be NULL). YK_ERR_DAMAGED: the file is
- * truncated or altered; `data` may then hold parts of it. YK_ERR_INPUT: there is no such file. */
+/* Verifies and reads. Every tensor asked for must exist with its shape: YK_ERR_SHAPE names the
+ * first that does not, with both shapes, before any data was touched. Tensors of the file not asked
+ * for are left alone. *document is new (NULL on failure; `document` itself may be NULL).
+ * YK_ERR_DAMAGED: the file is truncated or altered; `data` may then hold parts of it. YK_ERR_INPUT:
+ * there is no such file. */
 yk_status yk_checkpoint_load(const char *path, yk_tensor *tensors, size_t n, json_t **document,
                              yk_error *err);
 
 /* Only the document (verified as well). */
 yk_status yk_checkpoint_document(const char *path, json_t **document, yk_error *err);
 
-/* `yoke inspect`: of each tensor, in name order, shape, elements, min, max, mean, root mean square (in
- * double, over the finite elements; how many are not finite is told) and hash; then the document. To
- * standard output as a table or as JSON. */
+/* `yoke inspect`: of each tensor, in name order, shape, elements, min, max, mean, root mean square
+ * (in double, over the finite elements; how many are not finite is told) and hash; then the
+ * document. To standard output as a table or as JSON. */
 yk_status yk_checkpoint_inspect(const char *path, int as_json, yk_error *err);
 
-/* `yoke diff`: prints the first tensor (in name order) in which two differ, the element and both values,
- * and how many differ; *differ is their number. Tensors in only one file count, and so do other shapes.
- * Elements are compared as bits. A difference of the documents is told, but does not count. */
+/* `yoke diff`: prints the first tensor (in name order) in which two differ, the element and both
+ * values, and how many differ; *differ is their number. Tensors in only one file count, and so do
+ * other shapes. Elements are compared as bits. A difference of the documents is told, but does not
+ * count. */
 yk_status yk_checkpoint_diff(const char *a, const char *b, int *differ, yk_error *err);
 
 /* <dir>/step-<9 digits>.h5, the file of a step; free() it. NULL when memory is exhausted. */
 char *yk_checkpoint_step_path(const char *dir, int64_t step);
 
-/* The newest step-<n>.h5 in `dir` whose seal holds; free(*path). A damaged one is warned about and the one
- * before it taken. *path is NULL when there are none (or no directory). YK_ERR_DAMAGED: there are some,
- * and none is whole. */
+/* The newest step-<n>.h5 in `dir` whose seal holds; free(*path). A damaged one is warned about and
+ * the one before it taken. *path is NULL when there are none (or no directory). YK_ERR_DAMAGED:
+ * there are some, and none is whole. */
 yk_status yk_checkpoint_latest(const char *dir, char **path, yk_error *err);
 
 /* Removes all step-<n>.h5 in `dir` but the `keep` (at least 1) newest, and what killed saves left

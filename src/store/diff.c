@@ -66,15 +66,15 @@ static yk_status show_first(const yk_archive *a, const yk_archive *b, const yk_e
         printf("first difference: %s is only in %s\n", (ea ? ea : eb)->name, (ea ? a : b)->path);
     else if (!equal_shapes(ea, eb))
         printf("first difference: %s is %s in %s, %s in %s\n", ea->name,
-               yk_shape_text(ea->rank, ea->shape, sa), a->path, yk_shape_text(eb->rank, eb->shape, sb),
-               b->path);
-    else
-        return show_elements(a, b, ea, eb, err);
+               yk_shape_text(ea->rank, ea->shape, sa), a->path,
+               yk_shape_text(eb->rank, eb->shape, sb), b->path);
+    else return show_elements(a, b, ea, eb, err);
     return YK_OK;
 }
 
 /* Walks both lists in name order; shows the first difference, counts all. */
-static yk_status walk(const yk_archive *a, const yk_archive *b, int *differ, size_t *names, yk_error *err)
+static yk_status walk(const yk_archive *a, const yk_archive *b, int *differ, size_t *names,
+                      yk_error *err)
 {
     yk_status st = YK_OK;
     for (size_t i = 0, j = 0; i < a->n || j < b->n; ++*names) {
@@ -93,10 +93,10 @@ static const char *first_key(json_t *x, json_t *y)
 {
     const char *key, *first = NULL;
     json_t *value;
-    json_object_foreach(x, key, value)
-        if (!json_equal(value, json_object_get(y, key)) && (!first || strcmp(key, first) < 0)) first = key;
-    json_object_foreach(y, key, value)
-        if (!json_object_get(x, key) && (!first || strcmp(key, first) < 0)) first = key;
+    json_object_foreach(x, key, value) if (!json_equal(value, json_object_get(y, key)) &&
+                                           (!first || strcmp(key, first) < 0)) first = key;
+    json_object_foreach(y, key, value) if (!json_object_get(x, key) &&
+                                           (!first || strcmp(key, first) < 0)) first = key;
     return first;
 }
 
@@ -112,10 +112,8 @@ yk_status yk_checkpoint_diff(const char *path_a, const char *path_b, int *differ
     YK_TRY(walk(&a, &b, differ, &names, err));
     YK_TRY(yk_archive_document(&a, &da, err));
     YK_TRY(yk_archive_document(&b, &db, err));
-    if (*differ)
-        printf("%d of %zu tensors differ\n", *differ, names);
-    else
-        printf("all %zu tensors are equal, bit for bit\n", names);
+    if (*differ) printf("%d of %zu tensors differ\n", *differ, names);
+    else printf("all %zu tensors are equal, bit for bit\n", names);
     const char *key = first_key(da, db);
     if (key) printf("the documents differ, first under \"%s\"\n", key);
     if (fflush(stdout) != 0) YK_FAIL(YK_ERR_IO, "standard output: cannot write");

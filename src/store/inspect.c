@@ -56,8 +56,8 @@ static yk_status as_json_text(const yk_archive *a, json_t *document, yk_error *e
     yk_status st = YK_OK;
     json_t *list = json_array();
     json_t *all = json_pack("{s:s, s:I, s:s, s:O, s:O}", "format", YK_CHECKPOINT_FORMAT, "bytes",
-                            (json_int_t)a->seal.bytes, "xxh3", a->seal.hash, "tensors", list, "document",
-                            document);
+                            (json_int_t)a->seal.bytes, "xxh3", a->seal.hash, "tensors", list,
+                            "document", document);
     if (!all) YK_FAIL(YK_ERR_MEMORY, "%s: no memory for its description", a->path);
     for (size_t i = 0; i < a->n; i++) {
         const yk_entry *e = &a->entry[i];
@@ -65,10 +65,11 @@ static yk_status as_json_text(const yk_archive *a, json_t *document, yk_error *e
         YK_TRY(read_figures(a, e, &f, err));
         json_t *shape = json_array();
         for (int d = 0; d < e->rank; d++) json_array_append_new(shape, json_integer(e->shape[d]));
-        json_t *row = json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:I, s:s}", "name", e->name, "shape",
-                                shape, "elements", (json_int_t)e->count, "min", number(&f, f.min), "max",
-                                number(&f, f.max), "mean", number(&f, f.mean), "rms", number(&f, f.rms),
-                                "not_finite", (json_int_t)(e->count - f.finite), "xxh3", e->hash);
+        json_t *row =
+            json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:I, s:s}", "name", e->name, "shape",
+                      shape, "elements", (json_int_t)e->count, "min", number(&f, f.min), "max",
+                      number(&f, f.max), "mean", number(&f, f.mean), "rms", number(&f, f.rms),
+                      "not_finite", (json_int_t)(e->count - f.finite), "xxh3", e->hash);
         if (json_array_append_new(list, row) != 0)
             YK_FAIL(YK_ERR_MEMORY, "%s: no memory for its description", a->path);
     }
@@ -93,14 +94,15 @@ static yk_status as_table(const yk_archive *a, json_t *document, yk_error *err)
         if (text > shapes) shapes = text;
         elements += a->entry[i].count;
     }
-    printf("%-*s  %-*s %12s %13s %13s %13s %13s  xxh3\n", wide, "tensor", shapes, "shape", "elements", "min",
-           "max", "mean", "rms");
+    printf("%-*s  %-*s %12s %13s %13s %13s %13s  xxh3\n", wide, "tensor", shapes, "shape",
+           "elements", "min", "max", "mean", "rms");
     for (size_t i = 0; i < a->n; i++) {
         const yk_entry *e = &a->entry[i];
         figures f;
         YK_TRY(read_figures(a, e, &f, err));
         printf("%-*s  %-*s %12" PRId64 " %13.6g %13.6g %13.6g %13.6g  %s", wide, e->name, shapes,
-               yk_shape_text(e->rank, e->shape, shape), e->count, f.min, f.max, f.mean, f.rms, e->hash);
+               yk_shape_text(e->rank, e->shape, shape), e->count, f.min, f.max, f.mean, f.rms,
+               e->hash);
         if (f.finite < e->count) printf("  %" PRId64 " not finite", e->count - f.finite);
         putchar('\n');
     }

@@ -20,7 +20,8 @@ char *yk_checkpoint_step_path(const char *dir, int64_t step)
     return yk_path("%s/" STEP_FORMAT, dir, step);
 }
 
-/* The step in a name that is exactly what yk_checkpoint_step_path makes of it, plus `suffix`; else -1. */
+/* The step in a name that is exactly what yk_checkpoint_step_path makes of it, plus `suffix`; else
+ * -1. */
 static int64_t step_of(const char *name, const char *suffix)
 {
     char again[64];
@@ -85,10 +86,11 @@ yk_status yk_checkpoint_latest(const char *dir, char **path, yk_error *err)
         candidate = NULL;
     }
     if (s.n)
-        YK_FAIL(YK_ERR_DAMAGED,
-                "%s: none of its %zu checkpoints is whole; restore one from a copy, or delete them to "
-                "begin again",
-                dir, s.n);
+        YK_FAIL(
+            YK_ERR_DAMAGED,
+            "%s: none of its %zu checkpoints is whole; restore one from a copy, or delete them to "
+            "begin again",
+            dir, s.n);
 done:
     free(candidate);
     free(s.step);
@@ -117,7 +119,8 @@ done:
 
 yk_status yk_checkpoint_prune(const char *dir, int keep, yk_error *err)
 {
-    if (keep < 1) return yk_fail(err, YK_ERR_INTERNAL, "%s: asked to keep %d checkpoints", dir, keep);
+    if (keep < 1)
+        return yk_fail(err, YK_ERR_INTERNAL, "%s: asked to keep %d checkpoints", dir, keep);
     yk_status st = remove_steps(dir, "", (size_t)keep, err);
     return st == YK_OK ? remove_steps(dir, ".part", 0, err) : st;
 }

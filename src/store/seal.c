@@ -13,15 +13,14 @@
 #include <unistd.h>
 
 #define BLOCK ((size_t)1 << 20)
-#define REMEDY "; take another checkpoint, or delete it: `yoke run` goes on from the one before it"
+#define REMEDY "; use another checkpoint, or a copy of this one"
 
 yk_status yk_refused(const char *path, const char *what, int why, yk_error *err)
 {
     const char *remedy = "";
     if (why == ENOSPC || why == EDQUOT)
         remedy = "; free some space or choose another --run-dir, then run the same command again";
-    else if (why == EFBIG)
-        remedy = "; raise the limit of the file size (ulimit -f)";
+    else if (why == EFBIG) remedy = "; raise the limit of the file size (ulimit -f)";
     return yk_fail(err, YK_ERR_IO, "%s: cannot %s: %s%s", path, what, strerror(why), remedy);
 }
 
@@ -40,8 +39,8 @@ yk_status yk_put(int fd, const char *path, const void *data, uint64_t bytes, uin
     return YK_OK;
 }
 
-/* Up to n bytes at offset `at`; fewer only at the end of the file. A medium that cannot give the bytes
- * back (EIO) is a damaged file. */
+/* Up to n bytes at offset `at`; fewer only at the end of the file. A medium that cannot give the
+ * bytes back (EIO) is a damaged file. */
 static yk_status get(int fd, const char *path, void *data, size_t n, int64_t at, size_t *got,
                      yk_error *err)
 {
@@ -105,19 +104,21 @@ static yk_status check_head(const char *path, const char *text, int64_t size, yk
     char digits[21] = "";
     if (memcmp(text, format, (size_t)(family - format)) != 0)
         return yk_fail(err, YK_ERR_DAMAGED,
-                       "%s: does not begin like a checkpoint: it is none, or is damaged" REMEDY, path);
+                       "%s: does not begin like a checkpoint: it is none, or is damaged" REMEDY,
+                       path);
     if (memcmp(text, format, strlen(format)) != 0)
-        return yk_fail(err, YK_ERR_DAMAGED,
-                       "%s: its format is not %s, the one this program reads: it was written by another "
-                       "version, or is damaged" REMEDY,
-                       path, YK_CHECKPOINT_FORMAT);
+        return yk_fail(
+            err, YK_ERR_DAMAGED,
+            "%s: its format is not %s, the one this program reads: it was written by another "
+            "version, or is damaged" REMEDY,
+            path, YK_CHECKPOINT_FORMAT);
     memcpy(digits, text + strlen(format) + strlen("bytes "), 20);
     int64_t wanted = strtoll(digits, NULL, 10);
     if (wanted != size - YK_SEAL_BYTES)
         return yk_fail(err, YK_ERR_DAMAGED,
-                       "%s: %s: %" PRId64 " bytes follow its seal, which says %" PRId64 REMEDY, path,
-                       wanted > size - YK_SEAL_BYTES ? "truncated" : "damaged", size - YK_SEAL_BYTES,
-                       wanted);
+                       "%s: %s: %" PRId64 " bytes follow its seal, which says %" PRId64 REMEDY,
+                       path, wanted > size - YK_SEAL_BYTES ? "truncated" : "damaged",
+                       size - YK_SEAL_BYTES, wanted);
     return YK_OK;
 }
 
@@ -133,17 +134,19 @@ yk_status yk_seal_check(const char *path, yk_seal *seal, yk_error *err)
         YK_FAIL(errno == ENOENT ? YK_ERR_INPUT : YK_ERR_IO, "%s: cannot open: %s", path,
                 strerror(errno));
     if (fstat(fd, &info) != 0) YK_FAIL(YK_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode)) YK_FAIL(YK_ERR_INPUT, "%s: is no file; a checkpoint was expected", path);
+    if (!S_ISREG(info.st_mode))
+        YK_FAIL(YK_ERR_INPUT, "%s: is no file; a checkpoint was expected", path);
     YK_TRY(get(fd, path, text, sizeof text, 0, &got, err));
     if (got < sizeof text)
-        YK_FAIL(YK_ERR_DAMAGED, "%s: truncated: %zu bytes are too few for a checkpoint" REMEDY, path,
-                got);
+        YK_FAIL(YK_ERR_DAMAGED, "%s: truncated: %zu bytes are too few for a checkpoint" REMEDY,
+                path, got);
     YK_TRY(check_head(path, text, info.st_size, err));
     YK_TRY(measure(fd, path, &found, err));
     render(&found, right);
     if (memcmp(text, right, sizeof text) != 0)
-        YK_FAIL(YK_ERR_DAMAGED, "%s: damaged: its content hashes to %s, its seal says %.32s" REMEDY, path,
-                found.hash, text + strlen(YK_CHECKPOINT_FORMAT "\nbytes ") + 20 + strlen("\nxxh3 "));
+        YK_FAIL(YK_ERR_DAMAGED, "%s: damaged: its content hashes to %s, its seal says %.32s" REMEDY,
+                path, found.hash,
+                text + strlen(YK_CHECKPOINT_FORMAT "\nbytes ") + 20 + strlen("\nxxh3 "));
     if (seal) *seal = found;
 done:
     if (fd >= 0) close(fd);

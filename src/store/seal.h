@@ -1,5 +1,6 @@
-/* The seal: the first 512 bytes of a checkpoint file, text that says how long the rest is and what it
- * hashes to. HDF5 leaves these bytes to the application (userblock) and finds its own start behind them.
+/* The seal: the first 512 bytes of a checkpoint file, text that says how long the rest is and what
+ * it hashes to. HDF5 leaves these bytes to the application (userblock) and finds its own start
+ * behind them.
  *
  *     yoke-checkpoint-1\n
  *     bytes <20 decimal digits>\n
@@ -22,8 +23,8 @@ typedef struct yk_seal {
     char hash[33]; /* of what follows the seal    */
 } yk_seal;
 
-/* Hashes what lies behind the seal in `fd` (open for reading and writing) and writes the seal. `path` is
- * for messages. YK_ERR_IO. */
+/* Hashes what lies behind the seal in `fd` (open for reading and writing) and writes the seal.
+ * `path` is for messages. YK_ERR_IO. */
 yk_status yk_seal_write(int fd, const char *path, yk_error *err);
 
 /* Reads the whole file. YK_ERR_DAMAGED: truncated, altered, or no checkpoint; YK_ERR_INPUT: no such
@@ -34,7 +35,8 @@ yk_status yk_seal_check(const char *path, yk_seal *seal, yk_error *err);
 yk_status yk_put(int fd, const char *path, const void *data, uint64_t bytes, uint64_t at,
                  yk_error *err);
 
-/* YK_ERR_IO "<path>: cannot <what>: <reason of the errno>", with the remedy where space is short. */
+/* YK_ERR_IO "<path>: cannot <what>: <reason of the errno>", with the remedy where space is short.
+ */
 yk_status yk_refused(const char *path, const char *what, int why, yk_error *err);
 
 #endif

@@ -1,0 +1,205 @@
+#include "data/shard.h"
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "text/documents.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char MAGIC[8] = "YKSHARD1";
+enum { BATCH_BYTES = 4 << 20 };
+
+typedef struct header {
+    char magic[8];
+    uint64_t id_bytes, documents, tokens, bytes, hash, zero[2];
+} header;
+
+char *yk_shard_path(const char *run_dir, const char *domain, bool heldout)
+{
+    return yk_path("%s/data/%s.%s.tok", run_dir, domain, heldout ? "heldout" : "train");
+}
+
+/* Sizes add up, offsets ascend, the hash is right. */
+static yk_status check(const yk_shard *s, const header *h, const char *path, yk_error *err)
+{
+    uint64_t table = (2 * h->documents + 1) * sizeof(uint64_t);
+    if (memcmp(h->magic, MAGIC, sizeof MAGIC) != 0 || (h->id_bytes != 2 && h->id_bytes != 4))
+        return yk_fail(err, YK_ERR_DAMAGED, "%s: not a token shard, or its head is damaged; remove it and run again", path);
+    if (h->documents > s->map_size / 16 || h->tokens > s->map_size / h->id_bytes ||
+        sizeof *h + table + h->tokens * h->id_bytes != s->map_size)
+        return yk_fail(err, YK_ERR_DAMAGED, "%s: truncated or extended: %zu bytes do not fit its head; remove it and run "
+                       "again", path, s->map_size);
+    if (yk_hash64((const char *)s->map + sizeof *h, s->map_size - sizeof *h, 0) != h->hash)
+        return yk_fail(err, YK_ERR_DAMAGED, "%s: corrupt: its hash is not the one written; remove it and run again", path);
+    bool good = s->offset[0] == 0 && s->offset[h->documents] == h->tokens;
+    for (uint64_t d = 0; d < h->documents; d++) good = good && s->offset[d] <= s->offset[d + 1];
+    return good ? YK_OK : yk_fail(err, YK_ERR_DAMAGED, "%s: its document table does not ascend", path);
+}
+
+yk_status yk_shard_open(yk_shard *s, const char *path, yk_error *err)
+{
+    yk_status st = YK_OK;
+    struct stat info;
+    *s = (yk_shard){0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) YK_FAIL(YK_ERR_IO, "%s: cannot open: %s; run the tokenizer stage first", path, strerror(errno));
+    if (fstat(fd, &info) != 0) YK_FAIL(YK_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
+    if ((size_t)info.st_size < sizeof(header) + sizeof(uint64_t))
+        YK_FAIL(YK_ERR_DAMAGED, "%s: truncated: %lld bytes; remove it and run again", path, (long long)info.st_size);
+    s->map_size = (size_t)info.st_size;
+    s->map = mmap(NULL, s->map_size, PROT_READ, MAP_SHARED, fd, 0);
+    if (s->map == MAP_FAILED) {
+        s->map = NULL;
+        YK_FAIL(YK_ERR_IO, "%s: cannot be mapped: %s", path, strerror(errno));
+    }
+    const header *h = s->map;
+    s->documents = h->documents;
+    s->tokens = h->tokens;
+    s->bytes = h->bytes;
+    s->id_bytes = (int)h->id_bytes;
+    s->offset = (const uint64_t *)(h + 1);
+    s->length = s->offset + h->documents + 1;
+    s->ids = s->length + h->documents;
+    YK_TRY(check(s, h, path, err));
+done:
+    if (fd >= 0) close(fd);
+    if (st != YK_OK) yk_shard_close(s);
+    return st;
+}
+
+void yk_shard_close(yk_shard *s)
+{
+    if (s->map) munmap(s->map, s->map_size);
+    *s = (yk_shard){0};
+}
+
+/* Documents are encoded a batch at a time by the team and appended in order. */
+typedef struct writer {
+    const yk_team *team;
+    yk_encoder **encoder; /* [threads] */
+    yk_status *st;
+    yk_error *err;
+    yk_buf text;
+    size_t *begin, docs, begin_room;
+    yk_ids *ids; /* [documents of the batch] */
+    size_t ids_room;
+    yk_buf out; /* ids in file form */
+    uint64_t *offset, *length;
+    size_t documents, offset_room, length_room;
+    uint64_t tokens, bytes;
+    int id_bytes;
+} writer;
+
+static void encode_rows(const void *args, int64_t begin, int64_t end, int thread)
+{
+    const writer *w = args;
+    for (int64_t d = begin; d < end && w->st[thread] == YK_OK; d++) {
+        size_t from = w->begin[d], to = (size_t)d + 1 < w->docs ? w->begin[d + 1] : w->text.len;
+        w->ids[d].n = 0;
+        w->st[thread] = yk_encode(w->encoder[thread], w->text.data + from, to - from, &w->ids[d], &w->err[thread]);
+    }
+}
+
+static yk_status flush(writer *w, yk_error *err)
+{
+    yk_status st = YK_OK;
+    while (w->ids_room < w->docs) {
+        size_t room = w->ids_room ? 2 * w->ids_room : 256;
+        yk_ids *grown = yk_regrow(w->ids, room, sizeof *grown, err);
+        if (!grown) return YK_ERR_MEMORY;
+        memset(grown + w->ids_room, 0, (room - w->ids_room) * sizeof *grown);
+        w->ids = grown;
+        w->ids_room = room;
+    }
+    yk_team_rows(w->team, (int64_t)w->docs, 1, encode_rows, w);
+    for (int t = 0; t < w->team->threads; t++)
+        if (w->st[t] != YK_OK) {
+            *err = w->err[t];
+            return w->st[t];
+        }
+    for (size_t d = 0; d < w->docs; d++) {
+        YK_ROOM(w->offset, w->documents + 1, w->offset_room);
+        YK_ROOM(w->length, w->documents, w->length_room);
+        w->length[w->documents] = (d + 1 < w->docs ? w->begin[d + 1] : w->text.len) - w->begin[d];
+        w->bytes += w->length[w->documents];
+        w->tokens += w->ids[d].n;
+        w->offset[++w->documents] = w->tokens;
+        for (size_t i = 0; i < w->ids[d].n; i++) {
+            uint32_t wide = (uint32_t)w->ids[d].id[i];
+            uint16_t narrow = (uint16_t)wide;
+            yk_buf_add(&w->out, w->id_bytes == 2 ? (void *)&narrow : (void *)&wide, (size_t)w->id_bytes);
+        }
+    }
+    w->docs = 0;
+    yk_buf_clear(&w->text);
+done:
+    return st;
+}
+
+static yk_status take(void *context, const yk_document *doc, yk_error *err)
+{
+    yk_status st = YK_OK;
+    writer *w = context;
+    YK_ROOM(w->begin, w->docs, w->begin_room);
+    w->begin[w->docs++] = w->text.len;
+    yk_buf_add(&w->text, doc->text, doc->length);
+    if (w->text.len >= BATCH_BYTES) YK_TRY(flush(w, err));
+done:
+    return st;
+}
+
+static yk_status publish(const writer *w, const char *path, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_buf body = {0};
+    yk_outfile o = {0};
+    header h = {.id_bytes = (uint64_t)w->id_bytes, .documents = w->documents, .tokens = w->tokens, .bytes = w->bytes};
+    memcpy(h.magic, MAGIC, sizeof MAGIC);
+    yk_buf_add(&body, w->offset, (w->documents + 1) * sizeof *w->offset);
+    yk_buf_add(&body, w->length, w->documents * sizeof *w->length);
+    yk_buf_add(&body, w->out.data, w->out.len);
+    h.hash = yk_hash64(body.data, body.len, 0);
+    YK_TRY(yk_outfile_open(&o, path, err));
+    fwrite(&h, sizeof h, 1, o.f);
+    fwrite(body.data, 1, body.len, o.f);
+    YK_TRY(yk_outfile_commit(&o, err));
+done:
+    yk_buf_free(&body);
+    return st;
+}
+
+yk_status yk_shard_write(const char *documents, const char *shard, const yk_tokenizer *t, const yk_team *team,
+                         yk_error *err)
+{
+    yk_status st = YK_OK;
+    writer w = {.team = team, .id_bytes = yk_tokenizer_vocab(t) <= 65536 ? 2 : 4};
+    YK_NEW(w.encoder, team->threads);
+    YK_NEW(w.st, team->threads);
+    YK_NEW(w.err, team->threads);
+    for (int i = 0; i < team->threads; i++) YK_TRY(yk_encoder_new(&w.encoder[i], t, err));
+    YK_NEW(w.offset, 16);
+    w.offset_room = 16;
+    YK_TRY(yk_documents_read(documents, take, &w, err));
+    YK_TRY(flush(&w, err));
+    YK_TRY(publish(&w, shard, err));
+done:
+    for (int i = 0; w.encoder && i < team->threads; i++) yk_encoder_free(w.encoder[i]);
+    for (size_t i = 0; i < w.ids_room; i++) yk_ids_free(&w.ids[i]);
+    free(w.encoder);
+    free(w.st);
+    free(w.err);
+    free(w.begin);
+    free(w.ids);
+    free(w.offset);
+    free(w.length);
+    yk_buf_free(&w.text);
+    yk_buf_free(&w.out);
+    return st;
+}

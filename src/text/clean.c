@@ -1,0 +1,396 @@
+/* The clean stage: batches of raw documents are cleaned by the team, then de-duplicated, split and written in corpus
+ * order by one thread, so that the output is one for any number of threads. */
+#include "text/clean.h"
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "text/dedup.h"
+#include "text/documents.h"
+#include "text/language.h"
+#include "text/quality.h"
+#include "text/read.h"
+
+#include <libxml/parser.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCH_BYTES = 16 << 20, BATCH_DOCUMENTS = 2048, SAMPLE_BYTES = 300 };
+
+/* A cleaned document, or part of a long one. */
+typedef struct part {
+    size_t begin, end; /* in the item's text */
+    char lang[16];
+    const char *reason;
+    uint64_t hash;
+    uint32_t *signature;
+} part;
+
+typedef struct item {
+    yk_raw raw;
+    yk_buf text;
+    part *parts;
+    size_t n, room;
+    bool code;
+} item;
+
+typedef struct tally {
+    int64_t documents, bytes, raw_documents, raw_bytes, heldout_documents, heldout_bytes, raw_dropped;
+    json_t *languages;
+} tally;
+
+typedef struct cleaner {
+    const yk_job *job;
+    const yk_recipe *r;
+    yk_dedup *dedup;
+    yk_quality **quality;   /* [threads] */
+    yk_language **language; /* [threads] */
+    item *items;
+    size_t n;
+    yk_status *st; /* [threads] */
+    yk_error *err; /* [threads] */
+    json_t *dropped, *samples, *domains;
+    int64_t documents, bytes;
+    yk_docwriter *train, *heldout;
+    yk_buf pending; /* the last training document, kept back so that a small domain has one held out */
+    char *pending_source, pending_lang[16];
+    tally now;
+} cleaner;
+
+/* The last line end in [at, at + limit], so that no part is longer than `limit`. */
+static size_t part_end(const yk_buf *t, size_t at, size_t limit)
+{
+    if (t->len - at <= limit) return t->len;
+    size_t end = at + limit;
+    while (end > at && t->data[end - 1] != '\n') end--;
+    if (end > at) return end;
+    end = at + limit;
+    while (end > at + 1 && ((unsigned char)t->data[end] & 0xC0) == 0x80) end--;
+    return end;
+}
+
+static bool language_wanted(const yk_recipe *r, const char *lang)
+{
+    bool found = r->clean_languages.n == 0 || strcmp(lang, "code") == 0;
+    for (size_t i = 0; i < r->clean_languages.n; i++) found = found || strcmp(r->clean_languages.item[i], lang) == 0;
+    return found;
+}
+
+static yk_status examine(const cleaner *c, item *x, part *p, int thread, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const char *text = x->text.data + p->begin;
+    size_t n = p->end - p->begin, words;
+    const char *lang = x->code ? "code" : yk_language_of(c->language[thread], text, n);
+    snprintf(p->lang, sizeof p->lang, "%s", lang);
+    YK_TRY(yk_quality_check(c->quality[thread], c->r, text, n, x->code, p->lang, &p->reason, err));
+    if (!p->reason && !language_wanted(c->r, p->lang)) p->reason = "language not wanted";
+    if (p->reason) return YK_OK;
+    const uint64_t *word = yk_quality_words(c->quality[thread], &words);
+    p->hash = yk_hash64(word, words * sizeof *word, 0);
+    YK_NEW(p->signature, yk_dedup_size(c->dedup));
+    if (c->r->clean_dedup) yk_dedup_sign(c->dedup, word, words, p->signature);
+done:
+    return st;
+}
+
+static yk_status clean_item(const cleaner *c, item *x, int thread, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_buf plain = {0};
+    const yk_buf *from = &x->raw.bytes;
+    x->code = x->raw.kind == YK_RAW_CODE;
+    if (x->raw.reason) return YK_OK;
+    if (x->raw.kind == YK_RAW_HTML) {
+        YK_TRY(yk_html_to_text(&x->raw.bytes, &plain, err));
+        from = &plain;
+    }
+    if (!yk_normalise(from->data, from->len, &x->text)) x->raw.reason = "not UTF-8";
+    if (x->text.len == 0 && !x->raw.reason) x->raw.reason = "empty";
+    if (x->raw.reason) goto done;
+    for (size_t at = 0; at < x->text.len; at = x->parts[x->n - 1].end) {
+        YK_ROOM(x->parts, x->n, x->room);
+        x->parts[x->n] = (part){.begin = at, .end = part_end(&x->text, at, (size_t)c->r->clean_max_document_bytes)};
+        YK_TRY(examine(c, x, &x->parts[x->n++], thread, err));
+    }
+done:
+    yk_buf_free(&plain);
+    return st;
+}
+
+static void clean_items(const void *args, int64_t begin, int64_t end, int thread)
+{
+    const cleaner *c = args;
+    for (int64_t i = begin; i < end && c->st[thread] == YK_OK; i++)
+        c->st[thread] = clean_item(c, &c->items[i], thread, &c->err[thread]);
+}
+
+static void drop(cleaner *c, const char *reason, const char *source, const char *text, size_t n)
+{
+    json_int_t count = json_integer_value(json_object_get(c->dropped, reason));
+    json_object_set_new(c->dropped, reason, json_integer(count + 1));
+    if (count >= c->r->clean_drop_samples) return;
+    yk_buf sample = {0};
+    yk_normalise(text, n < SAMPLE_BYTES ? n : SAMPLE_BYTES, &sample);
+    json_t *s = json_pack("{s:s, s:s, s:s}", "reason", reason, "source", source, "text", sample.data);
+    if (s) json_array_append_new(c->samples, s);
+    yk_buf_free(&sample);
+}
+
+static yk_status write_document(cleaner *c, bool heldout, const char *text, size_t n, const char *source,
+                                const char *lang, yk_error *err)
+{
+    yk_document doc = {text, n, source, lang};
+    json_int_t count = json_integer_value(json_object_get(c->now.languages, lang));
+    json_object_set_new(c->now.languages, lang, json_integer(count + 1));
+    *(heldout ? &c->now.heldout_documents : &c->now.documents) += 1;
+    *(heldout ? &c->now.heldout_bytes : &c->now.bytes) += (int64_t)n;
+    return yk_docwriter_add(heldout ? c->heldout : c->train, &doc, err);
+}
+
+static yk_status write_pending(cleaner *c, bool heldout, yk_error *err)
+{
+    if (!c->pending_source) return YK_OK;
+    yk_status st = write_document(c, heldout, c->pending.data, c->pending.len, c->pending_source, c->pending_lang, err);
+    free(c->pending_source);
+    c->pending_source = NULL;
+    return st;
+}
+
+static yk_status keep(cleaner *c, const char *text, size_t n, const char *source, const part *p, yk_error *err)
+{
+    yk_status st = YK_OK;
+    double place = (double)(yk_hash64(text, n, (uint64_t)c->r->seed) >> 11) * 0x1p-53;
+    if (place < c->r->clean_heldout_fraction && c->now.heldout_bytes + (int64_t)n <= c->r->clean_heldout_bytes)
+        return write_document(c, true, text, n, source, p->lang, err);
+    YK_TRY(write_pending(c, false, err));
+    yk_buf_clear(&c->pending);
+    yk_buf_add(&c->pending, text, n);
+    memcpy(c->pending_lang, p->lang, sizeof p->lang);
+    if (!(c->pending_source = strdup(source))) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+done:
+    return st;
+}
+
+static yk_status settle_item(cleaner *c, item *x, yk_error *err)
+{
+    yk_status st = YK_OK;
+    char *source = NULL;
+    c->now.raw_documents++;
+    c->now.raw_bytes += (int64_t)x->raw.bytes.len;
+    if (x->raw.reason) {
+        c->now.raw_dropped++;
+        drop(c, x->raw.reason, x->raw.source, x->raw.bytes.data ? x->raw.bytes.data : "", x->raw.bytes.len);
+    }
+    for (size_t i = 0; i < x->n; i++) {
+        part *p = &x->parts[i];
+        const char *text = x->text.data + p->begin;
+        size_t n = p->end - p->begin;
+        if (!p->reason && c->r->clean_dedup) YK_TRY(yk_dedup_add(c->dedup, p->hash, p->signature, &p->reason, err));
+        if (p->reason) {
+            drop(c, p->reason, x->raw.source, text, n);
+            continue;
+        }
+        free(source);
+        source = x->n > 1 ? yk_path("%s#%zu", x->raw.source, i + 1) : strdup(x->raw.source);
+        if (!source) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+        YK_TRY(keep(c, text, n, source, p, err));
+    }
+done:
+    free(source);
+    return st;
+}
+
+static void free_items(cleaner *c)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        item *x = &c->items[i];
+        for (size_t p = 0; p < x->n; p++) free(x->parts[p].signature);
+        free(x->parts);
+        yk_raw_free(&x->raw);
+        yk_buf_free(&x->text);
+        *x = (item){0};
+    }
+    c->n = 0;
+}
+
+static yk_status settle_batch(cleaner *c, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_team_rows(c->job->team, (int64_t)c->n, 1, clean_items, c);
+    for (int t = 0; t < c->job->team->threads; t++)
+        if (c->st[t] != YK_OK) {
+            *err = c->err[t];
+            return c->st[t];
+        }
+    for (size_t i = 0; i < c->n; i++) YK_TRY(settle_item(c, &c->items[i], err));
+done:
+    free_items(c);
+    return st;
+}
+
+static yk_status read_domain(cleaner *c, const yk_corpus *corpus, bool *finished, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_reader *reader = NULL;
+    bool end = false;
+    int64_t limit = c->r->clean_max_domain_bytes;
+    YK_TRY(yk_reader_open(&reader, corpus, (uint64_t)c->r->seed, err));
+    while (!end) {
+        size_t bytes = 0;
+        while (!end && c->n < BATCH_DOCUMENTS && bytes < BATCH_BYTES) {
+            YK_TRY(yk_reader_next(reader, &c->items[c->n].raw, &end, err));
+            if (!end) bytes += c->items[c->n++].raw.bytes.len;
+        }
+        YK_TRY(settle_batch(c, err));
+        yk_progress("clean      %s: %lld documents, %.1f MB kept of %.1f MB", corpus->domain,
+                    (long long)(c->now.documents + c->now.heldout_documents),
+                    (double)(c->now.bytes + c->now.heldout_bytes) / 1e6, (double)c->now.raw_bytes / 1e6);
+        if (limit && c->now.bytes >= limit) break;
+        if (*c->job->stop || (c->job->deadline > 0 && yk_now() > c->job->deadline)) {
+            *finished = false;
+            break;
+        }
+    }
+done:
+    free_items(c);
+    yk_reader_close(reader);
+    return st;
+}
+
+static yk_status domain_is_empty(const cleaner *c, const yk_corpus *corpus, yk_error *err)
+{
+    yk_buf why = {0};
+    const char *reason;
+    json_t *count;
+    json_object_foreach(c->dropped, reason, count)
+        yk_buf_printf(&why, "%s%s %lld", why.len ? ", " : "", reason, (long long)json_integer_value(count));
+    yk_status st = yk_fail(err, YK_ERR_INPUT,
+                           "corpus: domain `%s`: %lld documents were read and %s left after cleaning (dropped so far: %s); "
+                           "two at least are needed: check `paths`, or relax the rules in `clean:`",
+                           corpus->domain, (long long)c->now.raw_documents, c->now.heldout_documents ? "one" : "none",
+                           why.len ? why.data : "nothing");
+    yk_buf_free(&why);
+    return st;
+}
+
+static yk_status clean_domain(cleaner *c, const yk_corpus *corpus, bool *finished, yk_error *err)
+{
+    yk_status st = YK_OK;
+    char *train = yk_documents_path(c->job->dir, corpus->domain, false);
+    char *heldout = yk_documents_path(c->job->dir, corpus->domain, true);
+    c->now = (tally){.languages = json_object()};
+    if (!train || !heldout || !c->now.languages) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_docwriter_open(&c->train, train, err));
+    YK_TRY(yk_docwriter_open(&c->heldout, heldout, err));
+    YK_TRY(read_domain(c, corpus, finished, err));
+    if (!*finished) goto done;
+    YK_TRY(write_pending(c, c->now.heldout_documents == 0 && c->now.documents > 0, err));
+    if (c->now.documents == 0 || c->now.heldout_documents == 0) {
+        st = domain_is_empty(c, corpus, err);
+        goto done;
+    }
+    st = yk_docwriter_commit(c->train, err);
+    c->train = NULL;
+    YK_TRY(st);
+    st = yk_docwriter_commit(c->heldout, err);
+    c->heldout = NULL;
+    YK_TRY(st);
+    c->documents += c->now.documents + c->now.heldout_documents;
+    c->bytes += c->now.bytes + c->now.heldout_bytes;
+    json_object_set_new(c->domains, corpus->domain,
+                        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:O}", "documents", (json_int_t)c->now.documents, "bytes",
+                                  (json_int_t)c->now.bytes, "raw_documents", (json_int_t)c->now.raw_documents, "raw_bytes",
+                                  (json_int_t)c->now.raw_bytes, "heldout_documents", (json_int_t)c->now.heldout_documents,
+                                  "heldout_bytes", (json_int_t)c->now.heldout_bytes, "languages", c->now.languages));
+done:
+    yk_docwriter_abandon(c->train);
+    yk_docwriter_abandon(c->heldout);
+    c->train = c->heldout = NULL;
+    free(c->pending_source);
+    c->pending_source = NULL;
+    json_decref(c->now.languages);
+    free(train);
+    free(heldout);
+    return st;
+}
+
+static yk_status write_report(cleaner *c, double seconds, yk_error *err)
+{
+    yk_status st = YK_OK;
+    double raw = 0;
+    const char *name;
+    json_t *d;
+    json_object_foreach(c->domains, name, d) raw += (double)json_integer_value(json_object_get(d, "raw_bytes"));
+    json_t *report = json_pack("{s:O, s:O, s:O, s:f, s:f}", "domains", c->domains, "dropped", c->dropped, "samples",
+                               c->samples, "seconds", seconds, "mb_per_s", raw / 1e6 / (seconds > 0 ? seconds : 1e-9));
+    char *text = report ? json_dumps(report, JSON_INDENT(1)) : NULL, *path = yk_path("%s/clean/report.json", c->job->dir);
+    if (!text || !path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_file_write(path, text, strlen(text), err));
+    json_object_set_new(c->job->summary, "corpus",
+                        json_pack("{s:I, s:I, s:O, s:O, s:f}", "documents", (json_int_t)c->documents, "bytes",
+                                  (json_int_t)c->bytes, "dropped", c->dropped, "domains", c->domains, "mb_per_s",
+                                  raw / 1e6 / (seconds > 0 ? seconds : 1e-9)));
+done:
+    free(text);
+    free(path);
+    json_decref(report);
+    return st;
+}
+
+static yk_status start(cleaner *c, yk_error *err)
+{
+    yk_status st = YK_OK;
+    int threads = c->job->team->threads;
+    xmlInitParser();
+    YK_TRY(yk_dedup_new(&c->dedup, c->r, err));
+    YK_NEW(c->quality, threads);
+    YK_NEW(c->language, threads);
+    YK_NEW(c->items, BATCH_DOCUMENTS);
+    YK_NEW(c->st, threads);
+    YK_NEW(c->err, threads);
+    for (int t = 0; t < threads; t++) {
+        YK_TRY(yk_quality_new(&c->quality[t], err));
+        YK_TRY(yk_language_new(&c->language[t], err));
+    }
+    c->dropped = json_object();
+    c->samples = json_array();
+    c->domains = json_object();
+    if (!c->dropped || !c->samples || !c->domains) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+done:
+    return st;
+}
+
+yk_status yk_clean_stage(const yk_job *job, bool *finished, yk_error *err)
+{
+    yk_status st = YK_OK;
+    cleaner c = {.job = job, .r = job->recipe};
+    double began = yk_now();
+    char *dir = yk_path("%s/clean", job->dir);
+    *finished = true;
+    if (!dir) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (job->recipe->corpora == 0)
+        YK_FAIL(YK_ERR_CONFIG, "the recipe has no `corpus:`; name files or folders there (see README, \"Your own text\")");
+    YK_TRY(yk_mkdirs(dir, err));
+    YK_TRY(start(&c, err));
+    for (size_t i = 0; i < job->recipe->corpora && *finished; i++)
+        YK_TRY(clean_domain(&c, &job->recipe->corpus[i], finished, err));
+    if (*finished) YK_TRY(write_report(&c, yk_now() - began, err));
+done:
+    for (int t = 0; t < job->team->threads; t++) {
+        if (c.quality) yk_quality_free(c.quality[t]);
+        if (c.language) yk_language_free(c.language[t]);
+    }
+    free(c.quality);
+    free(c.language);
+    free(c.items);
+    free(c.st);
+    free(c.err);
+    yk_buf_free(&c.pending);
+    yk_dedup_free(c.dedup);
+    json_decref(c.dropped);
+    json_decref(c.samples);
+    json_decref(c.domains);
+    free(dir);
+    return st;
+}
