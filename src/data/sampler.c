@@ -1,9 +1,10 @@
 #include "data/sampler.h"
 
+#include "base/math64.h"
 #include "base/mem.h"
 #include "base/rng.h"
 
-#include <math.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,7 +57,7 @@ yk_status yk_domains_open(yk_domain **out, const yk_recipe *r, const char *run_d
         if (given && r->corpus[i].weight <= 0)
             YK_FAIL(YK_ERR_CONFIG, "corpus: domain `%s` has no weight although others have; give all or none",
                     d[i].name);
-        d[i].weight = pow(share_of(&r->corpus[i], &d[i].train), 1 / r->pretrain_temperature);
+        d[i].weight = yk_pow64(share_of(&r->corpus[i], &d[i].train), 1 / r->pretrain_temperature);
         total += d[i].weight;
     }
     for (size_t i = 0; i < r->corpora; i++) d[i].weight /= total;

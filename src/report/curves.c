@@ -57,16 +57,23 @@ static yk_status make_heldout(heldout *h, const yk_record *r, yk_error *err)
         const char *domain = k ? r->domains[k - 1] : NULL;
         double *x = h->points + 2 * n * k, *y = x + n;
         yk_curve *c = &h->curves[k];
-        *c = (yk_curve){.name = k ? domain : "all", .label = k ? domain : "all", .x = x, .y = y,
-                        .n = gather(r, domain, x, y), .colour = k ? (int)k - 1 : YK_INK, .bold = !k};
+        *c = (yk_curve){.name = k ? domain : "all",
+                        .label = k ? domain : "all",
+                        .x = x,
+                        .y = y,
+                        .n = gather(r, domain, x, y),
+                        .colour = k ? (int)k - 1 : YK_INK,
+                        .bold = !k};
         c->dots = c->n <= 40;
         if (!k || !c->n) continue;
         for (size_t i = 0; i < c->n; i++) {
             h->low = fmin(h->low, y[i]);
             h->high = fmax(h->high, y[i]);
         }
-        h->low = fmin(h->low, fmin(compressor(r, domain, "gzip_bpb"), compressor(r, domain, "xz_bpb")));
-        h->high = fmax(h->high, fmax(compressor(r, domain, "gzip_bpb"), compressor(r, domain, "xz_bpb")));
+        h->low = fmin(h->low,
+                      fmin(compressor(r, domain, "gzip_bpb"), compressor(r, domain, "xz_bpb")));
+        h->high = fmax(h->high,
+                       fmax(compressor(r, domain, "gzip_bpb"), compressor(r, domain, "xz_bpb")));
     }
 done:
     return st;
@@ -77,8 +84,13 @@ static void together(yk_buf *out, const yk_record *r, const heldout *h)
     yk_level level[2] = {{"gzip", compressor(r, NULL, "gzip_bpb"), YK_SOFT},
                          {"xz", compressor(r, NULL, "xz_bpb"), YK_SOFT}};
     yk_chart chart = {.title = "Held-out bits per byte by domain over tokens seen",
-                      .x_label = tokens_label, .y_label = "bits per byte, held-out", .x_unit = "tokens",
-                      .digits = 2, .curves = h->curves, .levels = level, .level_count = 2,
+                      .x_label = tokens_label,
+                      .y_label = "bits per byte, held-out",
+                      .x_unit = "tokens",
+                      .digits = 2,
+                      .curves = h->curves,
+                      .levels = level,
+                      .level_count = 2,
                       .curve_count = 1 + (h->domains < MAX_TOGETHER ? h->domains : MAX_TOGETHER)};
     for (int narrow = 0; narrow < 2; narrow++) {
         chart.width = narrow ? 480 : 1080;
@@ -100,9 +112,18 @@ static void panel(yk_buf *out, const yk_record *r, const heldout *h, size_t doma
     curve.label = "";
     curve.bold = true;
     curve.dots = false;
-    yk_chart chart = {.title = name, .x_label = tokens_label, .y_label = "bits per byte", .digits = 2,
-                      .x_unit = "tokens", .width = 350, .height = 230, .y_low = h->low - pad,
-                      .y_high = h->high + pad, .curves = &curve, .curve_count = 1, .levels = level,
+    yk_chart chart = {.title = name,
+                      .x_label = tokens_label,
+                      .y_label = "bits per byte",
+                      .digits = 2,
+                      .x_unit = "tokens",
+                      .width = 350,
+                      .height = 230,
+                      .y_low = h->low - pad,
+                      .y_high = h->high + pad,
+                      .curves = &curve,
+                      .curve_count = 1,
+                      .levels = level,
                       .level_count = 2};
     yk_buf_printf(out, "<figure><figcaption class=\"%s\">", yk_colour_class((int)domain));
     yk_html_add(out, "%s</figcaption>", name);
@@ -116,16 +137,19 @@ yk_status yk_page_heldout(yk_buf *out, const yk_record *r, yk_error *err)
     heldout h = {0};
     if (r->eval_count < 2) return YK_OK;
     YK_TRY(make_heldout(&h, r, err));
-    yk_page_heading(out, "heldout", "Held-out loss",
-                    "Bits needed for each byte of documents the model never trained on; lower is better. "
-                    "Dashed: what gzip\u00A0-9 and xz\u00A0-9e need for the same documents, each compressed alone.");
+    yk_page_heading(
+        out, "heldout", "Held-out loss",
+        "Bits needed for each byte of documents the model never trained on; lower is better. "
+        "Dashed: what gzip\u00A0-9 and xz\u00A0-9e need for the same documents, each compressed "
+        "alone.");
     together(out, r, &h);
     if (h.domains > 1) {
         size_t n = h.domains < MAX_PANELS ? h.domains : MAX_PANELS;
         yk_buf_puts(out, "<div class=\"panels\">\n");
         for (size_t d = 0; d < n; d++) panel(out, r, &h, d);
         yk_buf_puts(out, "</div>\n");
-        if (n < h.domains) yk_buf_printf(out, "<p class=\"note\">%zu of %zu domains.</p>", n, h.domains);
+        if (n < h.domains)
+            yk_buf_printf(out, "<p class=\"note\">%zu of %zu domains.</p>", n, h.domains);
     }
     yk_buf_puts(out, "</section>\n");
 done:
@@ -186,7 +210,12 @@ done:
 /* The curves of a trace, at most two; returns their number. */
 static size_t trace_curves(const trace *t, const column *c, const char *label, yk_curve out[2])
 {
-    yk_curve line = {.name = c->name, .label = label, .x = t->x, .y = t->y, .n = t->n, .colour = c->colour,
+    yk_curve line = {.name = c->name,
+                     .label = label,
+                     .x = t->x,
+                     .y = t->y,
+                     .n = t->n,
+                     .colour = c->colour,
                      .bold = true};
     if (t->n < 2) return 0;
     out[0] = line;
@@ -217,10 +246,19 @@ static yk_status training_figure(yk_buf *out, const yk_record *r, const column *
         high = fmax(high, t[k].high);
     }
     if (curves == 0) goto done;
-    yk_chart chart = {.title = c->title, .x_label = tokens_label, .y_label = c->label, .x_unit = "tokens",
-                      .width = 530, .height = 270, .from_zero = c->from_zero, .digits = -1,
-                      .log_y = c->log_if_wide && low > 0 && high > 12 * low, .curves = curve,
-                      .curve_count = curves, .marks = marks, .mark_count = mark_count};
+    yk_chart chart = {.title = c->title,
+                      .x_label = tokens_label,
+                      .y_label = c->label,
+                      .x_unit = "tokens",
+                      .width = 530,
+                      .height = 270,
+                      .from_zero = c->from_zero,
+                      .digits = -1,
+                      .log_y = c->log_if_wide && low > 0 && high > 12 * low,
+                      .curves = curve,
+                      .curve_count = curves,
+                      .marks = marks,
+                      .mark_count = mark_count};
     yk_html_add(out, "<figure><figcaption>%s</figcaption>", c->title);
     yk_svg_chart(out, &chart);
     yk_buf_puts(out, "</figure>\n");
@@ -236,7 +274,8 @@ static yk_status skipped_marks(const yk_record *r, yk_mark **marks, size_t *coun
     for (size_t i = 0; i < r->step_count; i++) {
         if (!r->steps[i].skipped) continue;
         YK_ROOM(*marks, *count, cap);
-        (*marks)[(*count)++] = (yk_mark){r->steps[i].tokens, "step skipped: loss or gradient not finite"};
+        (*marks)[(*count)++] = (yk_mark){r->steps[i].tokens,
+                                         "step skipped: loss or gradient not finite"};
     }
 done:
     return st;
@@ -245,13 +284,15 @@ done:
 yk_status yk_page_training(yk_buf *out, const yk_record *r, yk_error *err)
 {
     static const column figure[][2] = {
-        {{"Training loss", "nats per token", "causal", offsetof(yk_step_row, loss), 0, true, false, false},
+        {{"Training loss", "nats per token", "causal", offsetof(yk_step_row, loss), 0, true, false,
+          false},
          {NULL, NULL, "masked", offsetof(yk_step_row, masked_loss), 1, true, false, false}},
-        {{"Learning rate", "learning rate", "rate", offsetof(yk_step_row, lr), 2, false, true, false}},
-        {{"Throughput", "tokens per second", "tokens/s", offsetof(yk_step_row, tokens_per_s), 4, true, true,
+        {{"Learning rate", "learning rate", "rate", offsetof(yk_step_row, lr), 2, false, true,
           false}},
-        {{"Gradient norm", "norm before clipping", "norm", offsetof(yk_step_row, grad_norm), 3, true, false,
-          true}}};
+        {{"Throughput", "tokens per second", "tokens/s", offsetof(yk_step_row, tokens_per_s), 4,
+          true, true, false}},
+        {{"Gradient norm", "norm before clipping", "norm", offsetof(yk_step_row, grad_norm), 3,
+          true, false, true}}};
     yk_status st = YK_OK;
     yk_mark *marks = NULL;
     size_t count = 0;
@@ -259,10 +300,12 @@ yk_status yk_page_training(yk_buf *out, const yk_record *r, yk_error *err)
     if (r->step_count < 2) return YK_OK;
     YK_TRY(skipped_marks(r, &marks, &count, err));
     if (count)
-        snprintf(note, sizeof note, " Triangles: %zu step%s skipped because a value was not finite.", count,
+        snprintf(note, sizeof note,
+                 " Triangles: %zu step%s skipped because a value was not finite.", count,
                  count == 1 ? "" : "s");
     char text[256];
-    snprintf(text, sizeof text, "%s steps. Faint: as measured; bold: running mean over 4%% of the steps.%s",
+    snprintf(text, sizeof text,
+             "%s steps. Faint: as measured; bold: running mean over 4%% of the steps.%s",
              yk_count(r->steps[r->step_count - 1].step).text, note);
     yk_page_heading(out, "training", "Training", text);
     yk_buf_puts(out, "<div class=\"pairs\">\n");

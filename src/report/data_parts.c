@@ -21,7 +21,8 @@ static void table_open(yk_buf *out, const char *const *heads, size_t n, const ch
 static void table_close(yk_buf *out, size_t shown, size_t all)
 {
     yk_buf_puts(out, "</tbody></table></div>\n");
-    if (shown < all) yk_buf_printf(out, "<p class=\"note\">%zu more are not shown.</p>\n", all - shown);
+    if (shown < all)
+        yk_buf_printf(out, "<p class=\"note\">%zu more are not shown.</p>\n", all - shown);
 }
 
 static void number_cell(yk_buf *out, yk_num n)
@@ -32,7 +33,8 @@ static void number_cell(yk_buf *out, yk_num n)
 static void name_cell(yk_buf *out, const char *name, int colour)
 {
     if (colour >= 0)
-        yk_html_add(out, "<th scope=\"row\"><i class=\"key %s\"></i>%s</th>", yk_colour_class(colour), name);
+        yk_html_add(out, "<th scope=\"row\"><i class=\"key %s\"></i>%s</th>",
+                    yk_colour_class(colour), name);
     else
         yk_html_add(out, "<th scope=\"row\">%s</th>", name);
 }
@@ -51,16 +53,16 @@ void yk_page_mixture(yk_buf *out, const yk_record *r)
     json_t *row;
     double most = 0;
     size_t shown = 0;
-    json_object_foreach(r->mixture, name, row)
-    {
+    json_object_foreach (r->mixture, name, row) {
         most = fmax(most, fmax(yk_json_number(row, "wanted"), yk_json_number(row, "realised")));
     }
     if (!(most > 0)) return;
-    yk_page_heading(out, "mixture", "Mixture", "Share of training tokens by domain: bars show what was "
-                    "drawn, ticks what the recipe asked for. Epochs count how often a domain was seen.");
+    yk_page_heading(
+        out, "mixture", "Mixture",
+        "Share of training tokens by domain: bars show what was "
+        "drawn, ticks what the recipe asked for. Epochs count how often a domain was seen.");
     table_open(out, heads, 5, "barred");
-    json_object_foreach(r->mixture, name, row)
-    {
+    json_object_foreach (r->mixture, name, row) {
         if (shown == MAX_ROWS) break;
         double wanted = yk_json_number(row, "wanted"), realised = yk_json_number(row, "realised");
         char title[128];
@@ -86,8 +88,7 @@ static void languages_cell(yk_buf *out, json_t *languages)
     const char *name, *best[SHOWN] = {NULL};
     double count[SHOWN] = {0};
     json_t *value;
-    json_object_foreach(languages, name, value)
-    {
+    json_object_foreach (languages, name, value) {
         double v = json_number_value(value);
         for (int k = 0; k < SHOWN; k++) {
             if (best[k] && v <= count[k]) continue;
@@ -108,14 +109,18 @@ static void languages_cell(yk_buf *out, json_t *languages)
 
 static void domain_table(yk_buf *out, const yk_record *r, json_t *domains)
 {
-    static const char *const heads[] = {"Domain",     "#Raw",     "#Kept", "#Documents",
-                                        "#Held out", "#Documents", "Languages (documents)"};
+    static const char *const heads[] = {"Domain",
+                                        "#Raw",
+                                        "#Kept",
+                                        "#in documents",
+                                        "#Held out",
+                                        "#in documents",
+                                        "Languages (documents)"};
     const char *name;
     json_t *row;
     size_t shown = 0;
     table_open(out, heads, 7, "");
-    json_object_foreach(domains, name, row)
-    {
+    json_object_foreach (domains, name, row) {
         if (shown++ == MAX_ROWS) break;
         yk_buf_puts(out, "<tr>");
         name_cell(out, name, yk_record_domain(r, name));
@@ -142,7 +147,8 @@ static void package_table(yk_buf *out, const yk_record *r, json_t *packages)
         const char *domain = yk_json_text(p, "domain"), *sha = yk_json_text(p, "sha256");
         char digest[13];
         snprintf(digest, sizeof digest, "%s", sha ? sha : "");
-        yk_html_add(out, "<tr><th scope=\"row\">%s</th><td>%s</td><td><i class=\"key %s\"></i>%s</td>",
+        yk_html_add(out,
+                    "<tr><th scope=\"row\">%s</th><td>%s</td><td><i class=\"key %s\"></i>%s</td>",
                     yk_json_text(p, "package"), yk_json_text(p, "version"),
                     yk_colour_class(domain ? yk_record_domain(r, domain) : YK_SOFT), domain);
         yk_html_add(out, "<td>%s</td><td><code title=\"%s\">%s</code></td></tr>\n",
@@ -154,7 +160,8 @@ static void package_table(yk_buf *out, const yk_record *r, json_t *packages)
 
 void yk_page_corpus(yk_buf *out, const yk_record *r)
 {
-    json_t *domains = yk_json_at(r->clean, "domains"), *packages = yk_json_at(r->manifest, "packages");
+    json_t *domains = yk_json_at(r->clean, "domains"),
+           *packages = yk_json_at(r->manifest, "packages");
     if (!json_object_size(domains)) domains = yk_json_at(r->summary, "corpus.domains");
     if (!json_object_size(domains) && !json_array_size(packages)) return;
     yk_page_heading(out, "corpus", "Corpus", NULL);
@@ -183,8 +190,7 @@ static double sum_domains(json_t *domains, const char *member)
     const char *name;
     json_t *row;
     double sum = 0;
-    json_object_foreach(domains, name, row)
-    {
+    json_object_foreach (domains, name, row) {
         double v = yk_json_number(row, member);
         if (v > 0) sum += v;
     }
@@ -200,8 +206,7 @@ void yk_page_dropped(yk_buf *out, const yk_record *r)
     double most = 0, all = 0, raw = sum_domains(yk_json_at(r->clean, "domains"), "raw_documents");
     size_t shown = 0;
     char note[256] = "";
-    json_object_foreach(dropped, reason, value)
-    {
+    json_object_foreach (dropped, reason, value) {
         double v = fabs(json_number_value(value));
         if (v < 1e30) all += v;
         if (v < 1e30) most = fmax(most, v);
@@ -212,34 +217,33 @@ void yk_page_dropped(yk_buf *out, const yk_record *r)
                  yk_count(raw).text, yk_percent(all / raw, 1).text);
     yk_page_heading(out, "dropped", "What was dropped", *note ? note : NULL);
     table_open(out, heads, 4, "barred");
-    json_object_foreach(dropped, reason, value)
-    {
+    json_object_foreach (dropped, reason, value) {
         double v = json_is_number(value) ? json_number_value(value) : NAN;
         if (shown++ == MAX_REASONS) break;
-        yk_html_add(out, "<tr><th scope=\"row\">%s</th><td class=\"num\">%s</td><td class=\"num\">%s</td>",
-                    reason, yk_count(v).text, yk_percent(v / all, 1).text);
+        yk_html_add(
+            out, "<tr><th scope=\"row\">%s</th><td class=\"num\">%s</td><td class=\"num\">%s</td>",
+            reason, yk_count(v).text, yk_percent(v / all, 1).text);
         bar_cell(out, v / most, -1, YK_SOFT, reason);
         yk_buf_puts(out, "</tr>\n");
     }
     table_close(out, shown < MAX_REASONS ? shown : MAX_REASONS, json_object_size(dropped));
     shown = 0;
-    json_object_foreach(dropped, reason, value)
-    {
+    json_object_foreach (dropped, reason, value) {
         if (shown++ == MAX_REASONS) break;
         reason_samples(out, yk_json_at(r->clean, "samples"), reason);
     }
     yk_buf_puts(out, "</section>\n");
 }
 
-static void bytes_a_token(yk_buf *out, const yk_record *r, json_t *rows, const char *head, double most)
+static void bytes_a_token(yk_buf *out, const yk_record *r, json_t *rows, const char *head,
+                          double most)
 {
     const char *heads[] = {head, "#Bytes a token", ""}, *name;
     json_t *value;
     size_t shown = 0;
     if (!json_object_size(rows)) return;
     table_open(out, heads, 3, "barred");
-    json_object_foreach(rows, name, value)
-    {
+    json_object_foreach (rows, name, value) {
         double v = json_is_number(value) ? json_number_value(value) : NAN;
         int domain = yk_record_domain(r, name);
         if (shown++ == MAX_ROWS) break;
@@ -256,8 +260,7 @@ static double largest(json_t *rows, double so_far)
 {
     const char *name;
     json_t *value;
-    json_object_foreach(rows, name, value)
-    {
+    json_object_foreach (rows, name, value) {
         double v = json_number_value(value);
         if (v < 1e30) so_far = fmax(so_far, v);
     }
@@ -272,8 +275,8 @@ void yk_page_tokenizer(yk_buf *out, const yk_record *r)
            encode = yk_json_number(t, "encode_mb_per_s");
     char note[256];
     if (isnan(vocab) && isnan(yk_json_number(t, "bytes_per_token"))) return;
-    int n = snprintf(note, sizeof note, "%s entries; %s bytes of text a token.", yk_count(vocab).text,
-                     yk_fixed(yk_json_number(t, "bytes_per_token"), 2).text);
+    int n = snprintf(note, sizeof note, "%s entries; %s bytes of text a token.",
+                     yk_count(vocab).text, yk_fixed(yk_json_number(t, "bytes_per_token"), 2).text);
     if (train > 0 && encode > 0)
         snprintf(note + n, sizeof note - (size_t)n, " Trained at %s MB/s, encodes at %s MB/s.",
                  yk_fixed(train, 1).text, yk_fixed(encode, 1).text);

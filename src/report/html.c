@@ -40,8 +40,8 @@ void yk_html_text(yk_buf *out, const char *text, size_t limit)
     size_t length = text ? strlen(text) : 0;
     for (size_t i = 0; i < length;) {
         utf8proc_int32_t c;
-        utf8proc_ssize_t n =
-            utf8proc_iterate((const utf8proc_uint8_t *)text + i, (utf8proc_ssize_t)(length - i), &c);
+        utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)text + i,
+                                              (utf8proc_ssize_t)(length - i), &c);
         size_t step = n > 0 ? (size_t)n : 1;
         if (i + step > limit) {
             yk_buf_puts(out, "…");
@@ -76,8 +76,8 @@ int yk_text_columns(const char *text)
     size_t length = strlen(text);
     for (size_t i = 0; i < length;) {
         utf8proc_int32_t c;
-        utf8proc_ssize_t n =
-            utf8proc_iterate((const utf8proc_uint8_t *)text + i, (utf8proc_ssize_t)(length - i), &c);
+        utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)text + i,
+                                              (utf8proc_ssize_t)(length - i), &c);
         columns += n > 0 ? utf8proc_charwidth(c) : 1;
         i += n > 0 ? (size_t)n : 1;
     }
@@ -102,7 +102,8 @@ yk_num yk_percent(double share, int digits)
 {
     if (!isfinite(share)) return nothing();
     yk_num out;
-    snprintf(out.text, sizeof out.text, fabs(share) < 1e6 ? "%.*f%%" : "%.*e%%", digits, 100 * share);
+    snprintf(out.text, sizeof out.text, fabs(share) < 1e6 ? "%.*f%%" : "%.*e%%", digits,
+             100 * share);
     return out;
 }
 

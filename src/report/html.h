@@ -27,12 +27,12 @@ typedef struct yk_num {
     char text[48];
 } yk_num;
 
-yk_num yk_fixed(double v, int digits);   /* 2.214                                  */
+yk_num yk_fixed(double v, int digits);       /* 2.214                                  */
 yk_num yk_percent(double share, int digits); /* 0.431 -> 43.1%                     */
-yk_num yk_count(double v);               /* 12 345 678, with narrow no-break spaces */
-yk_num yk_short(double v);               /* 12.3 M                                 */
-yk_num yk_bytes(double v);               /* 12.3 MB                                */
-yk_num yk_seconds(double v);             /* 3 min 20 s                             */
-yk_num yk_plain(double v);               /* four significant digits: 0.0003, 1.2e-07 */
+yk_num yk_count(double v);                   /* 12 345 678, with narrow no-break spaces */
+yk_num yk_short(double v);                   /* 12.3 M                                 */
+yk_num yk_bytes(double v);                   /* 12.3 MB                                */
+yk_num yk_seconds(double v);                 /* 3 min 20 s                             */
+yk_num yk_plain(double v);                   /* four significant digits: 0.0003, 1.2e-07 */
 
 #endif

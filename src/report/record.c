@@ -60,7 +60,7 @@ static yk_status add_domains_of(yk_record *r, json_t *object, yk_error *err)
     yk_status st = YK_OK;
     const char *name;
     json_t *value;
-    json_object_foreach(object, name, value) YK_TRY(add_domain(r, name, err));
+    json_object_foreach (object, name, value) YK_TRY(add_domain(r, name, err));
 done:
     return st;
 }
@@ -139,7 +139,8 @@ static yk_status read_lines(yk_record *r, const char *dir, const char *file,
     size_t cap = 0, number = 0, bad = 0, first_bad = 0;
     FILE *f = path ? fopen(path, "rb") : NULL;
     if (!f) {
-        if (errno != ENOENT) yk_buf_printf(&r->notes, "%s: cannot open: %s\n", file, strerror(errno));
+        if (errno != ENOENT)
+            yk_buf_printf(&r->notes, "%s: cannot open: %s\n", file, strerror(errno));
         goto done;
     }
     ++*found;
@@ -158,8 +159,8 @@ static yk_status read_lines(yk_record *r, const char *dir, const char *file,
     }
     if (ferror(f)) yk_buf_printf(&r->notes, "%s: cannot be read to its end\n", file);
     if (bad)
-        yk_buf_printf(&r->notes, "%s: %zu damaged line%s skipped, the first is line %zu\n", file, bad,
-                      bad == 1 ? "" : "s", first_bad);
+        yk_buf_printf(&r->notes, "%s: %zu damaged line%s skipped, the first is line %zu\n", file,
+                      bad, bad == 1 ? "" : "s", first_bad);
 done:
     if (f) fclose(f);
     free(text);
@@ -182,8 +183,7 @@ static json_t *read_object(yk_record *r, const char *dir, const char *file, int 
     }
     object = json_loadb(text.data, text.len, 0, &where);
     if (json_is_object(object)) goto done;
-    yk_buf_printf(&r->notes, "%s: left out: %s\n", file,
-                  object ? "not a JSON object" : where.text);
+    yk_buf_printf(&r->notes, "%s: left out: %s\n", file, object ? "not a JSON object" : where.text);
     json_decref(object);
     object = NULL;
 done:
@@ -198,7 +198,8 @@ static void read_recipe(yk_record *r, const char *dir, int *found)
     char *path = yk_path("%s/recipe.yaml", dir);
     if (path && yk_exists(path)) {
         ++*found;
-        if (yk_file_read(path, &r->recipe, &err) != YK_OK) yk_buf_printf(&r->notes, "%s\n", err.text);
+        if (yk_file_read(path, &r->recipe, &err) != YK_OK)
+            yk_buf_printf(&r->notes, "%s\n", err.text);
     }
     free(path);
 }
@@ -223,7 +224,8 @@ yk_status yk_record_read(yk_record *r, const char *run_dir, yk_error *err)
         YK_FAIL(YK_ERR_INPUT, "%s: cannot be read: %s: name the run directory of a `yoke run`",
                 run_dir, strerror(errno));
     if (!S_ISDIR(info.st_mode))
-        YK_FAIL(YK_ERR_INPUT, "%s: is no directory: name the run directory of a `yoke run`", run_dir);
+        YK_FAIL(YK_ERR_INPUT, "%s: is no directory: name the run directory of a `yoke run`",
+                run_dir);
     r->summary = read_object(r, run_dir, "summary.json", &found);
     r->clean = read_object(r, run_dir, "clean/report.json", &found);
     r->tokenizer = read_object(r, run_dir, "tokenizer/report.json", &found);
@@ -236,8 +238,10 @@ yk_status yk_record_read(yk_record *r, const char *run_dir, yk_error *err)
     YK_TRY(read_lines(r, run_dir, "samples.jsonl", take_sample, &found, err));
     YK_TRY(add_domains_of(r, r->mixture, err));
     if (!found)
-        YK_FAIL(YK_ERR_INPUT, "%s: holds no run (none of summary.json, metrics.jsonl, samples.jsonl, "
-                "recipe.yaml, ...): name the run directory of a `yoke run`", run_dir);
+        YK_FAIL(YK_ERR_INPUT,
+                "%s: holds no run (none of summary.json, metrics.jsonl, samples.jsonl, "
+                "recipe.yaml, ...): name the run directory of a `yoke run`",
+                run_dir);
     const char *name = yk_json_text(r->summary, "name");
     r->name = name && *name ? strdup(name) : own_name(run_dir);
     if (!r->name) YK_FAIL(YK_ERR_MEMORY, "out of memory");

@@ -22,20 +22,20 @@ typedef struct yk_eval_row {
 } yk_eval_row;
 
 typedef struct yk_record {
-    char *name;        /* summary.name, else the directory's own name      */
-    json_t *summary;   /* owned objects; NULL: no such file                 */
+    char *name;      /* summary.name, else the directory's own name      */
+    json_t *summary; /* owned objects; NULL: no such file                 */
     json_t *clean, *tokenizer, *manifest;
-    json_t *mixture;   /* `domains` of the last mixture line                */
+    json_t *mixture; /* `domains` of the last mixture line                */
     yk_step_row *steps;
     size_t step_count, step_cap;
     yk_eval_row *evals;
     size_t eval_count, eval_cap;
-    json_t **samples;  /* in order of the file                              */
+    json_t **samples; /* in order of the file                              */
     size_t sample_count, sample_cap;
-    char **domains;    /* every domain named anywhere, in first appearance  */
+    char **domains; /* every domain named anywhere, in first appearance  */
     size_t domain_count, domain_cap;
-    yk_buf recipe;     /* recipe.yaml                                       */
-    yk_buf notes;      /* one line each: what could not be read             */
+    yk_buf recipe; /* recipe.yaml                                       */
+    yk_buf notes;  /* one line each: what could not be read             */
 } yk_record;
 
 /* Reads the directory. YK_ERR_INPUT when it is none, or holds no file of a run. A step that comes

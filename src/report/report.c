@@ -22,7 +22,9 @@ static void header(yk_buf *out, const yk_record *r)
 {
     json_t *s = r->summary, *model = yk_json_at(s, "model");
     bool first = true;
-    yk_html_add(out, "<header><p class=\"over\">Yoke training report</p><h1>%s</h1>\n<p class=\"meta\">", r->name);
+    yk_html_add(out,
+                "<header><p class=\"over\">Yoke training report</p><h1>%s</h1>\n<p class=\"meta\">",
+                r->name);
     fact(out, &first, "", yk_short(yk_json_number(model, "parameters")).text, " parameters");
     fact(out, &first, "", yk_count(yk_json_number(model, "layers")).text, " layers of width ");
     if (!isnan(yk_json_number(model, "layers")))
@@ -35,15 +37,16 @@ static void header(yk_buf *out, const yk_record *r)
     fact(out, &first, "", yk_json_text(s, "isa"), "");
     yk_buf_puts(out, "</p>\n");
     if (yk_json_text(s, "digest"))
-        yk_html_add(out, "<p class=\"digest\">digest <code>%s</code></p>\n", yk_json_text(s, "digest"));
+        yk_html_add(out, "<p class=\"digest\">digest <code>%s</code></p>\n",
+                    yk_json_text(s, "digest"));
     yk_buf_puts(out, "</header>\n");
 }
 
 static void versus_row(yk_buf *out, const char *name, double bpb, double most, int colour)
 {
     if (!(bpb > 0)) return;
-    yk_html_add(out, "<tr><th scope=\"row\">%s</th><td class=\"num\">%s</td><td class=\"bars\">", name,
-                yk_fixed(bpb, 3).text);
+    yk_html_add(out, "<tr><th scope=\"row\">%s</th><td class=\"num\">%s</td><td class=\"bars\">",
+                name, yk_fixed(bpb, 3).text);
     yk_svg_bar(out, bpb / most, -1, colour, name);
     yk_buf_puts(out, "</td></tr>");
 }
@@ -67,8 +70,10 @@ static void loss_tile(yk_buf *out, json_t *s)
 static void tile(yk_buf *out, const char *title, const char *value, const char *below)
 {
     if (strcmp(value, "–"))
-        yk_html_add(out, "<div class=\"tile\"><h3>%s</h3><p class=\"big\">%s</p><p class=\"sub\">%s</p></div>\n",
-                    title, value, below);
+        yk_html_add(
+            out,
+            "<div class=\"tile\"><h3>%s</h3><p class=\"big\">%s</p><p class=\"sub\">%s</p></div>\n",
+            title, value, below);
 }
 
 static double wall_seconds(json_t *stages)
@@ -82,19 +87,26 @@ static double wall_seconds(json_t *stages)
 
 static void tiles(yk_buf *out, json_t *s)
 {
-    double unigram = yk_json_number(s, "masked.unigram_accuracy"), steps = yk_json_number(s, "pretrain.steps");
-    double documents = yk_json_number(s, "corpus.documents"), bytes = yk_json_number(s, "corpus.bytes");
+    double unigram = yk_json_number(s, "masked.unigram_accuracy"),
+           steps = yk_json_number(s, "pretrain.steps");
+    double documents = yk_json_number(s, "corpus.documents"),
+           bytes = yk_json_number(s, "corpus.bytes");
     char below[4][128] = {"", "", "of what the processor reaches", ""};
-    if (unigram >= 0) snprintf(below[0], sizeof below[0], "of masked tokens; always the commonest token: %s",
-                               yk_percent(unigram, 1).text);
+    if (unigram >= 0)
+        snprintf(below[0], sizeof below[0], "of masked tokens; always the commonest token: %s",
+                 yk_percent(unigram, 1).text);
     if (steps > 0) snprintf(below[1], sizeof below[1], "over %s steps", yk_count(steps).text);
     if (documents > 0 && bytes > 0)
-        snprintf(below[3], sizeof below[3], "from %s of text in %s documents", yk_bytes(bytes).text, yk_count(documents).text);
+        snprintf(below[3], sizeof below[3], "from %s of text in %s documents", yk_bytes(bytes).text,
+                 yk_count(documents).text);
     yk_buf_puts(out, "<div class=\"tiles\">\n");
     loss_tile(out, s);
-    tile(out, "Masked accuracy", yk_percent(yk_json_number(s, "masked.accuracy"), 1).text, below[0]);
-    tile(out, "Tokens per second", yk_short(yk_json_number(s, "pretrain.tokens_per_s")).text, below[1]);
-    tile(out, "Share of peak", yk_percent(yk_json_number(s, "pretrain.peak_share"), 0).text, below[2]);
+    tile(out, "Masked accuracy", yk_percent(yk_json_number(s, "masked.accuracy"), 1).text,
+         below[0]);
+    tile(out, "Tokens per second", yk_short(yk_json_number(s, "pretrain.tokens_per_s")).text,
+         below[1]);
+    tile(out, "Share of peak", yk_percent(yk_json_number(s, "pretrain.peak_share"), 0).text,
+         below[2]);
     tile(out, "Wall time", yk_seconds(wall_seconds(yk_json_at(s, "stages"))).text, below[3]);
     yk_buf_puts(out, "</div>\n");
 }
@@ -117,9 +129,11 @@ static yk_status page(yk_buf *out, const yk_record *r, yk_error *err)
 {
     yk_status st = YK_OK;
     const char *version = yk_json_text(r->summary, "version");
-    yk_html_add(out, "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\"><head>"
+    yk_html_add(out,
+                "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\"><head>"
                 "<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" content=\"width=device-width, "
-                "initial-scale=1\"/>\n<title>%s · Yoke training report</title>\n<style>\n", r->name);
+                "initial-scale=1\"/>\n<title>%s · Yoke training report</title>\n<style>\n",
+                r->name);
     yk_html_style(out);
     yk_buf_puts(out, "</style></head>\n<body>\n");
     header(out, r);
@@ -135,7 +149,8 @@ static yk_status page(yk_buf *out, const yk_record *r, yk_error *err)
     yk_page_tokenizer(out, r);
     yk_page_time(out, r);
     yk_page_recipe(out, r);
-    yk_html_add(out, "</main>\n<footer><p>Made by Yoke%s%s from the files of the run directory; "
+    yk_html_add(out,
+                "</main>\n<footer><p>Made by Yoke%s%s from the files of the run directory; "
                 "<code>yoke report DIR</code> makes it again.</p></footer>\n</body></html>\n",
                 version ? " " : "", version);
 done:

@@ -29,7 +29,8 @@ static double total_seconds(json_t *stages)
 static void stage_row(yk_buf *out, json_t *stage, double total, int colour)
 {
     double s = yk_json_number(stage, "seconds");
-    yk_html_add(out, "<tr><th scope=\"row\"><i class=\"key %s\"></i>%s</th><td class=\"num\">%s</td>",
+    yk_html_add(out,
+                "<tr><th scope=\"row\"><i class=\"key %s\"></i>%s</th><td class=\"num\">%s</td>",
                 yk_colour_class(colour), yk_json_text(stage, "name"), yk_seconds(s).text);
     yk_html_add(out, "<td class=\"num\">%s</td><td class=\"soft\">%s</td></tr>\n",
                 yk_percent(s / total, 1).text, yk_json_text(stage, "status"));
@@ -71,11 +72,16 @@ void yk_page_time(yk_buf *out, const yk_record *r)
     yk_page_heading(out, "time", "Where the time went", NULL);
     yk_svg_stack(out, segment, n);
     stage_names(out, stages, n, total);
-    yk_buf_puts(out, "<div class=\"scroll slim\"><table><thead><tr><th>Stage</th><th class=\"num\">Time</th>"
-                     "<th class=\"num\">Share</th><th>Status</th></tr></thead><tbody>\n");
+    yk_buf_puts(
+        out,
+        "<div class=\"scroll slim\"><table><thead><tr><th>Stage</th><th class=\"num\">Time</th>"
+        "<th class=\"num\">Share</th><th>Status</th></tr></thead><tbody>\n");
     for (size_t i = 0; i < n; i++) stage_row(out, json_array_get(stages, i), total, (int)i);
-    yk_html_add(out, "<tr class=\"sum\"><th scope=\"row\">Total</th><td class=\"num\">%s</td><td></td><td></td>"
-                "</tr></tbody></table></div></section>\n", yk_seconds(total).text);
+    yk_html_add(
+        out,
+        "<tr class=\"sum\"><th scope=\"row\">Total</th><td class=\"num\">%s</td><td></td><td></td>"
+        "</tr></tbody></table></div></section>\n",
+        yk_seconds(total).text);
 }
 
 static void one_sample(yk_buf *out, json_t *sample)
@@ -100,7 +106,8 @@ static void prompt_samples(yk_buf *out, json_t **samples, size_t n, bool open)
         yk_html_text(out, yk_json_text(samples[0], "prompt"), 120);
         yk_buf_puts(out, "</summary>\n");
     }
-    for (size_t k = 0; k < shown; k++) one_sample(out, samples[shown > 1 ? k * (n - 1) / (shown - 1) : 0]);
+    for (size_t k = 0; k < shown; k++)
+        one_sample(out, samples[shown > 1 ? k * (n - 1) / (shown - 1) : 0]);
     yk_buf_puts(out, open ? "<hr/>\n" : "</details>\n");
 }
 
@@ -142,7 +149,8 @@ done:
 void yk_page_recipe(yk_buf *out, const yk_record *r)
 {
     if (r->recipe.len == 0) return;
-    yk_page_heading(out, "recipe", "Recipe", "The resolved recipe: every key, with the value that was used.");
+    yk_page_heading(out, "recipe", "Recipe",
+                    "The resolved recipe: every key, with the value that was used.");
     yk_buf_puts(out, "<details><summary>recipe.yaml</summary><pre>");
     yk_html_text(out, r->recipe.data, 1 << 16);
     yk_buf_puts(out, "</pre></details></section>\n");

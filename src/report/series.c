@@ -31,7 +31,8 @@ void yk_smooth(const double *y, double *out, size_t n, size_t reach)
     double sum = 0;
     size_t finite = 0, begin = 0, end = 0;
     for (size_t i = 0; i < n; i++) {
-        size_t want_end = i + reach + 1 < n ? i + reach + 1 : n, want_begin = i > reach ? i - reach : 0;
+        size_t want_end = i + reach + 1 < n ? i + reach + 1 : n,
+               want_begin = i > reach ? i - reach : 0;
         for (; end < want_end; end++) {
             if (!isfinite(y[end])) continue;
             sum += y[end];

@@ -23,21 +23,23 @@ const char *yk_colour_class(int colour)
 typedef struct axis {
     double low, high, from, to;
     bool log;
-    int exponent;    /* labels show value / 10^exponent */
+    int exponent; /* labels show value / 10^exponent */
     double tick[MAX_TICKS];
     size_t ticks;
-    int digits;      /* of tick labels */
+    int digits; /* of tick labels */
 } axis;
 
 static double place(const axis *a, double v)
 {
-    double t = a->log ? log10(v / a->low) / log10(a->high / a->low) : (v - a->low) / (a->high - a->low);
+    double t = a->log ? log10(v / a->low) / log10(a->high / a->low)
+                      : (v - a->low) / (a->high - a->low);
     return a->from + t * (a->to - a->from);
 }
 
 static void tick_text(const axis *a, size_t i, char text[48])
 {
-    yk_num n = a->log ? yk_plain(a->tick[i]) : yk_fixed(a->tick[i] / pow(10, a->exponent), a->digits);
+    yk_num n = a->log ? yk_plain(a->tick[i])
+                      : yk_fixed(a->tick[i] / pow(10, a->exponent), a->digits);
     memcpy(text, n.text, sizeof n.text);
 }
 
@@ -57,7 +59,11 @@ static void log_ticks(axis *a)
 static void linear_ticks(axis *a, int about)
 {
     double rough = (a->high - a->low) / about, decade = pow(10, floor(log10(rough)));
-    double lead = rough / decade, step = (lead <= 1 ? 1 : lead <= 2 ? 2 : lead <= 5 ? 5 : 10) * decade;
+    double lead = rough / decade, step = (lead <= 1   ? 1
+                                          : lead <= 2 ? 2
+                                          : lead <= 5 ? 5
+                                                      : 10) *
+                                         decade;
     double top = fmax(fabs(a->low), fabs(a->high));
     a->exponent = top >= 1e4 || top < 1e-2 ? 3 * (int)floor(log10(top * 1.000001) / 3) : 0;
     int places = (int)ceil(-log10(step / pow(10, a->exponent)) - 1e-6);
@@ -72,10 +78,10 @@ static void linear_ticks(axis *a, int about)
 
 static void axis_name(yk_buf *out, const char *label, const axis *a)
 {
-    static const char *const power[] = {"10⁻³⁰", "10⁻²⁷", "10⁻²⁴", "10⁻²¹", "10⁻¹⁸", "10⁻¹⁵", "10⁻¹²",
-                                        "10⁻⁹",  "10⁻⁶",  "10⁻³",  "",      "thousands", "millions",
-                                        "billions", "trillions", "10¹⁵", "10¹⁸", "10²¹", "10²⁴", "10²⁷",
-                                        "10³⁰"};
+    static const char *const power[] = {
+        "10⁻³⁰",     "10⁻²⁷", "10⁻²⁴", "10⁻²¹", "10⁻¹⁸",     "10⁻¹⁵",    "10⁻¹²",
+        "10⁻⁹",      "10⁻⁶",  "10⁻³",  "",      "thousands", "millions", "billions",
+        "trillions", "10¹⁵",  "10¹⁸",  "10²¹",  "10²⁴",      "10²⁷",     "10³⁰"};
     int index = a->exponent / 3 + 10;
     yk_html_text(out, label, 100);
     if (a->log) yk_buf_puts(out, ", log scale");
@@ -173,7 +179,8 @@ static size_t collect_labels(const yk_chart *c, end_label *label)
         double x;
         const double *y = last_finite(curve, &x);
         if (!curve->label || !y || (c->log_y && *y <= 0)) continue;
-        label[n] = (end_label){.colour = curve->colour, .from_x = x, .from_y = *y, .bold = curve->bold};
+        label[n] = (end_label){
+            .colour = curve->colour, .from_x = x, .from_y = *y, .bold = curve->bold};
         name_and_value(label[n++].text, curve->label, value_text(c, *y).text);
     }
     for (size_t k = 0; k < c->level_count && n < MAX_LABELS; k++) {
@@ -221,14 +228,16 @@ static void draw_axes(yk_buf *out, const yk_chart *c, const axis *x, const axis 
         double at = place(y, y->tick[i]);
         tick_text(y, i, text);
         yk_buf_printf(out, "<path class=\"grid\" d=\"M%.1f %.1fH%.1f\"/>", x->from, at, x->to);
-        yk_buf_printf(out, "<text class=\"t e\" x=\"%.1f\" y=\"%.1f\">%s</text>", x->from - 6, at + 4, text);
+        yk_buf_printf(out, "<text class=\"t e\" x=\"%.1f\" y=\"%.1f\">%s</text>", x->from - 6,
+                      at + 4, text);
     }
     yk_buf_printf(out, "<path class=\"axis\" d=\"M%.1f %.1fH%.1f\"/>", x->from, y->from, x->to);
     for (size_t i = 0; i < x->ticks; i++) {
         double at = place(x, x->tick[i]);
         tick_text(x, i, text);
         yk_buf_printf(out, "<path class=\"axis\" d=\"M%.1f %.1fv4\"/>", at, y->from);
-        yk_buf_printf(out, "<text class=\"t m\" x=\"%.1f\" y=\"%.1f\">%s</text>", at, y->from + 17, text);
+        yk_buf_printf(out, "<text class=\"t m\" x=\"%.1f\" y=\"%.1f\">%s</text>", at, y->from + 17,
+                      text);
     }
     yk_buf_printf(out, "<text class=\"t\" x=\"0\" y=\"11\">");
     axis_name(out, c->y_label, y);
@@ -246,7 +255,8 @@ static void draw_curve(yk_buf *out, const yk_curve *k, const axis *x, const axis
     for (size_t i = 0; i < k->n; i++) {
         bool there = isfinite(k->x[i]) && isfinite(k->y[i]) && (!y->log || k->y[i] > 0);
         if (there)
-            yk_buf_printf(out, "%s%.1f %.1f", down ? "L" : "M", place(x, k->x[i]), place(y, k->y[i]));
+            yk_buf_printf(out, "%s%.1f %.1f", down ? "L" : "M", place(x, k->x[i]),
+                          place(y, k->y[i]));
         down = there;
     }
     yk_buf_puts(out, "\"/>");
@@ -290,8 +300,8 @@ static void draw_strips(yk_buf *out, const yk_chart *c, const axis *x, const axi
         double right = i + 1 < n ? (at[i] + at[i + 1]) / 2 : x->high;
         double from = place(x, left), width = place(x, right) - from;
         if (!(width > 0)) continue;
-        yk_buf_printf(out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"><title>", from,
-                      y->to, width, y->from - y->to);
+        yk_buf_printf(out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"><title>",
+                      from, y->to, width, y->from - y->to);
         yk_html_add(out, "%s %s", yk_short(at[i]).text, c->x_unit);
         for (size_t k = 0; k < c->curve_count; k++) {
             const yk_curve *curve = &c->curves[k];
@@ -309,7 +319,8 @@ static void draw_levels(yk_buf *out, const yk_chart *c, const axis *x, const axi
     for (size_t i = 0; i < c->level_count; i++)
         if (isfinite(c->levels[i].y))
             yk_buf_printf(out, "<path class=\"level %s\" d=\"M%.1f %.1fH%.1f\"/>",
-                          yk_colour_class(c->levels[i].colour), x->from, place(y, c->levels[i].y), x->to);
+                          yk_colour_class(c->levels[i].colour), x->from, place(y, c->levels[i].y),
+                          x->to);
 }
 
 static void draw_marks(yk_buf *out, const yk_chart *c, const axis *x, const axis *y)
@@ -349,7 +360,8 @@ void yk_svg_chart(yk_buf *out, const yk_chart *c)
     x.to = c->width - (labels ? right * glyph + 12 : 8);
     linear_ticks(&x, 1 + c->width / 120);
     spread_labels(label, labels, &x, &y);
-    yk_buf_printf(out, "<svg class=\"chart\" viewBox=\"0 0 %d %d\" role=\"img\"", c->width, c->height);
+    yk_buf_printf(out, "<svg class=\"chart\" viewBox=\"0 0 %d %d\" role=\"img\"", c->width,
+                  c->height);
     yk_html_add(out, " aria-label=\"%s\">", c->title);
     draw_axes(out, c, &x, &y);
     draw_levels(out, c, &x, &y);
@@ -368,8 +380,11 @@ static double share_of(double v)
 
 static void bar_open(yk_buf *out, const char *kind, const char *title)
 {
-    yk_html_add(out, "<svg class=\"%s\" viewBox=\"0 0 1000 10\" preserveAspectRatio=\"none\" role=\"img\" "
-                "aria-label=\"%s\">", kind, title);
+    yk_html_add(
+        out,
+        "<svg class=\"%s\" viewBox=\"0 0 1000 10\" preserveAspectRatio=\"none\" role=\"img\" "
+        "aria-label=\"%s\">",
+        kind, title);
 }
 
 void yk_svg_bar(yk_buf *out, double share, double wanted, int colour, const char *title)
@@ -391,7 +406,8 @@ void yk_svg_stack(yk_buf *out, const yk_segment *segments, size_t n)
     bar_open(out, "stack", "shares, from left to right");
     for (size_t i = 0; i < n; i++) {
         double width = 1000 * share_of(segments[i].share);
-        yk_buf_printf(out, "<rect class=\"%s\" x=\"%.1f\" y=\"0\" width=\"%.1f\" height=\"10\"><title>",
+        yk_buf_printf(out,
+                      "<rect class=\"%s\" x=\"%.1f\" y=\"0\" width=\"%.1f\" height=\"10\"><title>",
                       yk_colour_class(segments[i].colour), at, fmax(width - 2, 0.5));
         yk_html_add(out, "%s</title></rect>", segments[i].title);
         at += width;

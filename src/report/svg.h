@@ -16,9 +16,9 @@ enum { YK_COLOURS = 8, YK_INK = -1, YK_SOFT = -2 };
 const char *yk_colour_class(int colour);
 
 typedef struct yk_curve {
-    const char *name;      /* in hover texts; NULL: not there                                 */
-    const char *label;     /* at its right end, followed by the last value; NULL: no label    */
-    const double *x, *y;   /* x ascending; points that are not finite in y break the line     */
+    const char *name;    /* in hover texts; NULL: not there                                 */
+    const char *label;   /* at its right end, followed by the last value; NULL: no label    */
+    const double *x, *y; /* x ascending; points that are not finite in y break the line     */
     size_t n;
     int colour;
     bool bold, faint, dots;
@@ -36,14 +36,14 @@ typedef struct yk_mark { /* a triangle on the x axis */
 } yk_mark;
 
 typedef struct yk_chart {
-    const char *title;     /* for who cannot see it                            */
+    const char *title;             /* for who cannot see it                            */
     const char *x_label, *y_label; /* with units; a power of ten is added as needed */
-    const char *x_unit;    /* after x in hover texts: "tokens"                 */
-    int digits;            /* of values in labels; -1: four significant ones   */
-    int width, height;     /* user units; text is 12 units high                */
-    bool from_zero;        /* y starts at 0                                    */
-    bool log_y;            /* every y shown must be > 0                        */
-    double y_low, y_high;  /* both 0: from the data                            */
+    const char *x_unit;            /* after x in hover texts: "tokens"                 */
+    int digits;                    /* of values in labels; -1: four significant ones   */
+    int width, height;             /* user units; text is 12 units high                */
+    bool from_zero;                /* y starts at 0                                    */
+    bool log_y;                    /* every y shown must be > 0                        */
+    double y_low, y_high;          /* both 0: from the data                            */
     const yk_curve *curves;
     size_t curve_count;
     const yk_level *levels;
@@ -56,8 +56,8 @@ typedef struct yk_chart {
  * to 80 places (no script: <title>). Nothing is written when no curve has two finite points. */
 void yk_svg_chart(yk_buf *out, const yk_chart *chart);
 
-/* Averages runs of neighbours down to at most `limit` points, in place; returns their number. Points
- * with a y that is not finite count in no average. The first and the last point stay as they are. */
+/* Averages runs of neighbours down to at most `limit` points, in place; returns their number.
+ * Points with a y that is not finite count in no average. The first and the last are kept. */
 size_t yk_thin(double *x, double *y, size_t n, size_t limit);
 
 /* out[i] = mean of the finite y within `reach` on both sides of i. out must not alias y. */

@@ -47,7 +47,8 @@ static void stage_rows(yk_buf *out, json_t *stages)
 {
     double total = 0;
     size_t n = json_array_size(stages);
-    for (size_t i = 0; i < n; i++) total += fmax(0, yk_json_number(json_array_get(stages, i), "seconds"));
+    for (size_t i = 0; i < n; i++)
+        total += fmax(0, yk_json_number(json_array_get(stages, i), "seconds"));
     if (n == 0) return;
     yk_buf_puts(out, "Where the time went\n");
     for (size_t i = 0; i < n; i++) {
@@ -86,13 +87,13 @@ static void domain_rows(yk_buf *out, json_t *summary)
 {
     const char *name;
     json_t *value, *baseline = yk_json_at(summary, "baseline.by_domain");
-    json_object_foreach(yk_json_at(summary, "pretrain.heldout_bpb.by_domain"), name, value)
-    {
+    json_object_foreach (yk_json_at(summary, "pretrain.heldout_bpb.by_domain"), name, value) {
         json_t *row = json_object_get(baseline, name);
         char label[128], beside[128] = "";
         if (!json_is_number(value)) continue;
         if (row)
-            snprintf(beside, sizeof beside, "gzip %s, xz %s", yk_fixed(yk_json_number(row, "gzip_bpb"), 3).text,
+            snprintf(beside, sizeof beside, "gzip %s, xz %s",
+                     yk_fixed(yk_json_number(row, "gzip_bpb"), 3).text,
                      yk_fixed(yk_json_number(row, "xz_bpb"), 3).text);
         snprintf(label, sizeof label, "  %s", name);
         figure(out, label, yk_fixed(json_number_value(value), 3).text, beside);
@@ -103,7 +104,8 @@ void yk_report_table(json_t *summary, yk_buf *out)
 {
     double start = yk_json_number(summary, "pretrain.heldout_bpb.start");
     double end = yk_json_number(summary, "pretrain.heldout_bpb.end");
-    double gzip = yk_json_number(summary, "baseline.gzip_bpb"), xz = yk_json_number(summary, "baseline.xz_bpb");
+    double gzip = yk_json_number(summary, "baseline.gzip_bpb"),
+           xz = yk_json_number(summary, "baseline.xz_bpb");
     double unigram = yk_json_number(summary, "masked.unigram_accuracy");
     double peak = yk_json_number(summary, "pretrain.peak_share");
     char value[128], beside[128] = "";
@@ -111,7 +113,8 @@ void yk_report_table(json_t *summary, yk_buf *out)
     if (!isnan(end)) {
         snprintf(value, sizeof value, "%s -> %s", yk_fixed(start, 3).text, yk_fixed(end, 3).text);
         if (!isnan(gzip) && !isnan(xz))
-            snprintf(beside, sizeof beside, "gzip %s, xz %s", yk_fixed(gzip, 3).text, yk_fixed(xz, 3).text);
+            snprintf(beside, sizeof beside, "gzip %s, xz %s", yk_fixed(gzip, 3).text,
+                     yk_fixed(xz, 3).text);
         figure(out, "held-out bits per byte", value, beside);
         domain_rows(out, summary);
     }
@@ -119,10 +122,12 @@ void yk_report_table(json_t *summary, yk_buf *out)
     figure(out, "masked accuracy", yk_percent(yk_json_number(summary, "masked.accuracy"), 1).text,
            isnan(unigram) ? NULL : beside);
     snprintf(beside, sizeof beside, "%s of peak", yk_percent(peak, 1).text);
-    figure(out, "tokens per second", yk_count(yk_json_number(summary, "pretrain.tokens_per_s")).text,
+    figure(out, "tokens per second",
+           yk_count(yk_json_number(summary, "pretrain.tokens_per_s")).text,
            isnan(peak) ? NULL : beside);
     figure(out, "tokens seen", yk_count(yk_json_number(summary, "pretrain.tokens")).text, NULL);
-    figure(out, "bytes a token", yk_fixed(yk_json_number(summary, "tokenizer.bytes_per_token"), 2).text, NULL);
+    figure(out, "bytes a token",
+           yk_fixed(yk_json_number(summary, "tokenizer.bytes_per_token"), 2).text, NULL);
     figure(out, "corpus", yk_bytes(yk_json_number(summary, "corpus.bytes")).text, NULL);
     figure(out, "parameters", yk_short(yk_json_number(summary, "model.parameters")).text, NULL);
 }

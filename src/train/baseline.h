@@ -16,10 +16,10 @@ typedef struct yk_baseline {
 /* Compresses every document of a document file (text/documents.h) alone and adds to `sum`, so that
  * several domains can share one sum; sum is left as it was on failure.
  *
- * gzip: zlib's deflate at level 9 with the 10 bytes of header and 8 of trailer that `gzip -9n` writes
- * (RFC 1952) and blocks of 32768 symbols, as GNU gzip. GNU gzip also ends a block early where that
- * looks profitable, so single documents can differ: over 206 headers, scripts and documentation
- * files, 187 had the size of `gzip -9n` and the sum was 0.11% larger.
+ * gzip: zlib's deflate at level 9 with the 10 bytes of header and 8 of trailer that `gzip -9n`
+ * writes (RFC 1952) and blocks of 32768 symbols, as GNU gzip. GNU gzip also ends a block early
+ * where that looks profitable, so single documents can differ: over 206 headers, scripts and
+ * documentation files, 187 had the size of `gzip -9n` and the sum was 0.11% larger.
  * xz: liblzma's preset 9 | LZMA_PRESET_EXTREME with CRC64, one stream of one block: the size that
  * `xz -9e -T1` gives. The encoder's dictionary is lowered to the document's length, rounded up to
  * a power of two of at least 64 KiB, because preset 9 takes 674 MB a thread whatever the input; the

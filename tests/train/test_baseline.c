@@ -38,14 +38,17 @@ static void make_text(yk_buf *out, uint64_t seed, size_t length, uint64_t words)
 
 static int set_up(void **state)
 {
-    static const size_t length[TEXTS] = {0,     1,     7,      100,    1000,   4096,    20000,
+    static const size_t length[TEXTS] = {0,     1,     7,      100,    1000,   4096,   20000,
                                          65536, 65537, 131073, 180000, 262144, 300000, 700000};
     fixture *f = calloc(1, sizeof *f);
     const char *tmp = getenv("TMPDIR");
     snprintf(f->dir, sizeof f->dir, "%s/yoke-baseline-XXXXXX", tmp ? tmp : "/tmp");
     if (!mkdtemp(f->dir)) return -1;
     for (int i = 0; i < TEXTS; i++)
-        make_text(&f->text[i], (uint64_t)i, length[i], i % 3 == 0 ? 300 : i % 3 == 1 ? 5000 : 200000);
+        make_text(&f->text[i], (uint64_t)i, length[i],
+                  i % 3 == 0   ? 300
+                  : i % 3 == 1 ? 5000
+                               : 200000);
     *state = f;
     return 0;
 }
@@ -64,8 +67,8 @@ static int64_t command_size(const fixture *f, int i, const char *command)
 {
     yk_error err;
     char *in = yk_path("%s/in", f->dir), *line = yk_path("%s < %s/in", command, f->dir);
-    assert_int_equal(yk_file_write(in, f->text[i].data ? f->text[i].data : "", f->text[i].len, &err),
-                     YK_OK);
+    assert_int_equal(
+        yk_file_write(in, f->text[i].data ? f->text[i].data : "", f->text[i].len, &err), YK_OK);
     FILE *p = popen(line, "r");
     assert_non_null(p);
     char block[4096];
@@ -115,7 +118,8 @@ static void test_sizes_equal_the_programs(void **state)
             printf("%8zu bytes: gzip %lld (program %lld), xz %lld (program %lld)\n", f->text[i].len,
                    (long long)sum.gzip, (long long)gzip, (long long)sum.xz, (long long)xz);
         assert_int_equal(sum.xz, xz);
-        assert_in_range(sum.gzip, (uintmax_t)(gzip - 1 - gzip / 1000), (uintmax_t)(gzip + 1 + gzip / 1000));
+        assert_in_range(sum.gzip, (uintmax_t)(gzip - 1 - gzip / 1000),
+                        (uintmax_t)(gzip + 1 + gzip / 1000));
         ours += sum.gzip;
         theirs += gzip;
         unlink(path);

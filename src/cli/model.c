@@ -1,0 +1,156 @@
+/* Commands on a trained run: generate and eval. */
+#include "base/file.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "run/run.h"
+#include "train/session.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct options {
+    const char *run, *prompt, *checkpoint;
+    double temperature, top_p;
+    long tokens, top_k, seed, threads;
+    bool json;
+} options;
+
+static bool take(void *context, int key, const char *text)
+{
+    options *o = context;
+    switch (key) {
+    case 0:
+        if (o->run) return false;
+        o->run = text;
+        return true;
+    case 'p': o->prompt = text; return true;
+    case 'c': o->checkpoint = text; return true;
+    case 't': o->temperature = atof(text); return true;
+    case 'P': o->top_p = atof(text); return true;
+    case 'n': o->tokens = atol(text); return true;
+    case 'k': o->top_k = atol(text); return true;
+    case 's': o->seed = atol(text); return true;
+    case 'T': o->threads = atol(text); return true;
+    case 'j': o->json = true; return true;
+    default: return false;
+    }
+}
+
+/* Recipe, team and weights of a run directory. */
+static yk_status open_run(const options *o, int64_t rows, yk_recipe *r, yk_session *s, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_team team;
+    char *path = NULL;
+    YK_TRY(yk_run_recipe(r, o->run, err));
+    YK_TRY(yk_team_make(&team, (int)o->threads, err));
+    if (o->checkpoint)
+        path = strdup(o->checkpoint);
+    else
+        YK_TRY(yk_run_checkpoint(o->run, &path, err));
+    YK_TRY(yk_session_open(s, r, o->run, &team, rows > r->pretrain_seq ? rows : r->pretrain_seq, false, err));
+    YK_TRY(yk_session_load(s, path, err));
+done:
+    free(path);
+    return st;
+}
+
+static bool print(void *context, const char *bytes, size_t n)
+{
+    (void)context;
+    fwrite(bytes, 1, n, stdout);
+    fflush(stdout);
+    return !yk_stop_asked;
+}
+
+static yk_status generate(int argc, char **argv, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_recipe r = {0};
+    yk_session s = {0};
+    options o = {.prompt = "", .temperature = 0.8, .top_p = 1, .top_k = 50, .tokens = 128, .seed = 1};
+    YK_TRY(yk_parse(&yk_command_generate, argc, argv, 1, take, &o, err));
+    if (o.temperature < 0 || o.top_p <= 0 || o.top_p > 1 || o.tokens < 0 || o.top_k < 0)
+        YK_FAIL(YK_ERR_USAGE, "temperature >= 0, 0 < top-p <= 1, top-k >= 0 and tokens >= 0 are needed");
+    YK_TRY(open_run(&o, 0, &r, &s, err));
+    yk_sampling how = {.temperature = o.temperature, .top_p = o.top_p, .top_k = o.top_k, .tokens = o.tokens,
+                       .seed = (uint64_t)o.seed};
+    fputs(o.prompt, stdout);
+    YK_TRY(yk_generate(&s, o.prompt, &how, print, NULL, err));
+    putchar('\n');
+done:
+    yk_session_close(&s);
+    yk_recipe_free(&r);
+    return st;
+}
+
+static yk_status evaluate(int argc, char **argv, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_recipe r = {0};
+    yk_session s = {0};
+    yk_domain *domains = NULL;
+    json_t *by_domain = json_object(), *all = NULL;
+    options o = {0};
+    yk_heldout sum = {0};
+    YK_TRY(yk_parse(&yk_command_eval, argc, argv, 1, take, &o, err));
+    YK_TRY(open_run(&o, 4096, &r, &s, err));
+    YK_TRY(yk_domains_open(&domains, &r, o.run, err));
+    for (size_t d = 0; d < r.corpora; d++) {
+        yk_heldout one = {0};
+        yk_evaluate_shard(&s, &domains[d].heldout, r.evaluate_stride, 0, &one);
+        double bpb = one.nats / M_LN2 / one.bytes;
+        json_object_set_new(by_domain, domains[d].name, json_real(bpb));
+        if (!o.json) printf("%-16s %.4f bits per byte\n", domains[d].name, bpb);
+        sum.nats += one.nats;
+        sum.bytes += one.bytes;
+    }
+    double bpb = sum.nats / M_LN2 / sum.bytes;
+    all = json_pack("{s:f, s:O}", "heldout_bpb", bpb, "by_domain", by_domain);
+    if (o.json) {
+        json_dumpf(all, stdout, JSON_INDENT(1));
+        putchar('\n');
+    } else {
+        printf("%-16s %.4f bits per byte\n", "all", bpb);
+    }
+done:
+    json_decref(all);
+    json_decref(by_domain);
+    yk_domains_close(domains, r.corpora);
+    yk_session_close(&s);
+    yk_recipe_free(&r);
+    return st;
+}
+
+static const struct argp_option generate_option[] = {
+    {"prompt", 'p', "TEXT", 0, "text to continue (default: none)", 0},
+    {"tokens", 'n', "N", 0, "most tokens to make (128)", 0},
+    {"temperature", 't', "X", 0, "0 is greedy (0.8)", 0},
+    {"top-k", 'k', "K", 0, "sample among the K likeliest; 0: all (50)", 0},
+    {"top-p", 'P', "P", 0, "sample among the fewest that hold probability P (1)", 0},
+    {"seed", 's', "N", 0, "the same seed gives the same text everywhere (1)", 0},
+    {"checkpoint", 'c', "FILE", 0, "instead of the run's best", 0},
+    {"threads", 'T', "N", 0, "threads; 0: all", 0},
+    {0},
+};
+
+const yk_command yk_command_generate = {
+    "generate", "RUN_DIR", "continue a prompt with a trained model",
+    "Continues a prompt with the best checkpoint of a run.\v"
+    "Example:\n  yoke generate runs/quickstart --prompt 'The kernel' --tokens 60 --temperature 0.7",
+    generate_option, generate};
+
+static const struct argp_option eval_option[] = {
+    {"checkpoint", 'c', "FILE", 0, "instead of the run's best", 0},
+    {"threads", 'T', "N", 0, "threads; 0: all", 0},
+    {"json", 'j', NULL, 0, "print JSON", 0},
+    {0},
+};
+
+const yk_command yk_command_eval = {
+    "eval", "RUN_DIR", "held-out bits per byte of a trained model",
+    "Computes the held-out loss of every domain of a run.\v"
+    "Example:\n  yoke eval runs/quickstart --json",
+    eval_option, evaluate};

@@ -1,0 +1,260 @@
+#include "run/run.h"
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "data/shard.h"
+#include "report/report.h"
+#include "store/checkpoint.h"
+#include "text/clean.h"
+#include "train/train.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a stage is: its inputs are the recipe's keys with these prefixes and the stages before it. */
+typedef struct stage {
+    const char *name;
+    yk_stage_fn perform;
+    const char *const *keys;
+    const char *members[8]; /* of the summary, which the stage sets */
+} stage;
+
+static const char *const clean_keys[] = {"seed", "corpus.", "clean.", NULL};
+static const char *const tokenizer_keys[] = {"seed", "tokenizer.", NULL};
+static const char *const pretrain_keys[] = {"seed", "lanes", "corpus.", "model.", "pretrain.", NULL};
+static const char *const evaluate_keys[] = {"evaluate.", NULL};
+
+static const stage stages[] = {
+    {"clean", yk_clean_stage, clean_keys, {"corpus"}},
+    {"tokenizer", yk_tokenizer_stage, tokenizer_keys, {"tokenizer"}},
+    {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}},
+    {"evaluate", yk_evaluate_stage, evaluate_keys, {"masked", "baseline"}},
+};
+
+typedef struct run {
+    yk_job job;
+    yk_team team;
+    const char *name;
+    json_t *state;  /* stages.json: {name: {key, seconds, summary}} */
+    json_t *listed; /* summary.stages */
+    char *state_path, *summary_path;
+    bool any_work;
+} run;
+
+static yk_status write_json(const char *path, json_t *x, yk_error *err)
+{
+    char *text = json_dumps(x, JSON_INDENT(1));
+    yk_status st = text ? yk_file_write(path, text, strlen(text), err) : yk_fail(err, YK_ERR_MEMORY, "out of memory");
+    free(text);
+    return st;
+}
+
+static const stage *find_stage(const char *name)
+{
+    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
+        if (strcmp(stages[i].name, name) == 0) return &stages[i];
+    return NULL;
+}
+
+/* A stage's key covers the key of the stage before it. */
+static void stage_key(const yk_recipe *r, const stage *s, const char *before, char key[33])
+{
+    yk_buf text = {0};
+    yk_buf_printf(&text, "%s %s\n", before, s->name);
+    yk_recipe_canonical(r, s->keys, &text);
+    yk_hash128_hex(text.data, text.len, key);
+    yk_buf_free(&text);
+}
+
+static void list_stage(run *u, const char *name, double seconds, const char *status)
+{
+    json_array_append_new(u->listed, json_pack("{s:s, s:f, s:s}", "name", name, "seconds", seconds, "status", status));
+}
+
+/* What the stage put into the summary is kept with its state, for when it is skipped. */
+static yk_status remember(run *u, const stage *s, const char *key, double seconds, yk_error *err)
+{
+    json_t *kept = json_object();
+    for (const char *const *m = s->members; *m; m++)
+        json_object_set(kept, *m, json_object_get(u->job.summary, *m));
+    json_object_set_new(u->state, s->name, json_pack("{s:s, s:f, s:O}", "key", key, "seconds", seconds, "summary", kept));
+    json_decref(kept);
+    return write_json(u->state_path, u->state, err);
+}
+
+static bool is_done(const run *u, const stage *s, const char *key)
+{
+    const char *had = json_string_value(json_object_get(json_object_get(u->state, s->name), "key"));
+    return had && strcmp(had, key) == 0;
+}
+
+static yk_status perform(run *u, const stage *s, const char *key, bool *finished, yk_error *err)
+{
+    yk_status st = YK_OK;
+    json_t *had = json_object_get(u->state, s->name);
+    char took[32];
+    *finished = true;
+    if (!u->any_work && is_done(u, s, key)) {
+        json_object_update(u->job.summary, json_object_get(had, "summary"));
+        list_stage(u, s->name, json_real_value(json_object_get(had, "seconds")), "done before");
+        return YK_OK;
+    }
+    double began = yk_now();
+    u->any_work = true;
+    YK_TRY(s->perform(&u->job, finished, err));
+    yk_progress_end();
+    double seconds = yk_now() - began;
+    list_stage(u, s->name, seconds, *finished ? "done" : "stopped");
+    yk_log("%-10s %s in %s", s->name, *finished ? "done" : "stopped", yk_human_seconds(seconds, took));
+    if (*finished) YK_TRY(remember(u, s, key, seconds, err));
+done:
+    yk_progress_end();
+    return yk_context(err, st, "stage %s", s->name);
+}
+
+static yk_status perform_all(run *u, bool *finished, yk_error *err)
+{
+    yk_status st = YK_OK;
+    char key[33] = "";
+    *finished = true;
+    const yk_list *wanted = &u->job.recipe->stages;
+    for (size_t i = 0; i < wanted->n && *finished; i++) {
+        const stage *s = find_stage(wanted->item[i]);
+        char before[33];
+        memcpy(before, key, sizeof key);
+        stage_key(u->job.recipe, s, before, key);
+        YK_TRY(perform(u, s, key, finished, err));
+    }
+done:
+    return st;
+}
+
+static yk_status read_state(run *u, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_buf text = {0};
+    json_error_t why;
+    if (yk_exists(u->state_path)) {
+        YK_TRY(yk_file_read(u->state_path, &text, err));
+        u->state = json_loadb(text.data, text.len, 0, &why);
+        if (!json_is_object(u->state)) {
+            yk_warn("%s:%d: damaged (%s); every stage is looked at anew", u->state_path, why.line, why.text);
+            json_decref(u->state);
+            u->state = NULL;
+        }
+    }
+    if (!u->state) u->state = json_object();
+done:
+    yk_buf_free(&text);
+    return st;
+}
+
+static yk_status write_recipe(const run *u, yk_error *err)
+{
+    yk_buf text = {0};
+    char *path = yk_path("%s/recipe.yaml", u->job.dir);
+    yk_recipe_print(u->job.recipe, &text);
+    yk_status st = path ? yk_file_write(path, text.data, text.len, err) : yk_fail(err, YK_ERR_MEMORY, "out of memory");
+    yk_buf_free(&text);
+    free(path);
+    return st;
+}
+
+/* The description of the corpus that the recipe names becomes the run's manifest. */
+static yk_status write_manifest(const run *u, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_buf text = {0};
+    char *path = yk_path("%s/manifest.json", u->job.dir);
+    if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (!u->job.recipe->corpus_manifest[0]) goto done;
+    YK_TRY(yk_file_read(u->job.recipe->corpus_manifest, &text, err));
+    YK_TRY(yk_file_write(path, text.data, text.len, err));
+done:
+    yk_buf_free(&text);
+    free(path);
+    return st;
+}
+
+static yk_status conclude(run *u, bool finished, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_buf table = {0};
+    const char *digest = json_string_value(json_object_get(u->job.summary, "digest"));
+    json_object_set(u->job.summary, "stages", u->listed);
+    json_object_set_new(u->job.summary, "name", json_string(u->name));
+    json_object_set_new(u->job.summary, "threads", json_integer(u->team.threads));
+    if (u->any_work) {
+        YK_TRY(write_json(u->summary_path, u->job.summary, err));
+        YK_TRY(yk_report_write(u->job.dir, err));
+    } else {
+        yk_log("all stages are done; nothing to do");
+    }
+    yk_report_table(u->job.summary, &table);
+    fflush(stderr);
+    printf("%s", table.data ? table.data : "");
+    printf("report %s/report.html\n", u->job.dir);
+    if (!finished) printf("stopped; the same command goes on from here\n");
+    if (digest) printf("digest %s\n", digest);
+    fflush(stdout);
+done:
+    yk_buf_free(&table);
+    return st;
+}
+
+yk_status yk_run(const yk_recipe *r, const char *name, const char *dir, const volatile sig_atomic_t *stop, yk_error *err)
+{
+    yk_status st = YK_OK;
+    int lock = -1;
+    bool finished;
+    run u = {.job = {.recipe = r, .dir = dir, .stop = stop}, .name = name};
+    u.job.team = &u.team;
+    u.job.deadline = r->max_hours > 0 ? yk_now() + 3600 * r->max_hours : 0;
+    u.state_path = yk_path("%s/stages.json", dir);
+    u.summary_path = yk_path("%s/summary.json", dir);
+    u.listed = json_array();
+    u.job.summary = json_object();
+    if (!u.state_path || !u.summary_path || !u.listed || !u.job.summary) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_mkdirs(dir, err));
+    YK_TRY(yk_dir_lock(dir, &lock, err));
+    YK_TRY(yk_team_make(&u.team, (int)r->threads, err));
+    YK_TRY(read_state(&u, err));
+    YK_TRY(write_recipe(&u, err));
+    YK_TRY(write_manifest(&u, err));
+    YK_TRY(perform_all(&u, &finished, err));
+    YK_TRY(conclude(&u, finished, err));
+done:
+    json_decref(u.state);
+    json_decref(u.listed);
+    json_decref(u.job.summary);
+    free(u.state_path);
+    free(u.summary_path);
+    yk_dir_unlock(lock);
+    return st;
+}
+
+yk_status yk_run_recipe(yk_recipe *r, const char *dir, yk_error *err)
+{
+    char *path = yk_path("%s/recipe.yaml", dir);
+    yk_status st = path ? yk_recipe_load(r, path, NULL, 0, err) : yk_fail(err, YK_ERR_MEMORY, "out of memory");
+    free(path);
+    return st;
+}
+
+yk_status yk_run_checkpoint(const char *dir, char **path, yk_error *err)
+{
+    yk_status st = YK_OK;
+    char *folder = yk_path("%s/checkpoints", dir);
+    *path = yk_path("%s/checkpoints/best.h5", dir);
+    if (!folder || !*path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (yk_exists(*path)) goto done;
+    free(*path);
+    *path = NULL;
+    YK_TRY(yk_checkpoint_latest(folder, path, err));
+    if (!*path) YK_FAIL(YK_ERR_INPUT, "%s: holds no checkpoint; run the pretrain stage first", folder);
+done:
+    free(folder);
+    return st;
+}

@@ -1,0 +1,21 @@
+/* A run: the stages of a recipe in order, each keyed by a hash of its inputs, skipped when done. */
+#ifndef YK_RUN_RUN_H
+#define YK_RUN_RUN_H
+
+#include "base/status.h"
+#include "config/recipe.h"
+
+#include <signal.h>
+
+/* Performs the recipe in `dir`. Takes the directory's lock, writes recipe.yaml, stages.json, summary.json and
+ * report.html, prints the table of where the time went and last the line "digest <hex>". `*stop` not 0 ends it early,
+ * with a checkpoint; running the same again goes on. */
+yk_status yk_run(const yk_recipe *r, const char *name, const char *dir, const volatile sig_atomic_t *stop, yk_error *err);
+
+/* Loads <dir>/recipe.yaml. */
+yk_status yk_run_recipe(yk_recipe *r, const char *dir, yk_error *err);
+
+/* The checkpoint that a command on a run means: best.h5 when there is one, else the newest. free() it. */
+yk_status yk_run_checkpoint(const char *dir, char **path, yk_error *err);
+
+#endif

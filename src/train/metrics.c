@@ -1,0 +1,97 @@
+#include "train/metrics.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utf8proc.h>
+
+/* Rewrites a file with only the whole lines up to `step`; mixture lines belong to the end of a run. */
+static yk_status drop_after(const char *path, int64_t step, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_buf old = {0}, kept = {0};
+    if (!yk_exists(path)) return YK_OK;
+    YK_TRY(yk_file_read(path, &old, err));
+    for (size_t at = 0; at < old.len;) {
+        const char *stop = memchr(old.data + at, '\n', old.len - at);
+        if (!stop) break;
+        size_t n = (size_t)(stop - old.data) - at + 1;
+        json_t *row = json_loadb(old.data + at, n, 0, NULL);
+        const json_t *when = json_object_get(row, "step");
+        if (json_is_integer(when) && json_integer_value(when) <= step) yk_buf_add(&kept, old.data + at, n);
+        json_decref(row);
+        at += n;
+    }
+    YK_TRY(yk_file_write(path, kept.data ? kept.data : "", kept.len, err));
+done:
+    yk_buf_free(&old);
+    yk_buf_free(&kept);
+    return st;
+}
+
+static yk_status open_one(FILE **f, const char *dir, const char *name, int64_t step, yk_error *err)
+{
+    yk_status st = YK_OK;
+    char *path = yk_path("%s/%s", dir, name);
+    if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(drop_after(path, step == 0 ? -1 : step, err));
+    *f = fopen(path, "ab");
+    if (!*f) YK_FAIL(YK_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+done:
+    free(path);
+    return st;
+}
+
+yk_status yk_metrics_open(yk_metrics *m, const char *run_dir, int64_t step, yk_error *err)
+{
+    yk_status st = YK_OK;
+    YK_TRY(open_one(&m->metrics, run_dir, "metrics.jsonl", step, err));
+    YK_TRY(open_one(&m->samples, run_dir, "samples.jsonl", step, err));
+done:
+    return st;
+}
+
+void yk_metrics_close(yk_metrics *m)
+{
+    if (m->metrics) fclose(m->metrics);
+    if (m->samples) fclose(m->samples);
+    *m = (yk_metrics){0};
+}
+
+static yk_status add_line(FILE *f, json_t *row, yk_error *err)
+{
+    yk_status st = YK_OK;
+    char *line = row ? json_dumps(row, JSON_COMPACT) : NULL;
+    if (!line) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (fprintf(f, "%s\n", line) < 0 || fflush(f) != 0)
+        YK_FAIL(YK_ERR_IO, "cannot append to metrics.jsonl or samples.jsonl: %s", strerror(errno));
+done:
+    free(line);
+    json_decref(row);
+    return st;
+}
+
+yk_status yk_metrics_add(yk_metrics *m, json_t *row, yk_error *err)
+{
+    return add_line(m->metrics, row, err);
+}
+
+yk_status yk_metrics_sample(yk_metrics *m, int64_t step, const char *prompt, const yk_buf *text, yk_error *err)
+{
+    yk_buf valid = {0};
+    yk_buf_reserve(&valid, 1);
+    for (size_t i = 0; i < text->len;) {
+        utf8proc_int32_t c;
+        utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)text->data + i,
+                                              (utf8proc_ssize_t)(text->len - i), &c);
+        if (n > 0 && c != 0) yk_buf_add(&valid, text->data + i, (size_t)n);
+        else yk_buf_puts(&valid, "\xEF\xBF\xBD");
+        i += n > 0 ? (size_t)n : 1;
+    }
+    yk_status st = add_line(m->samples, json_pack("{s:I, s:s, s:s}", "step", (json_int_t)step, "prompt", prompt, "text",
+                                                  valid.data), err);
+    yk_buf_free(&valid);
+    return st;
+}

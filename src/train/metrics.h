@@ -1,0 +1,24 @@
+/* metrics.jsonl and samples.jsonl of a run: appended line by line; on a resume, lines past the checkpoint's step are
+ * dropped, so that each step is there once. */
+#ifndef YK_TRAIN_METRICS_H
+#define YK_TRAIN_METRICS_H
+
+#include "base/mem.h"
+#include "base/status.h"
+
+#include <jansson.h>
+#include <stdint.h>
+#include <stdio.h>
+
+typedef struct yk_metrics {
+    FILE *metrics, *samples;
+} yk_metrics;
+
+yk_status yk_metrics_open(yk_metrics *m, const char *run_dir, int64_t step, yk_error *err);
+void yk_metrics_close(yk_metrics *m);
+yk_status yk_metrics_add(yk_metrics *m, json_t *row, yk_error *err); /* takes `row` */
+
+/* Bytes that are not UTF-8 are shown as U+FFFD. */
+yk_status yk_metrics_sample(yk_metrics *m, int64_t step, const char *prompt, const yk_buf *text, yk_error *err);
+
+#endif

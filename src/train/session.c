@@ -1,0 +1,87 @@
+#include "train/session.h"
+
+#include "base/file.h"
+#include "base/rng.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir, const yk_team *team, int64_t max_rows,
+                          bool training, yk_error *err)
+{
+    yk_status st = YK_OK;
+    char *path = yk_path("%s/tokenizer/tokenizer.json", run_dir);
+    *s = (yk_session){.recipe = r, .team = *team, .max_rows = max_rows};
+    if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_kernels_pick(&s->k, NULL, err));
+    YK_TRY(yk_tokenizer_load(&s->tokenizer, path, err));
+    s->end = yk_tokenizer_special(s->tokenizer, YK_TOKEN_END);
+    s->mask = yk_tokenizer_special(s->tokenizer, YK_TOKEN_MASK);
+    if (s->end < 0 || s->mask < 0)
+        YK_FAIL(YK_ERR_INPUT, "%s: lacks the special token %s or %s that training needs", path, YK_TOKEN_END, YK_TOKEN_MASK);
+    s->plain = yk_tokenizer_vocab(s->tokenizer) - YK_SPECIAL_COUNT;
+    yk_model_shape shape = yk_model_shape_of(r, yk_tokenizer_vocab(s->tokenizer));
+    YK_TRY(yk_model_new(&s->model, &shape, max_rows, training, s->k, team, err));
+    yk_model_initialise(s->model, (uint64_t)r->seed);
+    YK_NEW(s->token, max_rows);
+    YK_NEW(s->target, max_rows);
+    YK_NEW(s->position, max_rows);
+    YK_NEW(s->best, max_rows);
+    YK_NEW(s->weight, max_rows);
+    YK_NEW(s->loss, max_rows);
+    YK_NEW(s->segment, max_rows);
+done:
+    free(path);
+    if (st != YK_OK) yk_session_close(s);
+    return st;
+}
+
+void yk_session_close(yk_session *s)
+{
+    yk_model_free(s->model);
+    yk_tokenizer_free(s->tokenizer);
+    free(s->token);
+    free(s->target);
+    free(s->position);
+    free(s->best);
+    free(s->weight);
+    free(s->loss);
+    free(s->segment);
+    *s = (yk_session){0};
+}
+
+yk_status yk_session_tensors(const yk_session *s, float *base, const char *prefix, yk_tensor *out, yk_buf *names,
+                             yk_error *err)
+{
+    enum { NAME_ROOM = 128 };
+    int count;
+    const yk_param *p = yk_model_params(s->model, &count);
+    yk_buf_reserve(names, (size_t)count * NAME_ROOM); /* no growth below: names stay where they are */
+    if (names->len + (size_t)count * NAME_ROOM > names->cap) return yk_fail(err, YK_ERR_MEMORY, "out of memory");
+    for (int i = 0; i < count; i++) {
+        char *name = names->data + names->len;
+        names->len += (size_t)snprintf(name, NAME_ROOM, "%s%s", prefix, p[i].name) + 1;
+        out[i] = (yk_tensor){.name = name, .rank = p[i].rank, .shape = {p[i].shape[0], p[i].shape[1]},
+                             .data = base + p[i].offset};
+    }
+    return YK_OK;
+}
+
+yk_status yk_session_load(yk_session *s, const char *checkpoint, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_buf names = {0};
+    yk_tensor *tensors = NULL;
+    json_t *document = NULL;
+    int count;
+    yk_model_params(s->model, &count);
+    YK_NEW(tensors, count);
+    YK_TRY(yk_session_tensors(s, yk_model_weights(s->model), "", tensors, &names, err));
+    YK_TRY(yk_checkpoint_load(checkpoint, tensors, (size_t)count, &document, err));
+done:
+    json_decref(document);
+    yk_buf_free(&names);
+    free(tensors);
+    return st;
+}

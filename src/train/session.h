@@ -1,0 +1,64 @@
+/* A model with all it takes to run it: kernels, tokenizer, and working memory for batches. */
+#ifndef YK_TRAIN_SESSION_H
+#define YK_TRAIN_SESSION_H
+
+#include "config/recipe.h"
+#include "data/sampler.h"
+#include "model/model.h"
+#include "store/checkpoint.h"
+#include "token/tokenizer.h"
+
+typedef struct yk_session {
+    const yk_recipe *recipe;
+    const yk_kernels *k;
+    yk_team team;
+    yk_tokenizer *tokenizer;
+    int32_t end, mask, plain; /* ids: end of document, mask, and how many ordinary tokens there are */
+    yk_model *model;
+    int64_t max_rows;
+    /* one batch of max_rows rows */
+    int32_t *token, *target, *position, *best;
+    float *weight, *loss;
+    yk_segment *segment;
+} yk_session;
+
+/* Loads <run_dir>/tokenizer/tokenizer.json and plans the model of the recipe with room for max_rows rows. The
+ * weights are initialised from the seed. */
+yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir, const yk_team *team, int64_t max_rows,
+                          bool training, yk_error *err);
+void yk_session_close(yk_session *s);
+
+/* Replaces the weights by those of a checkpoint. */
+yk_status yk_session_load(yk_session *s, const char *checkpoint, yk_error *err);
+
+/* The parameters as tensors over `base` (weights or a moment), names prefixed; free() the array. The names live
+ * in `names`. */
+yk_status yk_session_tensors(const yk_session *s, float *base, const char *prefix, yk_tensor *out, yk_buf *names,
+                             yk_error *err);
+
+/* Held-out loss of a shard: every document alone, in windows of `seq` tokens that advance by `stride`, each token
+ * scored once with at least seq - stride tokens of context where there are so many. Stops after the document that
+ * reaches max_tokens (0: none). Adds nats and bytes of text. */
+typedef struct yk_heldout {
+    double nats, bytes, tokens;
+} yk_heldout;
+void yk_evaluate_shard(yk_session *s, const yk_shard *shard, int64_t stride, int64_t max_tokens, yk_heldout *sum);
+
+/* Masked prediction on a shard at 15 %: how many were right, how many `common` (an id) would have got right. */
+typedef struct yk_masked {
+    double targets, right, unigram_right;
+} yk_masked;
+void yk_evaluate_masked(yk_session *s, const yk_shard *shard, int32_t common, int64_t max_tokens, yk_masked *sum);
+
+/* Continues a prompt. Temperature 0 is greedy; top_k 0 and top_p 1 keep all. The same (seed, number) gives the same
+ * tokens on every machine. `emit` gets the bytes of each token as it comes; false stops. */
+typedef struct yk_sampling {
+    double temperature, top_p;
+    int64_t top_k, tokens;
+    uint64_t seed, number;
+} yk_sampling;
+typedef bool (*yk_emit_fn)(void *context, const char *bytes, size_t n);
+yk_status yk_generate(yk_session *s, const char *prompt, const yk_sampling *how, yk_emit_fn emit, void *context,
+                      yk_error *err);
+
+#endif

@@ -1,0 +1,16 @@
+/* The stages that train and evaluate. */
+#ifndef YK_TRAIN_TRAIN_H
+#define YK_TRAIN_TRAIN_H
+
+#include "config/job.h"
+
+/* Hybrid masked and causal pretraining from the token shards. Resumes from the newest checkpoint below
+ * <dir>/checkpoints; appends to <dir>/metrics.jsonl and <dir>/samples.jsonl. Sets summary members pretrain, model,
+ * isa and digest: the digest covers weights, both moments and the loss of every step. */
+yk_status yk_pretrain_stage(const yk_job *job, bool *finished, yk_error *err);
+
+/* Held-out bits per byte a domain, masked accuracy against the unigram baseline, and what gzip -9 and xz -9e need for
+ * the same documents. Sets pretrain.heldout_bpb.end and .by_domain, masked, baseline. */
+yk_status yk_evaluate_stage(const yk_job *job, bool *finished, yk_error *err);
+
+#endif
