@@ -1,163 +1,392 @@
-/* What follows from `size` and from other keys, and the rules that span keys. */
+/* What follows from the one dial `size` and from other keys.
+ *
+ * Shape: rungs of width 64, 128, 192, ...; heads of 64 (32 below width 256), half as many key heads
+ * when that is at least 2, F = 8/3 C rounded up to 32, depth C / 48 within a half, at least 2.
+ * The rung and depth whose parameter count is nearest `size` win; a depth that strays from C / 48
+ * by its own size counts like a count that strays by a tenth. Given keys stay, and the rest fits
+ * around them. Horizon: 20 tokens a parameter (Hoffmann et al., "Training compute-optimal large
+ * language models", 2022). */
 #include "config/schema.h"
 
 #include "base/math64.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-static int64_t up_to(int64_t n, int64_t multiple)
+enum { RUNG = 64, TOP_RUNG = 16384, DEPTH = 48, MOST_LAYERS = 1024 };
+
+typedef struct shape {
+    int64_t C, L, H, K, D, F;
+} shape;
+
+static int64_t round_up(int64_t n, int64_t multiple)
 {
     return (n + multiple - 1) / multiple * multiple;
 }
 
-static void follow(yk_recipe *r, int64_t *field, int64_t value)
+static double parameters(const yk_recipe *r, const shape *s)
 {
-    if (*field) return;
-    *field = value;
-    yk_recipe_mark(r, field, "derived");
+    double C = (double)s->C, q = (double)(s->H * s->D), kv = (double)(s->K * s->D);
+    double norms = 2 * C + (r->model_qk_norm ? 2 * (double)s->D : 0);
+    double layer = 2 * C * q + 2 * C * kv + 3 * C * (double)s->F + norms;
+    double table = (double)r->tokenizer_vocab * C;
+    return (r->model_tied ? 1 : 2) * table + C + (double)s->L * layer;
 }
 
-static void fill_shape(yk_recipe *r)
+static shape shape_of(const yk_recipe *r)
 {
-    follow(r, &r->model_head_size, r->model_heads ? r->model_width / r->model_heads : r->model_width < 512 ? 32 : 64);
-    follow(r, &r->model_heads, r->model_width / r->model_head_size > 0 ? r->model_width / r->model_head_size : 1);
-    follow(r, &r->model_kv_heads, r->model_heads % 2 == 0 && r->model_heads >= 4 ? r->model_heads / 2 : r->model_heads);
-    follow(r, &r->model_ffn, up_to(8 * r->model_width / 3, 32));
+    return (shape){r->model_width,    r->model_layers,    r->model_heads,
+                   r->model_kv_heads, r->model_head_size, r->model_ffn};
 }
 
-static double parameters(const yk_recipe *r)
+double yk_recipe_parameters(const yk_recipe *r)
 {
-    double C = (double)r->model_width, q = (double)(r->model_heads * r->model_head_size);
-    double kv = (double)(r->model_kv_heads * r->model_head_size), F = (double)r->model_ffn;
-    double embedding = (double)r->tokenizer_vocab * C * (r->model_tied ? 1 : 2);
-    return embedding + (double)r->model_layers * (2 * C * q + 2 * C * kv + 3 * C * F);
+    shape s = shape_of(r);
+    return parameters(r, &s);
 }
 
-/* The rung of a ladder of widths (multiples of 64, depth width / 48) whose parameter count is nearest `size`. */
-static void climb(yk_recipe *r, double size)
+/* The keys that a width decides, around those that are given. */
+static shape shape_at(const yk_recipe *r, int64_t width)
 {
-    double best = INFINITY;
-    int64_t width = 64;
-    for (int64_t w = 64; w <= 16384; w += 64) {
-        yk_recipe trial = *r;
-        trial.origin = NULL;
-        trial.origins = 0;
-        trial.model_width = w;
-        if (!trial.model_layers) trial.model_layers = w / 48 > 2 ? w / 48 : 2;
-        int64_t size_of_head = w < 512 ? 32 : 64, heads = w / size_of_head;
-        if (!trial.model_head_size) trial.model_head_size = size_of_head;
-        if (!trial.model_heads) trial.model_heads = heads;
-        if (!trial.model_kv_heads) trial.model_kv_heads = heads >= 4 && heads % 2 == 0 ? heads / 2 : heads;
-        if (!trial.model_ffn) trial.model_ffn = up_to(8 * w / 3, 32);
-        double off = fabs(parameters(&trial) / size - 1);
-        if (off < best) {
-            best = off;
-            width = w;
+    shape s = shape_of(r);
+    s.C = width;
+    if (!s.D && s.H) s.D = width / s.H;
+    if (!s.D)
+        for (s.D = width < 256 ? 32 : 64; width % s.D != 0;) s.D /= 2;
+    if (!s.H) s.H = width >= s.D ? width / s.D : 1;
+    if (!s.K) s.K = s.H % 2 == 0 && s.H >= 4 ? s.H / 2 : s.H;
+    if (!s.F) s.F = round_up((8 * width + 2) / 3, 32);
+    return s;
+}
+
+static bool is_sound(const shape *s)
+{
+    return s->D >= 16 && s->D % 16 == 0 && s->D <= 512 && s->H <= 1024 && s->H % s->K == 0;
+}
+
+/* Tries the depths allowed at one width; keeps the best shape so far. */
+static void try_depths(const yk_recipe *r, shape s, double size, double *best, shape *winner)
+{
+    int64_t from = s.C * 2 / (3 * DEPTH), to = s.C * 3 / (2 * DEPTH);
+    if (r->model_width) { /* a given width: any depth that hits the size */
+        from = 1;
+        to = MOST_LAYERS;
+    } else {
+        from = from < 2 ? 2 : from;
+        to = to < from ? from : to;
+    }
+    if (r->model_layers) from = to = r->model_layers;
+    for (s.L = from; s.L <= to; s.L++) {
+        double off = fabs(parameters(r, &s) / size - 1);
+        if (!r->model_width) off += 0.1 * fabs((double)(s.L * DEPTH) / (double)s.C - 1);
+        if (off < *best) {
+            *best = off;
+            *winner = s;
         }
     }
-    follow(r, &r->model_width, width);
 }
 
-/* 6e-3 at a million parameters falling to 6e-4 at 124 million, two digits. */
-static double rate_for(double size)
+static yk_status climb(const yk_recipe *r, double size, shape *winner, yk_error *err)
 {
-    double rate = 6e-3 * yk_pow64(size / 1e6, -0.478), unit = 1;
-    while (rate / unit < 10) unit /= 10;
-    return floor(rate / unit + 0.5) * unit;
+    double best = INFINITY;
+    int64_t from = r->model_width ? r->model_width : RUNG,
+            to = r->model_width ? r->model_width : TOP_RUNG;
+    for (int64_t width = from; width <= to; width += RUNG) {
+        bool fits = r->model_heads && !r->model_head_size ? width % r->model_heads == 0
+                                                          : width % 16 == 0;
+        shape s = shape_at(r, width);
+        if (!fits || !is_sound(&s)) continue;
+        s.L = 1;
+        if (best < INFINITY && parameters(r, &s) > 4 * size) break;
+        try_depths(r, s, size, &best, winner);
+    }
+    if (best == INFINITY)
+        return yk_fail_key(r, &r->size, err,
+                           "finds no width that goes with the given model.* keys; "
+                           "set model.width");
+    double n = parameters(r, winner);
+    if (r->size[0] && n > 2 * size)
+        return yk_fail_key(
+            r, &r->size, err,
+            "is %s, but with a vocabulary of %lld and the given model.* keys the nearest "
+            "model has %.0f parameters; lower tokenizer.vocab or raise size",
+            r->size, (long long)r->tokenizer_vocab, n);
+    return YK_OK;
+}
+
+/* Gives an open key its value; `from` says what decided. */
+static yk_status follow(yk_recipe *r, int64_t *field, int64_t value, const char *from,
+                        yk_error *err)
+{
+    if (*field) return YK_OK;
+    *field = value;
+    return yk_origin_set(r, (size_t)(yk_origin_of(r, field) - r->origin), YK_FROM_RULE, from, err);
+}
+
+static yk_status derive_shape(yk_recipe *r, double size, const char *dial, yk_error *err)
+{
+    yk_status st = YK_OK;
+    shape s;
+    if (!r->model_width || (r->size[0] && !r->model_layers)) {
+        YK_TRY(climb(r, size, &s, err));
+    } else {
+        s = shape_at(r, r->model_width);
+        if (!s.L) s.L = s.C / DEPTH > 2 ? s.C / DEPTH : 2;
+        if (s.L > MOST_LAYERS) s.L = MOST_LAYERS;
+    }
+    YK_TRY(follow(r, &r->model_width, s.C, dial, err));
+    YK_TRY(follow(r, &r->model_layers, s.L, dial, err));
+    YK_TRY(follow(r, &r->model_heads, s.H, dial, err));
+    YK_TRY(follow(r, &r->model_head_size, s.D, dial, err));
+    YK_TRY(follow(r, &r->model_kv_heads, s.K, "derived", err));
+    YK_TRY(follow(r, &r->model_ffn, s.F, "derived", err));
+done:
+    return st;
+}
+
+/* 16 sequences up to 10M parameters, twice as many each time the model is four times that. */
+static int64_t batch_for(double n, int64_t lanes)
+{
+    int64_t batch = 16;
+    for (double limit = 1e7; n > limit && batch < 4096; limit *= 4) batch *= 2;
+    return round_up(batch, lanes);
+}
+
+/* A power law through 6e-3 at a million parameters and 6e-4 at 124 million, at most 1e-2. */
+static double rate_for(double n)
+{
+    double slope = yk_log64(10) / yk_log64(124), rate = 6e-3 * yk_pow64(n / 1e6, -slope);
+    return yk_two_digits(rate < 1e-2 ? rate : 1e-2);
+}
+
+/* Steps and tokens always agree: tokens = steps x batch x seq. Where both are given, a --set wins
+ * over the file, and otherwise the steps win. */
+static yk_status derive_horizon(yk_recipe *r, double n, const char *dial, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_origin *steps = yk_origin_of(r, &r->pretrain_steps),
+              *tokens = yk_origin_of(r, &r->pretrain_tokens);
+    const double most = 9007199254740991;
+    if (r->pretrain_tokens && tokens->layer > steps->layer) r->pretrain_steps = 0;
+    if (!r->pretrain_steps) YK_TRY(follow(r, &r->pretrain_tokens, (int64_t)(20 * n), dial, err));
+    int64_t a_step = r->pretrain_batch * r->pretrain_seq;
+    YK_TRY(
+        follow(r, &r->pretrain_steps, (r->pretrain_tokens + a_step - 1) / a_step, "derived", err));
+    if ((double)r->pretrain_steps * (double)a_step > most)
+        return yk_fail_key(r, &r->pretrain_steps, err, "is %lld, which makes more than %.0f tokens",
+                           (long long)r->pretrain_steps, most);
+    if (r->pretrain_tokens != r->pretrain_steps * a_step) {
+        r->pretrain_tokens = 0;
+        YK_TRY(follow(r, &r->pretrain_tokens, r->pretrain_steps * a_step, "derived", err));
+    }
+done:
+    return st;
 }
 
 yk_status yk_recipe_derive(yk_recipe *r, yk_error *err)
 {
-    double size = 2e6;
-    if (r->size[0] && (!yk_parse_real(r->size, &size) || size < 1e5 || size > 1e11))
-        return yk_fail(err, YK_ERR_CONFIG, "size: expected a parameter count from 100k to 100G, such as 2M, found `%s`",
-                       r->size);
-    if (!r->model_width) climb(r, size);
-    follow(r, &r->model_layers, r->model_width / 48 > 2 ? r->model_width / 48 : 2);
-    fill_shape(r);
-    double learnt = parameters(r);
-    int64_t batch = learnt < 2e7 ? 16 : learnt < 2e8 ? 64 : 256;
-    follow(r, &r->pretrain_batch, up_to(batch, r->lanes));
-    follow(r, &r->pretrain_tokens, r->pretrain_steps ? r->pretrain_steps * r->pretrain_batch * r->pretrain_seq
-                                                     : (int64_t)(20 * learnt));
-    int64_t a_step = r->pretrain_batch * r->pretrain_seq;
-    follow(r, &r->pretrain_steps, (r->pretrain_tokens + a_step - 1) / a_step);
-    follow(r, &r->pretrain_eval_every, r->pretrain_steps / 8 > 0 ? r->pretrain_steps / 8 : 1);
-    follow(r, &r->evaluate_stride, r->pretrain_seq / 2);
+    yk_status st = YK_OK;
+    int64_t size = 2000000;
+    const char *dial = r->size[0] || !r->model_width ? "size" : "derived";
+    if (r->size[0] && (!yk_parse_int(r->size, &size) || size < 100000 || size > 100000000000)) {
+        char shown[YK_SHOWN_ROOM];
+        return yk_fail_key(r, &r->size, err,
+                           "is a number of parameters from 100k to 100G, such as 2M; found `%s`",
+                           yk_shown(r->size, shown));
+    }
+    YK_TRY(derive_shape(r, (double)size, dial, err));
+    double n = yk_recipe_parameters(r);
+    YK_TRY(follow(r, &r->pretrain_batch, batch_for(n, r->lanes), dial, err));
+    YK_TRY(derive_horizon(r, n, dial, err));
     if (r->pretrain_lr == 0) {
-        r->pretrain_lr = rate_for(learnt);
-        yk_recipe_mark(r, &r->pretrain_lr, "derived");
+        r->pretrain_lr = rate_for(n);
+        size_t row = (size_t)(yk_origin_of(r, &r->pretrain_lr) - r->origin);
+        YK_TRY(yk_origin_set(r, row, YK_FROM_RULE, dial, err));
     }
-    return YK_OK;
+    int64_t eighth = r->pretrain_steps / 8;
+    YK_TRY(follow(r, &r->pretrain_eval_every, eighth ? eighth : 1, "derived", err));
+    YK_TRY(follow(r, &r->evaluate_stride, r->pretrain_seq / 2, "derived", err));
+done:
+    return st;
 }
 
-static yk_status check_model(const yk_recipe *r, yk_error *err)
-{
-    long long C = r->model_width, H = r->model_heads, K = r->model_kv_heads, D = r->model_head_size;
-    if (C % 16) return yk_fail(err, YK_ERR_CONFIG, "model.width is %lld; it must be a multiple of 16", C);
-    if (D % 16) return yk_fail(err, YK_ERR_CONFIG, "model.head_size is %lld; it must be a multiple of 16", D);
-    if (r->model_ffn % 16)
-        return yk_fail(err, YK_ERR_CONFIG, "model.ffn is %lld; it must be a multiple of 16", (long long)r->model_ffn);
-    if (H % K) return yk_fail(err, YK_ERR_CONFIG, "model.kv_heads is %lld; it must divide model.heads, %lld", K, H);
-    if (r->lanes & (r->lanes - 1))
-        return yk_fail(err, YK_ERR_CONFIG, "lanes is %lld; it must be a power of two", (long long)r->lanes);
-    if (r->pretrain_batch % r->lanes)
-        return yk_fail(err, YK_ERR_CONFIG, "pretrain.batch is %lld; it must be a multiple of lanes, %lld",
-                       (long long)r->pretrain_batch, (long long)r->lanes);
-    return YK_OK;
-}
-
-static yk_status check_corpus(const yk_recipe *r, yk_error *err)
-{
-    for (size_t i = 0; i < r->corpora; i++) {
-        const yk_corpus *c = &r->corpus[i];
-        const char *letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
-        if (!c->domain[0] || strlen(c->domain) > 64 || strspn(c->domain, letters) != strlen(c->domain))
-            return yk_fail(err, YK_ERR_CONFIG,
-                           "corpus.%zu.domain is `%s`; a domain is a name of letters, digits, - and _", i, c->domain);
-        for (size_t j = 0; j < i; j++)
-            if (strcmp(c->domain, r->corpus[j].domain) == 0)
-                return yk_fail(err, YK_ERR_CONFIG, "corpus: domain `%s` is given twice; put all its paths in one entry",
-                               c->domain);
-        if (!c->paths.n == !c->generate)
-            return yk_fail(err, YK_ERR_CONFIG, "corpus: domain `%s` needs either `paths` or `generate`", c->domain);
-    }
-    return YK_OK;
-}
+/* The rules that span keys, or that bounds alone cannot say. */
 
 static yk_status check_stages(const yk_recipe *r, yk_error *err)
 {
     static const char *const known[] = {"clean", "tokenizer", "pretrain", "evaluate"};
-    int last = -1;
-    for (size_t i = 0; i < r->stages.n; i++) {
-        int found = -1;
-        for (int k = 0; k < (int)(sizeof known / sizeof *known); k++)
-            if (strcmp(r->stages.item[i], known[k]) == 0) found = k;
-        if (found < 0)
-            return yk_fail(err, YK_ERR_CONFIG, "stages: unknown stage `%s`; there are clean, tokenizer, pretrain, evaluate",
-                           r->stages.item[i]);
-        if (found <= last)
-            return yk_fail(err, YK_ERR_CONFIG, "stages: `%s` is given twice or out of order (clean, tokenizer, pretrain, evaluate)",
-                           r->stages.item[i]);
-        last = found;
+    static const char *const all = "clean, tokenizer, pretrain, evaluate";
+    const size_t count = sizeof known / sizeof *known;
+    char shown[YK_SHOWN_ROOM];
+    for (size_t i = 0, next = 0; i < r->stages.n; i++) {
+        const char *stage = r->stages.item[i];
+        size_t k = 0;
+        while (k < count && strcmp(stage, known[k]) != 0) k++;
+        if (k == count)
+            return yk_fail_key(r, &r->stages, err, "has an unknown stage `%s`; there are [%s]",
+                               yk_shown(stage, shown), all);
+        if (k < next)
+            return yk_fail_key(r, &r->stages, err,
+                               "has `%s` twice or out of order; the order is [%s]", stage, all);
+        next = k + 1;
     }
     return YK_OK;
 }
 
-yk_status yk_recipe_check(const yk_recipe *r, yk_error *err)
+static bool has_stage(const yk_recipe *r, const char *stage)
+{
+    for (size_t i = 0; i < r->stages.n; i++)
+        if (strcmp(r->stages.item[i], stage) == 0) return true;
+    return false;
+}
+
+/* "place: `corpus.1.domain` ...": the place is that of the key, or of any key of the entry. */
+static yk_status fail_entry(const yk_recipe *r, size_t i, const char *name, yk_error *err,
+                            const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+static yk_status fail_entry(const yk_recipe *r, size_t i, const char *name, yk_error *err,
+                            const char *format, ...)
+{
+    const yk_origin *o = &r->origin[yk_key_count + i * yk_corpus_key_count], *place = NULL;
+    yk_error inner;
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(inner.text, sizeof inner.text, format, ap);
+    va_end(ap);
+    for (size_t k = 0; k < yk_corpus_key_count; k++)
+        if (o[k].layer >= YK_FROM_FILE && (!place || strcmp(yk_corpus_keys[k].name, name) == 0))
+            place = &o[k];
+    yk_status st = yk_fail(err, YK_ERR_CONFIG, "`corpus.%zu.%s` %s", i, name, inner.text);
+    return place ? yk_at_place(err, st, place->text) : st;
+}
+
+static yk_status check_entry(const yk_recipe *r, size_t i, yk_error *err)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+    const yk_corpus *c = &r->corpus[i];
+    char shown[YK_SHOWN_ROOM];
+    size_t n = strlen(c->domain);
+    if (!n) return fail_entry(r, i, "domain", err, "is missing; give the entry a name");
+    if (n > 64 || strspn(c->domain, letters) != n)
+        return fail_entry(r, i, "domain", err,
+                          "is `%s`; a domain is up to 64 letters, digits, - and _",
+                          yk_shown(c->domain, shown));
+    for (size_t j = 0; j < i; j++)
+        if (strcmp(c->domain, r->corpus[j].domain) == 0)
+            return fail_entry(
+                r, i, "domain", err,
+                "is `%s`, as is `corpus.%zu.domain`; put all paths of a domain in one entry",
+                c->domain, j);
+    if (c->paths.n && c->generate)
+        return fail_entry(r, i, "generate", err, "and `paths` exclude each other; remove one");
+    if (!c->paths.n && !c->generate)
+        return fail_entry(r, i, "paths", err, "is missing; name files, folders or patterns");
+    for (size_t p = 0; p < c->paths.n; p++)
+        if (!c->paths.item[p][0]) return fail_entry(r, i, "paths", err, "has an empty path");
+    return YK_OK;
+}
+
+static yk_status check_corpus(const yk_recipe *r, const char *path, yk_error *err)
+{
+    yk_status st = YK_OK;
+    for (size_t i = 0; i < r->corpora; i++) YK_TRY(check_entry(r, i, err));
+    if (path && !r->corpora && has_stage(r, "clean"))
+        YK_FAIL(
+            YK_ERR_CONFIG,
+            "%s: `corpus` has no entry, but stage `clean` needs one; add `corpus:` with a list of "
+            "entries (- domain: ..., paths: [...])",
+            path);
+done:
+    return st;
+}
+
+static yk_status check_tune(const yk_recipe *r, yk_error *err)
+{
+    const yk_key *vocab = yk_key_find("tokenizer", "vocab");
+    char shown[YK_SHOWN_ROOM];
+    int64_t low = 0, high = 0, n;
+    yk_parse_int(vocab->low, &low);
+    yk_parse_int(vocab->high, &high);
+    for (size_t i = 0; i < r->tokenizer_tune.n; i++)
+        if (!yk_parse_int(r->tokenizer_tune.item[i], &n) || n < low || n > high)
+            return yk_fail_key(
+                r, &r->tokenizer_tune, err,
+                "has `%s`; expected vocabulary sizes from %s to %s, such as [1k, 2k]",
+                yk_shown(r->tokenizer_tune.item[i], shown), vocab->low, vocab->high);
+    return YK_OK;
+}
+
+/* What holds for a shape, as far as it is given: 0 is open. */
+static yk_status check_model(const yk_recipe *r, yk_error *err)
+{
+    const int64_t *const sixteen[] = {&r->model_width, &r->model_head_size, &r->model_ffn};
+    int64_t C = r->model_width, H = r->model_heads, K = r->model_kv_heads, D = r->model_head_size;
+    for (size_t i = 0; i < sizeof sixteen / sizeof *sixteen; i++)
+        if (*sixteen[i] % 16 != 0)
+            return yk_fail_key(r, sixteen[i], err, "is %lld; it must be a multiple of 16",
+                               (long long)*sixteen[i]);
+    if (H && C && !D && C % H != 0)
+        return yk_fail_key(r, &r->model_heads, err,
+                           "is %lld, which does not divide model.width, %lld; change one, or set "
+                           "model.head_size",
+                           (long long)H, (long long)C);
+    if (H && C && !D && C / H % 16 != 0)
+        return yk_fail_key(
+            r, &r->model_heads, err,
+            "is %lld, which makes heads of %lld; model.head_size must be a multiple of 16",
+            (long long)H, (long long)(C / H));
+    if (H && K && H % K != 0)
+        return yk_fail_key(r, &r->model_kv_heads, err, "is %lld; it must divide model.heads, %lld",
+                           (long long)K, (long long)H);
+    return YK_OK;
+}
+
+static yk_status check_training(const yk_recipe *r, yk_error *err)
+{
+    int64_t lanes = r->lanes, batch = r->pretrain_batch;
+    if ((lanes & (lanes - 1)) != 0)
+        return yk_fail_key(r, &r->lanes, err, "is %lld; it must be a power of two",
+                           (long long)lanes);
+    if (batch % lanes != 0)
+        return yk_fail_key(r, &r->pretrain_batch, err,
+                           "is %lld; it must be a multiple of lanes, %lld", (long long)batch,
+                           (long long)lanes);
+    if (r->evaluate_stride > r->pretrain_seq)
+        return yk_fail_key(r, &r->evaluate_stride, err,
+                           "is %lld; it must not exceed pretrain.seq, %lld",
+                           (long long)r->evaluate_stride, (long long)r->pretrain_seq);
+    if (r->clean_min_words > r->clean_max_words)
+        return yk_fail_key(r, &r->clean_min_words, err,
+                           "is %lld; it must not exceed clean.max_words, %lld",
+                           (long long)r->clean_min_words, (long long)r->clean_max_words);
+    if (strcmp(r->pretrain_schedule, "wsd") == 0 &&
+        r->pretrain_warmup + r->pretrain_decay_share > 1)
+        return yk_fail_key(r, &r->pretrain_decay_share, err,
+                           "and pretrain.warmup together exceed the run; lower one");
+    return YK_OK;
+}
+
+yk_status yk_recipe_check_given(const yk_recipe *r, const char *path, yk_error *err)
+{
+    yk_status st = YK_OK;
+    YK_TRY(check_stages(r, err));
+    YK_TRY(check_corpus(r, path, err));
+    YK_TRY(check_tune(r, err));
+    YK_TRY(check_model(r, err));
+    YK_TRY(check_training(r, err));
+done:
+    return st;
+}
+
+yk_status yk_recipe_check_whole(const yk_recipe *r, yk_error *err)
 {
     yk_status st = YK_OK;
     YK_TRY(check_model(r, err));
-    YK_TRY(check_corpus(r, err));
-    YK_TRY(check_stages(r, err));
-    for (size_t i = 0; i < r->tokenizer_tune.n; i++) {
-        int64_t v;
-        if (!yk_parse_int(r->tokenizer_tune.item[i], &v) || v < 264 || v > 1000000)
-            YK_FAIL(YK_ERR_CONFIG, "tokenizer.tune: `%s` is no vocabulary size from 264 to 1000000",
-                    r->tokenizer_tune.item[i]);
-    }
+    YK_TRY(check_training(r, err));
+    for (size_t i = 0; i < yk_key_count; i++) YK_TRY(yk_key_check(&yk_keys[i], r, err));
 done:
     return st;
 }

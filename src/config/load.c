@@ -1,4 +1,4 @@
-/* YAML and --set into the recipe, every message with its place. */
+/* YAML into the recipe: the file, and the value of each --set. */
 #include "config/schema.h"
 
 #include "base/file.h"
@@ -6,313 +6,442 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <yaml.h>
 
-enum { MAX_FILE = 16 << 20, MAX_CORPORA = 10000 };
+enum { LONGEST = 40, FAR = 1000 };
 
-typedef struct source {
-    yaml_document_t *doc;
-    const char *name; /* of the file, or "--set text" */
-    bool set;         /* positions mean nothing */
-    yk_recipe *r;
-    int *line;        /* [keys] line that set each key of this source, 0: not yet */
-} source;
-
-static void place(const source *s, const yaml_node_t *n, char out[256])
+static size_t least(size_t a, size_t b)
 {
-    if (s->set)
-        snprintf(out, 256, "%s", s->name);
-    else
-        snprintf(out, 256, "%s:%zu:%zu", s->name, n->start_mark.line + 1, n->start_mark.column + 1);
+    return a < b ? a : b;
 }
 
+/* Edits (insert, delete, replace, swap neighbours) that turn one word into the other. */
 static size_t distance(const char *a, const char *b)
 {
-    size_t row[64], la = strlen(a), lb = strlen(b);
-    if (la > 63 || lb > 63) return 99;
-    for (size_t j = 0; j <= lb; j++) row[j] = j;
-    for (size_t i = 1; i <= la; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= lb; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-            if (row[j] + 1 < best) best = row[j] + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = best;
+    size_t d[LONGEST + 1][LONGEST + 1], n = strlen(a), m = strlen(b);
+    if (n > LONGEST || m > LONGEST) return FAR;
+    for (size_t i = 0; i <= n; i++) d[i][0] = i;
+    for (size_t j = 0; j <= m; j++) d[0][j] = j;
+    for (size_t i = 1; i <= n; i++)
+        for (size_t j = 1; j <= m; j++) {
+            d[i][j] = least(d[i - 1][j - 1] + (a[i - 1] != b[j - 1]),
+                            least(d[i - 1][j], d[i][j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
         }
-    }
-    return row[lb];
+    return d[n][m];
 }
 
-/* The key a user may have meant: the same group first, then the same name elsewhere, then the nearest. */
-static void nearest_key(const char *group, const char *name, char out[96])
+/* How far a key of group `there` is from what was written, in quarters of an edit. A key of another
+ * group must be nearer, but the very name in another group beats a guess in the same one. */
+static size_t score(const char *group, const char *name, const char *there, const char *other)
 {
-    size_t best = strlen(name) / 2 + 1;
-    out[0] = 0;
-    for (int table = 0; table < 2; table++) {
-        const yk_key *keys = table ? yk_corpus_keys : yk_keys;
-        for (size_t i = 0; i < (table ? yk_corpus_key_count : yk_key_count); i++) {
-            bool same = strcmp(keys[i].group, group) == 0;
-            size_t d = 2 * distance(name, keys[i].name) + !same;
-            if (!same && d > 3) continue;
-            if (d < 2 * best) {
-                best = d / 2 + 1;
-                yk_key_path(&keys[i], out);
-                if (d == 0) return;
-            }
-        }
-    }
-    for (size_t g = 1; !out[0] && g < yk_group_count && !group[0]; g++)
-        if (distance(name, yk_groups[g].name) <= 2) snprintf(out, 96, "%s", yk_groups[g].name);
+    size_t edits = distance(name, other), length = least(strlen(name), strlen(other));
+    bool same = strcmp(group, there) == 0;
+    if (edits > (same ? (length + 2) / 3 : length / 5)) return FAR;
+    return 4 * edits + !same;
 }
 
-static yk_status unknown_key(const source *s, const yaml_node_t *at, const char *group, const char *name,
-                             yk_error *err)
+static void consider(const char *group, const char *name, const yk_key *k, size_t *best,
+                     char near[YK_PATH_ROOM])
 {
-    char where[256], near[96];
-    place(s, at, where);
-    nearest_key(group, name, near);
-    return yk_fail(err, YK_ERR_CONFIG, "%s: unknown key `%s%s%s`%s%s%s", where, group, group[0] ? "." : "", name,
-                   near[0] ? "; did you mean `" : "; `yoke config --keys` lists them all", near, near[0] ? "`?" : "");
+    size_t s = score(group, name, k->group, k->name);
+    if (s >= *best) return;
+    *best = s;
+    yk_key_path(k, near);
 }
 
-static const char *scalar(const yaml_node_t *n)
+static void consider_group(const char *group, const char *name, const char *other, size_t *best,
+                           char near[YK_PATH_ROOM])
 {
-    return n && n->type == YAML_SCALAR_NODE ? (const char *)n->data.scalar.value : NULL;
+    size_t s = score(group, name, "", other);
+    if (s >= *best) return;
+    *best = s;
+    memcpy(near, other, strlen(other) + 1);
 }
 
-static yk_status set_value(const source *s, const yk_key *k, void *base, const yaml_node_t *value, yk_error *err)
+/* `model.width: 64` at the top level names a key, but does not nest it. */
+static bool is_dotted(const char *group, const char *name, yk_buf *out)
+{
+    const char *dot = strchr(name, '.');
+    char head[YK_PATH_ROOM];
+    if (group[0] || !dot || dot - name >= YK_PATH_ROOM) return false;
+    memcpy(head, name, (size_t)(dot - name));
+    head[dot - name] = 0;
+    if (!yk_is_group(head) || !yk_key_find(head, dot + 1)) return false;
+    yk_buf_printf(out, "; in a recipe keys are nested: write `%s:` and `%s:` indented below it",
+                  head, dot + 1);
+    return true;
+}
+
+void yk_suggest(const char *group, const char *name, yk_buf *out)
+{
+    char near[YK_PATH_ROOM];
+    size_t best = FAR;
+    if (is_dotted(group, name, out)) return;
+    for (size_t i = 0; i < yk_key_count; i++) consider(group, name, &yk_keys[i], &best, near);
+    for (size_t i = 0; i < yk_corpus_key_count; i++)
+        consider(group, name, &yk_corpus_keys[i], &best, near);
+    for (size_t g = 1; g < yk_group_count; g++)
+        consider_group(group, name, yk_groups[g].name, &best, near);
+    consider_group(group, name, "corpus", &best, near);
+    if (best < FAR)
+        yk_buf_printf(out, "; did you mean `%s`?", near);
+    else
+        yk_buf_puts(out, "; `yoke config --keys` lists all keys");
+}
+
+enum { MOST_BYTES = 16 << 20, MOST_VALUES = 200000, MOST_ENTRIES = 4096, DEEPEST = 8 };
+
+typedef struct source {
+    const char *name; /* the path, or "--set key=value" */
+    bool option;      /* of --set: lines and columns mean nothing */
+    yaml_document_t *doc;
+    yk_recipe *r;
+} source;
+
+/* What the keys of a mapping set. */
+typedef struct target {
+    const char *group;
+    void *base;   /* of the fields: the recipe or an entry of its corpus */
+    size_t first; /* origin of the first key of the table */
+} target;
+
+static void place_of(const source *s, yaml_mark_t mark, yk_buf *out)
+{
+    yk_print_harmless(s->name, out);
+    if (!s->option) yk_buf_printf(out, ":%zu:%zu", mark.line + 1, mark.column + 1);
+}
+
+/* Puts the place before a message of YK_ERR_CONFIG. */
+static yk_status at(const source *s, yaml_mark_t mark, yk_status st, yk_error *err)
+{
+    yk_buf place = {0};
+    if (st == YK_OK) return st;
+    place_of(s, mark, &place);
+    st = yk_at_place(err, st, place.data);
+    yk_buf_free(&place);
+    return st;
+}
+
+static const yaml_node_t *node(const source *s, int id)
+{
+    return yaml_document_get_node(s->doc, id);
+}
+
+static const char *kind_of(const yaml_node_t *n)
+{
+    return n->type == YAML_SEQUENCE_NODE  ? "a list"
+           : n->type == YAML_MAPPING_NODE ? "a mapping"
+                                          : "a value";
+}
+
+static bool is_plain(const yaml_node_t *n, const char *text)
+{
+    return n->type == YAML_SCALAR_NODE && n->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+           strcmp((const char *)n->data.scalar.value, text) == 0;
+}
+
+/* Sets the key from one scalar node; a list gains an item. */
+static yk_status set_scalar(const source *s, const yk_key *k, void *base, const yaml_node_t *n,
+                            yk_error *err)
+{
+    const char *found = NULL;
+    if (n->type != YAML_SCALAR_NODE)
+        found = kind_of(n);
+    else if (strlen((const char *)n->data.scalar.value) != n->data.scalar.length)
+        found = "a NUL character";
+    else if (is_plain(n, "~") || is_plain(n, "null"))
+        found = "null (leave the key out, or write \"\" for an empty text)";
+    yk_status st = found ? yk_fail_type(k, found, err)
+                         : yk_key_set(k, base, (const char *)n->data.scalar.value, err);
+    return at(s, n->start_mark, st, err);
+}
+
+static yk_status set_value(const source *s, const yk_key *k, void *base, const yaml_node_t *n,
+                           yk_error *err)
 {
     yk_status st = YK_OK;
-    char where[256];
-    place(s, value, where);
-    if (k->type == YK_KEY_LIST) yk_list_clear((yk_list *)((char *)base + k->offset));
-    if (value->type == YAML_SEQUENCE_NODE && k->type == YK_KEY_LIST) {
-        for (yaml_node_item_t *i = value->data.sequence.items.start; i < value->data.sequence.items.top; i++) {
-            const yaml_node_t *item = yaml_document_get_node(s->doc, *i);
-            place(s, item, where);
-            if (!scalar(item)) YK_FAIL(YK_ERR_CONFIG, "%s: `%s` expects a list of texts", where, k->name);
-            YK_TRY(yk_key_set(k, base, scalar(item), where, err));
-        }
-        return YK_OK;
+    yk_key_clear(k, base);
+    if (k->type != YK_KEY_LIST || n->type != YAML_SEQUENCE_NODE) {
+        if (k->type == YK_KEY_LIST && n->type == YAML_SCALAR_NODE && !n->data.scalar.length)
+            return YK_OK;
+        return set_scalar(s, k, base, n, err);
     }
-    const char *text = scalar(value);
-    if (!text)
-        YK_FAIL(YK_ERR_CONFIG, "%s: `%s` expects a %s, found a %s", where, k->name,
-                k->type == YK_KEY_LIST ? "list" : "single value",
-                value->type == YAML_SEQUENCE_NODE ? "list" : "mapping");
-    if (k->type == YK_KEY_LIST && !text[0]) return YK_OK;
-    YK_TRY(yk_key_set(k, base, text, where, err));
+    for (const yaml_node_item_t *i = n->data.sequence.items.start; i < n->data.sequence.items.top;
+         i++)
+        YK_TRY(set_scalar(s, k, base, node(s, *i), err));
 done:
     return st;
 }
 
-static const yk_key *find_key(const yk_key *keys, size_t n, const char *group, const char *name)
+static yk_status mark_origin(const source *s, const target *t, const yk_key *k, size_t line,
+                             yk_error *err)
 {
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(keys[i].group, group) == 0 && strcmp(keys[i].name, name) == 0) return &keys[i];
+    yk_status st = YK_OK;
+    yk_buf text = {0};
+    size_t row = (size_t)(k - (t->base == s->r ? yk_keys : yk_corpus_keys));
+    if (s->option)
+        yk_buf_puts(&text, "--set");
+    else {
+        yk_print_harmless(s->name, &text);
+        yk_buf_printf(&text, ":%zu", line + 1);
+    }
+    st = yk_origin_set(s->r, t->first + row, s->option ? YK_FROM_SET : YK_FROM_FILE, text.data,
+                       err);
+    yk_buf_free(&text);
+    return st;
+}
+
+static yk_status unknown_key(const char *group, const char *name, yk_error *err)
+{
+    yk_buf remedy = {0};
+    char shown[YK_SHOWN_ROOM];
+    yk_suggest(group, name, &remedy);
+    yk_status st = yk_fail(err, YK_ERR_CONFIG, "unknown key `%s%s%s`%s", group, group[0] ? "." : "",
+                           yk_shown(name, shown), remedy.data);
+    yk_buf_free(&remedy);
+    return st;
+}
+
+/* The name of a key that is a word and has not come before in this mapping. Such keys are few: an
+ * unknown one ends the reading. */
+static yk_status key_name(const source *s, const target *t, const yaml_node_t *map,
+                          const yaml_node_pair_t *pair, const char **name, yk_error *err)
+{
+    const yaml_node_t *key = node(s, pair->key);
+    char shown[YK_SHOWN_ROOM];
+    if (key->type != YAML_SCALAR_NODE ||
+        strlen((const char *)key->data.scalar.value) != key->data.scalar.length)
+        return at(s, key->start_mark,
+                  yk_fail(err, YK_ERR_CONFIG, "a key must be a word, found %s",
+                          key->type == YAML_SCALAR_NODE ? "a NUL character" : kind_of(key)),
+                  err);
+    *name = (const char *)key->data.scalar.value;
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < pair; p++) {
+        const yaml_node_t *earlier = node(s, p->key);
+        if (strcmp((const char *)earlier->data.scalar.value, *name) != 0) continue;
+        yk_buf first = {0};
+        place_of(s, earlier->start_mark, &first);
+        yk_status st = yk_fail(
+            err, YK_ERR_CONFIG, "`%s%s%s` is given twice, the first time at %s; remove one",
+            t->group, t->group[0] ? "." : "", yk_shown(*name, shown), first.data);
+        yk_buf_free(&first);
+        return at(s, key->start_mark, st, err);
+    }
+    return YK_OK;
+}
+
+static yk_status read_mapping(const source *s, const target *t, const yaml_node_t *map,
+                              yk_error *err);
+
+static void free_corpus(yk_recipe *r)
+{
+    for (size_t i = 0; i < r->corpora; i++)
+        yk_keys_free(yk_corpus_keys, yk_corpus_key_count, &r->corpus[i]);
+    free(r->corpus);
+    r->corpus = NULL;
+    r->corpora = 0;
+    for (size_t i = yk_key_count; i < r->origins; i++) free(r->origin[i].text);
+    if (r->origins > yk_key_count) r->origins = yk_key_count;
+}
+
+static target entry_of(yk_recipe *r, size_t i)
+{
+    return (target){"corpus", &r->corpus[i], yk_key_count + i * yk_corpus_key_count};
+}
+
+/* The whole list; it takes the place of an earlier one. */
+static yk_status read_corpus(const source *s, const yaml_node_t *list, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_recipe *r = s->r;
+    free_corpus(r);
+    if (list->type == YAML_SCALAR_NODE && !list->data.scalar.length) return YK_OK;
+    if (list->type != YAML_SEQUENCE_NODE)
+        return at(s, list->start_mark,
+                  yk_fail(err, YK_ERR_CONFIG,
+                          "`corpus`: expected a list of entries (- domain: ...), found %s",
+                          kind_of(list)),
+                  err);
+    size_t n = (size_t)(list->data.sequence.items.top - list->data.sequence.items.start);
+    if (n > MOST_ENTRIES)
+        return at(s, list->start_mark,
+                  yk_fail(err, YK_ERR_CONFIG, "`corpus`: %zu entries are more than the %d allowed",
+                          n, MOST_ENTRIES),
+                  err);
+    size_t origins = yk_key_count + n * yk_corpus_key_count;
+    yk_origin *grown = yk_regrow(r->origin, origins, sizeof *grown, err);
+    if (!grown) return YK_ERR_MEMORY;
+    r->origin = grown;
+    memset(grown + yk_key_count, 0, (origins - yk_key_count) * sizeof *grown);
+    r->origins = origins;
+    YK_NEW(r->corpus, n);
+    for (size_t i = 0; i < n; i++) {
+        const yaml_node_t *entry = node(s, list->data.sequence.items.start[i]);
+        target t = entry_of(r, i);
+        r->corpora = i + 1;
+        YK_TRY(yk_keys_default(yk_corpus_keys, yk_corpus_key_count, t.base, err));
+        YK_TRY(read_mapping(s, &t, entry, err));
+    }
+done:
+    return st;
+}
+
+static yk_status wrong_shape(const source *s, const target *t, const yaml_node_t *found,
+                             yk_error *err)
+{
+    yk_status st = t->group[0]
+                       ? yk_fail(err, YK_ERR_CONFIG,
+                                 "%s`%s`: expected a mapping (key: value), found %s",
+                                 t->base == s->r ? "" : "an entry of ", t->group, kind_of(found))
+                       : yk_fail(err, YK_ERR_CONFIG, "a recipe is a mapping (key: value), found %s",
+                                 kind_of(found));
+    return at(s, found->start_mark, st, err);
+}
+
+static yk_status read_mapping(const source *s, const target *t, const yaml_node_t *map,
+                              yk_error *err)
+{
+    yk_status st = YK_OK;
+    bool top = !t->group[0];
+    if (map->type == YAML_SCALAR_NODE && !map->data.scalar.length && t->base == s->r)
+        return YK_OK; /* an empty file, or `model:` with nothing below */
+    if (map->type != YAML_MAPPING_NODE) return wrong_shape(s, t, map, err);
+    for (const yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top;
+         p++) {
+        const yaml_node_t *key = node(s, p->key), *value = node(s, p->value);
+        const char *name = "";
+        YK_TRY(key_name(s, t, map, p, &name, err));
+        const yk_key *k = yk_key_find(t->group, name);
+        if (top && yk_is_group(name)) {
+            YK_TRY(read_mapping(s, &(target){name, s->r, 0}, value, err));
+        } else if (top && strcmp(name, "corpus") == 0) {
+            YK_TRY(read_corpus(s, value, err));
+        } else if (k) {
+            YK_TRY(set_value(s, k, t->base, value, err));
+            YK_TRY(mark_origin(s, t, k, key->start_mark.line, err));
+        } else {
+            YK_TRY(at(s, key->start_mark, unknown_key(t->group, name, err), err));
+        }
+    }
+done:
+    return st;
+}
+
+/* What the parser complains of, and where. Reader errors come with a byte offset only. */
+static yk_status not_yaml(const source *s, const yaml_parser_t *p, const char *text, yk_error *err)
+{
+    yaml_mark_t mark = p->problem_mark;
+    if (p->error == YAML_MEMORY_ERROR) return yk_fail(err, YK_ERR_MEMORY, "out of memory");
+    if (p->error == YAML_READER_ERROR) {
+        mark.line = mark.column = 0;
+        for (size_t i = 0; i < p->problem_offset; i++) {
+            mark.column = text[i] == '\n' ? 0 : mark.column + ((text[i] & 0xc0) != 0x80);
+            mark.line += text[i] == '\n';
+        }
+    }
+    yk_status st = yk_fail(err, YK_ERR_CONFIG, "not valid YAML: %s%s%s",
+                           p->context ? p->context : "", p->context ? ": " : "",
+                           p->problem ? p->problem : "unreadable");
+    return at(s, mark, st, err);
+}
+
+typedef struct census {
+    int documents, depth, values;
+} census;
+
+/* Why this event has no place in a recipe, NULL when it has. */
+static const char *objection(const yaml_event_t *e, census *c)
+{
+    const yaml_char_t *anchor = NULL, *tag = NULL;
+    switch (e->type) {
+    case YAML_ALIAS_EVENT:
+        return "aliases (*name) are not supported; write the value out";
+    case YAML_DOCUMENT_START_EVENT:
+        if (++c->documents > 1) return "a second document begins here; a recipe is one document";
+        break;
+    case YAML_SCALAR_EVENT:
+        anchor = e->data.scalar.anchor;
+        tag = e->data.scalar.tag;
+        break;
+    case YAML_SEQUENCE_START_EVENT:
+        anchor = e->data.sequence_start.anchor;
+        tag = e->data.sequence_start.tag;
+        c->depth++;
+        break;
+    case YAML_MAPPING_START_EVENT:
+        anchor = e->data.mapping_start.anchor;
+        tag = e->data.mapping_start.tag;
+        c->depth++;
+        break;
+    case YAML_SEQUENCE_END_EVENT:
+    case YAML_MAPPING_END_EVENT:
+        c->depth--;
+        break;
+    default:
+        break;
+    }
+    if (anchor) return "anchors (&name) are not supported; write the value out";
+    if (tag) return "tags (!name) are not supported; remove it";
+    if (c->depth > DEEPEST) return "nested too deeply for a recipe";
+    if (++c->values > MOST_VALUES) return "too many values for a recipe";
     return NULL;
 }
 
-static yk_status duplicate(const source *s, const yaml_node_t *at, const char *name, int line, yk_error *err)
+/* UTF-8 only; guessing would take two stray bytes for the mark of UTF-16. */
+static yk_status start_parser(yaml_parser_t *p, const char *text, size_t n, yk_error *err)
 {
-    char where[256];
-    place(s, at, where);
-    return yk_fail(err, YK_ERR_CONFIG, "%s: `%s` is given twice, the first time in line %d; remove one", where, name,
-                   line);
+    if (!yaml_parser_initialize(p)) return yk_fail(err, YK_ERR_MEMORY, "out of memory");
+    yaml_parser_set_encoding(p, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(p, (const unsigned char *)text, n);
+    return YK_OK;
 }
 
-static yk_status read_entry(source *s, yk_corpus *c, const yaml_node_t *map, yk_error *err)
-{
-    yk_status st = YK_OK;
-    char where[256];
-    int seen[32] = {0};
-    place(s, map, where);
-    if (map->type != YAML_MAPPING_NODE)
-        YK_FAIL(YK_ERR_CONFIG, "%s: an entry of `corpus` is a mapping with `domain` and `paths`", where);
-    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
-        const yaml_node_t *key = yaml_document_get_node(s->doc, p->key);
-        const char *name = scalar(key);
-        place(s, key, where);
-        if (!name) YK_FAIL(YK_ERR_CONFIG, "%s: a key must be a word", where);
-        const yk_key *k = find_key(yk_corpus_keys, yk_corpus_key_count, "corpus", name);
-        if (!k) {
-            st = unknown_key(s, key, "corpus", name, err);
-            goto done;
-        }
-        int *line = &seen[k - yk_corpus_keys];
-        if (*line) {
-            st = duplicate(s, key, name, *line, err);
-            goto done;
-        }
-        *line = (int)key->start_mark.line + 1;
-        YK_TRY(set_value(s, k, c, yaml_document_get_node(s->doc, p->value), err));
-    }
-done:
-    return st;
-}
-
-static yk_status set_defaults(const yk_key *keys, size_t n, void *base, yk_error *err)
-{
-    yk_status st = YK_OK;
-    for (size_t i = 0; i < n; i++) {
-        const yk_key *k = &keys[i];
-        if (k->type != YK_KEY_LIST) {
-            YK_TRY(yk_key_set(k, base, k->def, "default", err));
-            continue;
-        }
-        char *copy = strdup(k->def), *save = NULL;
-        if (!copy) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-        for (char *w = strtok_r(copy, ", ", &save); w && st == YK_OK; w = strtok_r(NULL, ", ", &save))
-            st = yk_key_set(k, base, w, "default", err);
-        free(copy);
-        if (st != YK_OK) goto done;
-    }
-done:
-    return st;
-}
-
-static void free_fields(const yk_key *keys, size_t n, void *base)
-{
-    for (size_t i = 0; i < n; i++) {
-        void *field = (char *)base + keys[i].offset;
-        if (keys[i].type == YK_KEY_LIST) yk_list_clear(field);
-        if (keys[i].type == YK_KEY_TEXT || keys[i].type == YK_KEY_PICK) free(*(char **)field);
-    }
-}
-
-static yk_status read_corpus(source *s, const yaml_node_t *list, yk_error *err)
-{
-    yk_status st = YK_OK;
-    char where[256];
-    place(s, list, where);
-    if (list->type != YAML_SEQUENCE_NODE) YK_FAIL(YK_ERR_CONFIG, "%s: `corpus` is a list of entries (- domain: ...)", where);
-    size_t n = (size_t)(list->data.sequence.items.top - list->data.sequence.items.start);
-    if (n > MAX_CORPORA) YK_FAIL(YK_ERR_CONFIG, "%s: more than %d corpus entries", where, MAX_CORPORA);
-    for (size_t i = 0; i < s->r->corpora; i++) free_fields(yk_corpus_keys, yk_corpus_key_count, &s->r->corpus[i]);
-    free(s->r->corpus);
-    s->r->corpus = NULL;
-    s->r->corpora = 0;
-    YK_NEW(s->r->corpus, n);
-    for (size_t i = 0; i < n; i++) {
-        s->r->corpora = i + 1;
-        YK_TRY(set_defaults(yk_corpus_keys, yk_corpus_key_count, &s->r->corpus[i], err));
-        YK_TRY(read_entry(s, &s->r->corpus[i], yaml_document_get_node(s->doc, list->data.sequence.items.start[i]), err));
-    }
-done:
-    return st;
-}
-
-static bool is_group(const char *name)
-{
-    for (size_t g = 1; g < yk_group_count; g++)
-        if (strcmp(yk_groups[g].name, name) == 0) return true;
-    return false;
-}
-
-static yk_status read_mapping(source *s, const yaml_node_t *map, const char *group, yk_error *err)
-{
-    yk_status st = YK_OK;
-    char where[256], origin[sizeof(yk_origin)];
-    place(s, map, where);
-    if (map->type == YAML_SCALAR_NODE && !scalar(map)[0]) return YK_OK; /* "model:" with nothing below */
-    if (map->type != YAML_MAPPING_NODE)
-        YK_FAIL(YK_ERR_CONFIG, "%s: %s%s expects a mapping (key: value)", where, group[0] ? "" : "a recipe", group);
-    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
-        const yaml_node_t *key = yaml_document_get_node(s->doc, p->key);
-        const yaml_node_t *value = yaml_document_get_node(s->doc, p->value);
-        const char *name = scalar(key);
-        place(s, key, where);
-        if (!name) YK_FAIL(YK_ERR_CONFIG, "%s: a key must be a word", where);
-        for (yaml_node_pair_t *q = map->data.mapping.pairs.start; q < p; q++) {
-            const yaml_node_t *earlier = yaml_document_get_node(s->doc, q->key);
-            if (strcmp(scalar(earlier), name) == 0) {
-                st = duplicate(s, key, name, (int)earlier->start_mark.line + 1, err);
-                goto done;
-            }
-        }
-        if (!group[0] && is_group(name)) {
-            YK_TRY(read_mapping(s, value, name, err));
-            continue;
-        }
-        if (!group[0] && strcmp(name, "corpus") == 0) {
-            YK_TRY(read_corpus(s, value, err));
-            continue;
-        }
-        const yk_key *k = find_key(yk_keys, yk_key_count, group, name);
-        if (!k) {
-            st = unknown_key(s, key, group, name, err);
-            goto done;
-        }
-        YK_TRY(set_value(s, k, s->r, value, err));
-        if (s->set)
-            snprintf(origin, sizeof origin, "--set");
-        else
-            snprintf(origin, sizeof origin, "%.90s:%zu", s->name, key->start_mark.line + 1);
-        yk_recipe_mark(s->r, (char *)s->r + k->offset, origin);
-    }
-done:
-    return st;
-}
-
-void yk_recipe_mark(yk_recipe *r, const void *field, const char *origin)
-{
-    for (size_t i = 0; i < yk_key_count; i++)
-        if ((const char *)field == (const char *)r + yk_keys[i].offset)
-            snprintf(r->origin[i].text, sizeof r->origin[i].text, "%s", origin);
-}
-
-/* Anchors would let a small file unfold into a large one, and the same node under two parents; they are refused. */
-static yk_status refuse_anchors(const char *text, size_t n, const char *name, yk_error *err)
+/* Walks the events before a document is built from them: what a recipe has no use for is refused
+ * here, so that a small file cannot unfold into a large one. */
+static yk_status survey(const source *s, const char *text, size_t n, yk_error *err)
 {
     yk_status st = YK_OK;
     yaml_parser_t parser;
     yaml_event_t event;
-    bool more = true;
-    if (!yaml_parser_initialize(&parser)) return yk_fail(err, YK_ERR_MEMORY, "out of memory");
-    yaml_parser_set_input_string(&parser, (const unsigned char *)text, n);
-    for (int documents = 0, depth = 0; more && st == YK_OK;) {
+    census c = {0};
+    YK_TRY(start_parser(&parser, text, n, err));
+    for (bool more = true; more && st == YK_OK;) {
         if (!yaml_parser_parse(&parser, &event)) {
-            st = yk_fail(err, YK_ERR_CONFIG, "%s:%zu:%zu: not YAML: %s", name, parser.problem_mark.line + 1,
-                         parser.problem_mark.column + 1, parser.problem ? parser.problem : "bad character encoding");
+            st = not_yaml(s, &parser, text, err);
             break;
         }
-        size_t line = event.start_mark.line + 1, column = event.start_mark.column + 1;
-        bool anchor = (event.type == YAML_SCALAR_EVENT && event.data.scalar.anchor) ||
-                      (event.type == YAML_MAPPING_START_EVENT && event.data.mapping_start.anchor) ||
-                      (event.type == YAML_SEQUENCE_START_EVENT && event.data.sequence_start.anchor);
-        if (anchor || event.type == YAML_ALIAS_EVENT)
-            st = yk_fail(err, YK_ERR_CONFIG, "%s:%zu:%zu: anchors and aliases are not supported; write the value out",
-                         name, line, column);
-        if (event.type == YAML_DOCUMENT_START_EVENT && ++documents > 1)
-            st = yk_fail(err, YK_ERR_CONFIG, "%s:%zu:%zu: a second document; a recipe is one", name, line, column);
-        if (event.type == YAML_MAPPING_START_EVENT || event.type == YAML_SEQUENCE_START_EVENT) depth++;
-        if (event.type == YAML_MAPPING_END_EVENT || event.type == YAML_SEQUENCE_END_EVENT) depth--;
-        if (depth > 8) st = yk_fail(err, YK_ERR_CONFIG, "%s:%zu:%zu: nested too deeply", name, line, column);
+        const char *why = objection(&event, &c);
+        if (why) st = at(s, event.start_mark, yk_fail(err, YK_ERR_CONFIG, "%s", why), err);
         more = event.type != YAML_STREAM_END_EVENT;
         yaml_event_delete(&event);
     }
     yaml_parser_delete(&parser);
+done:
     return st;
 }
 
-static yk_status read_yaml(yk_recipe *r, const char *text, size_t n, const char *name, const char *group, bool set,
+typedef yk_status (*use_fn)(const source *s, const void *what, const yaml_node_t *root,
+                            yk_error *err);
+
+/* Parses the text and hands its root to `use`. Nothing at all counts as an empty scalar. */
+static yk_status with_yaml(source *s, const char *text, size_t n, use_fn use, const void *what,
                            yk_error *err)
 {
     yk_status st = YK_OK;
     yaml_parser_t parser;
     yaml_document_t doc;
-    YK_TRY(refuse_anchors(text, n, name, err));
-    if (!yaml_parser_initialize(&parser)) return yk_fail(err, YK_ERR_MEMORY, "out of memory");
-    yaml_parser_set_input_string(&parser, (const unsigned char *)text, n);
-    if (!yaml_parser_load(&parser, &doc)) {
-        st = yk_fail(err, YK_ERR_CONFIG, "%s:%zu:%zu: not YAML: %s", name, parser.problem_mark.line + 1,
-                     parser.problem_mark.column + 1, parser.problem ? parser.problem : "?");
-    } else {
-        source s = {.doc = &doc, .name = name, .set = set, .r = r};
-        yaml_node_t *root = yaml_document_get_root_node(&doc);
-        if (root) st = read_mapping(&s, root, group, err);
+    yaml_node_t empty = {.type = YAML_SCALAR_NODE, .data.scalar = {.value = (yaml_char_t *)""}};
+    YK_TRY(survey(s, text, n, err));
+    YK_TRY(start_parser(&parser, text, n, err));
+    if (!yaml_parser_load(&parser, &doc))
+        st = not_yaml(s, &parser, text, err);
+    else {
+        const yaml_node_t *root = yaml_document_get_root_node(&doc);
+        s->doc = &doc;
+        st = use(s, what, root ? root : &empty, err);
         yaml_document_delete(&doc);
     }
     yaml_parser_delete(&parser);
@@ -320,82 +449,142 @@ done:
     return st;
 }
 
-/* corpus.<n>.<key>=value */
-static yk_status set_in_entry(yk_recipe *r, const char *rest, const char *value, const char *name, yk_error *err)
+static yk_status use_mapping(const source *s, const void *what, const yaml_node_t *root,
+                             yk_error *err)
 {
-    char *dot;
-    long long i = strtoll(rest, &dot, 10);
-    if (dot == rest || *dot != '.' || i < 0 || (size_t)i >= r->corpora)
-        return yk_fail(err, YK_ERR_CONFIG, "%s: expected corpus.<n>.<key> with n from 0 to %lld", name,
-                       (long long)r->corpora - 1);
-    const yk_key *k = find_key(yk_corpus_keys, yk_corpus_key_count, "corpus", dot + 1);
-    if (!k) {
-        source s = {.name = name, .set = true};
-        return unknown_key(&s, NULL, "corpus", dot + 1, err);
-    }
-    if (k->type == YK_KEY_LIST) yk_list_clear((yk_list *)((char *)&r->corpus[i] + k->offset));
-    return yk_key_set(k, &r->corpus[i], value, name, err);
+    return read_mapping(s, what, root, err);
 }
 
-static yk_status apply_set(yk_recipe *r, const char *text, yk_error *err)
+static yk_status use_corpus(const source *s, const void *what, const yaml_node_t *root,
+                            yk_error *err)
+{
+    (void)what;
+    return read_corpus(s, root, err);
+}
+
+typedef struct setting {
+    const yk_key *key;
+    target to;
+} setting;
+
+static yk_status use_value(const source *s, const void *what, const yaml_node_t *root,
+                           yk_error *err)
 {
     yk_status st = YK_OK;
-    yk_buf yaml = {0}, name = {0};
-    char group[64] = "";
-    const char *equals = strchr(text, '='), *key = text, *dot = strchr(text, '.');
-    yk_buf_printf(&name, "--set %s", text);
-    if (!equals || equals == text) YK_FAIL(YK_ERR_CONFIG, "--set %s: expected key=value", text);
-    if (strncmp(text, "corpus.", 7) == 0) {
-        yk_buf_add(&yaml, text + 7, (size_t)(equals - text - 7));
-        YK_TRY(set_in_entry(r, yaml.data, equals + 1, name.data, err));
-        goto done;
-    }
-    if (dot && dot < equals && (size_t)(dot - text) < sizeof group) {
-        memcpy(group, text, (size_t)(dot - text));
-        key = dot + 1;
-    }
-    if (group[0] && !is_group(group))
-        YK_FAIL(YK_ERR_CONFIG, "--set %s: unknown group `%s`; `yoke config --keys` lists all keys", text, group);
-    yk_buf_printf(&yaml, "%.*s: %s\n", (int)(equals - key), key, equals + 1);
-    YK_TRY(read_yaml(r, yaml.data, yaml.len, name.data, group, true, err));
+    const setting *w = what;
+    YK_TRY(set_value(s, w->key, w->to.base, root, err));
+    YK_TRY(mark_origin(s, &w->to, w->key, 0, err));
 done:
-    yk_buf_free(&yaml);
-    yk_buf_free(&name);
     return st;
 }
 
-yk_status yk_recipe_load(yk_recipe *r, const char *path, const char *const *sets, size_t nsets, yk_error *err)
+yk_status yk_recipe_read_file(yk_recipe *r, const char *path, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_buf text = {0};
+    struct stat info;
+    source s = {.name = path, .r = r};
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode) &&
+        !S_ISFIFO(info.st_mode))
+        YK_FAIL(YK_ERR_CONFIG, "%s: is not a file with a recipe", path);
+    if (stat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > MOST_BYTES)
+        YK_FAIL(YK_ERR_CONFIG, "%s: %lld bytes are too many for a recipe; the limit is %d", path,
+                (long long)info.st_size, MOST_BYTES);
+    st = yk_file_read(path, &text, err);
+    if (st == YK_ERR_IO) st = YK_ERR_CONFIG;
+    if (st != YK_OK) goto done;
+    if (text.len > MOST_BYTES)
+        YK_FAIL(YK_ERR_CONFIG, "%s: %zu bytes are too many for a recipe; the limit is %d", path,
+                text.len, MOST_BYTES);
+    size_t mark = text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    YK_TRY(with_yaml(&s, text.data + mark, text.len - mark, use_mapping, &(target){"", r, 0}, err));
+done:
+    yk_buf_free(&text);
+    return st;
+}
+
+/* The entry that "corpus.2.weight" names, and the rest of the text, "weight". */
+static yk_status find_entry(yk_recipe *r, const char *key, target *t, const char **rest,
+                            yk_error *err)
+{
+    const char *p = key + strlen("corpus.");
+    size_t digits = strspn(p, "0123456789"), i = 0;
+    if (!digits || p[digits] != '.')
+        return yk_fail(err, YK_ERR_CONFIG,
+                       "an entry of the corpus is named by its number, such as corpus.0.weight");
+    for (size_t d = 0; d < digits && i <= MOST_ENTRIES; d++) i = 10 * i + (size_t)(p[d] - '0');
+    if (i >= r->corpora)
+        return yk_fail(err, YK_ERR_CONFIG,
+                       "there is no corpus.%.*s; the recipe has %zu corpus entries, from 0 on",
+                       digits < 12 ? (int)digits : 12, p, r->corpora);
+    *t = entry_of(r, i);
+    *rest = p + digits + 1;
+    return YK_OK;
+}
+
+static yk_status set_key(source *s, char *key, const char *value, yk_error *err)
+{
+    yk_status st = YK_OK;
+    size_t n = strlen(value);
+    target t = {"", s->r, 0};
+    const char *name = key;
+    char *dot = strchr(key, '.');
+    if (strcmp(key, "corpus") == 0) return with_yaml(s, value, n, use_corpus, NULL, err);
+    if (yk_is_group(key)) return with_yaml(s, value, n, use_mapping, &(target){key, s->r, 0}, err);
+    if (strncmp(key, "corpus.", 7) == 0) {
+        YK_TRY(at(s, (yaml_mark_t){0}, find_entry(s->r, key, &t, &name, err), err));
+    } else if (dot) {
+        *dot = 0;
+        t.group = key;
+        name = dot + 1;
+    }
+    const yk_key *k = yk_key_find(t.group, name);
+    YK_TRY(k ? with_yaml(s, value, n, use_value, &(setting){k, t}, err)
+             : at(s, (yaml_mark_t){0}, unknown_key(t.group, name, err), err));
+done:
+    return st;
+}
+
+yk_status yk_recipe_read_set(yk_recipe *r, const char *text, yk_error *err)
+{
+    yk_status st = YK_OK;
+    char shown[YK_SHOWN_ROOM], name[YK_SHOWN_ROOM + 8];
+    const char *equals = strchr(text, '=');
+    char *key = strndup(text, equals ? (size_t)(equals - text) : 0);
+    source s = {.name = name, .option = true, .r = r};
+    snprintf(name, sizeof name, "--set %s", yk_shown(text, shown));
+    if (!key) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (!key[0]) YK_FAIL(YK_ERR_CONFIG, "%s: expected key=value, such as pretrain.steps=100", name);
+    if (strlen(equals) > MOST_BYTES) YK_FAIL(YK_ERR_CONFIG, "%s: too long", name);
+    YK_TRY(set_key(&s, key, equals + 1, err));
+done:
+    free(key);
+    return st;
+}
+
+yk_status yk_recipe_load(yk_recipe *r, const char *path, const char *const *sets, size_t nsets,
+                         yk_error *err)
+{
+    yk_status st = YK_OK;
     *r = (yk_recipe){0};
     YK_NEW(r->origin, yk_key_count);
     r->origins = yk_key_count;
-    for (size_t i = 0; i < yk_key_count; i++) strcpy(r->origin[i].text, "default");
-    YK_TRY(set_defaults(yk_keys, yk_key_count, r, err));
-    if (path) {
-        if (yk_file_read(path, &text, err) != YK_OK) {
-            st = YK_ERR_CONFIG;
-            goto done;
-        }
-        if (text.len > MAX_FILE) YK_FAIL(YK_ERR_CONFIG, "%s: too large for a recipe", path);
-        YK_TRY(read_yaml(r, text.data ? text.data : "", text.len, path, "", false, err));
-    }
-    for (size_t i = 0; i < nsets; i++) YK_TRY(apply_set(r, sets[i], err));
+    YK_TRY(yk_keys_default(yk_keys, yk_key_count, r, err));
+    if (path) YK_TRY(yk_recipe_read_file(r, path, err));
+    for (size_t i = 0; i < nsets; i++) YK_TRY(yk_recipe_read_set(r, sets[i], err));
+    YK_TRY(yk_recipe_check_given(r, path, err));
     YK_TRY(yk_recipe_derive(r, err));
-    st = yk_recipe_check(r, err);
-    if (path) yk_context(err, st, "%s", path);
+    YK_TRY(yk_recipe_check_whole(r, err));
 done:
-    yk_buf_free(&text);
     if (st != YK_OK) yk_recipe_free(r);
     return st;
 }
 
 void yk_recipe_free(yk_recipe *r)
 {
-    free_fields(yk_keys, yk_key_count, r);
-    for (size_t i = 0; i < r->corpora; i++) free_fields(yk_corpus_keys, yk_corpus_key_count, &r->corpus[i]);
-    free(r->corpus);
+    free_corpus(r);
+    yk_keys_free(yk_keys, yk_key_count, r);
+    for (size_t i = 0; i < r->origins; i++) free(r->origin[i].text);
     free(r->origin);
     *r = (yk_recipe){0};
 }

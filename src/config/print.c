@@ -1,104 +1,209 @@
-/* The recipe as text: resolved YAML, canonical lines for hashes, the reference of all keys. */
+/* The recipe as text: resolved YAML with origins, and the canonical lines that stages hash. */
 #include "config/schema.h"
 
 #include <stdio.h>
 #include <string.h>
 
+/* "before name: value   # origin" */
+static void print_line(const char *before, const yk_key *k, const void *base, const yk_origin *o,
+                       yk_buf *out)
+{
+    size_t from = out->len;
+    yk_buf_printf(out, "%s%s: ", before, k->name);
+    yk_key_print(k, base, out);
+    size_t width = out->len - from;
+    yk_buf_printf(out, "%*s # %s\n", width < 40 ? (int)(40 - width) : 0, "",
+                  o->text ? o->text : "default");
+}
+
 void yk_recipe_print(const yk_recipe *r, yk_buf *out)
 {
     for (size_t g = 0; g < yk_group_count; g++) {
-        const char *group = yk_groups[g].name;
-        if (group[0]) yk_buf_printf(out, "%s:\n", group);
-        for (size_t i = 0; i < yk_key_count; i++) {
-            if (strcmp(yk_keys[i].group, group) != 0) continue;
-            size_t from = out->len;
-            yk_buf_printf(out, "%s%s: ", group[0] ? "  " : "", yk_keys[i].name);
-            yk_key_print(&yk_keys[i], r, out);
-            int pad = 44 - (int)(out->len - from);
-            yk_buf_printf(out, "%*s # %s\n", pad > 0 ? pad : 0, "", r->origin[i].text);
-        }
+        bool top = !yk_groups[g].name[0];
+        if (!top) yk_buf_printf(out, "%s:\n", yk_groups[g].name);
+        for (size_t i = 0; i < yk_key_count; i++)
+            if (strcmp(yk_keys[i].group, yk_groups[g].name) == 0)
+                print_line(top ? "" : "  ", &yk_keys[i], r, &r->origin[i], out);
     }
     if (r->corpora) yk_buf_puts(out, "corpus:\n");
-    for (size_t c = 0; c < r->corpora; c++)
-        for (size_t i = 0; i < yk_corpus_key_count; i++) {
-            yk_buf_printf(out, "%s%s: ", i ? "    " : "  - ", yk_corpus_keys[i].name);
-            yk_key_print(&yk_corpus_keys[i], &r->corpus[c], out);
-            yk_buf_puts(out, "\n");
-        }
+    for (size_t c = 0; c < r->corpora; c++) {
+        const yk_origin *o = &r->origin[yk_key_count + c * yk_corpus_key_count];
+        for (size_t i = 0; i < yk_corpus_key_count; i++)
+            print_line(i ? "    " : "  - ", &yk_corpus_keys[i], &r->corpus[c], &o[i], out);
+    }
 }
 
-/* What decides where and how fast, never what is computed. */
-static bool is_runtime(const char *path)
+/* Decides where, how fast or how far, never what is computed. */
+static bool is_incidental(const char *path)
 {
-    static const char *const runtime[] = {"threads", "run_dir", "max_hours", "stages", "pretrain.micro_batch",
-                                          "pretrain.checkpoint_every", "pretrain.keep", "corpus_manifest", "size"};
-    for (size_t i = 0; i < sizeof runtime / sizeof *runtime; i++)
-        if (strcmp(path, runtime[i]) == 0) return true;
+    static const char *const names[] = {"threads",
+                                        "run_dir",
+                                        "max_hours",
+                                        "stages",
+                                        "size",
+                                        "pretrain.micro_batch",
+                                        "pretrain.checkpoint_every",
+                                        "pretrain.keep"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(path, names[i]) == 0) return true;
     return false;
 }
 
-static bool begins_with_one(const char *path, const char *const *prefixes)
+static void canonical_line(const char *path, const yk_key *k, const void *base,
+                           const char *const *prefixes, yk_buf *out)
 {
-    for (; *prefixes; prefixes++)
-        if (strncmp(path, *prefixes, strlen(*prefixes)) == 0) return true;
-    return false;
+    bool wanted = false;
+    for (; *prefixes && !wanted; prefixes++)
+        wanted = strncmp(path, *prefixes, strlen(*prefixes)) == 0;
+    if (!wanted || is_incidental(path)) return;
+    yk_buf_printf(out, "%s = ", path);
+    yk_key_print(k, base, out);
+    yk_buf_puts(out, "\n");
 }
 
 void yk_recipe_canonical(const yk_recipe *r, const char *const *prefixes, yk_buf *out)
 {
-    char path[96];
+    char path[YK_PATH_ROOM];
     for (size_t i = 0; i < yk_key_count; i++) {
         yk_key_path(&yk_keys[i], path);
-        if (is_runtime(path) || !begins_with_one(path, prefixes)) continue;
-        yk_buf_printf(out, "%s = ", path);
-        yk_key_print(&yk_keys[i], r, out);
-        yk_buf_puts(out, "\n");
+        canonical_line(path, &yk_keys[i], r, prefixes, out);
     }
-    if (!begins_with_one("corpus.", prefixes)) return;
     for (size_t c = 0; c < r->corpora; c++)
         for (size_t i = 0; i < yk_corpus_key_count; i++) {
-            yk_buf_printf(out, "corpus.%zu.%s = ", c, yk_corpus_keys[i].name);
-            yk_key_print(&yk_corpus_keys[i], &r->corpus[c], out);
-            yk_buf_puts(out, "\n");
+            snprintf(path, sizeof path, "corpus.%zu.%s", c, yk_corpus_keys[i].name);
+            canonical_line(path, &yk_corpus_keys[i], &r->corpus[c], prefixes, out);
         }
 }
 
-static void describe(const yk_key *k, char out[160])
+enum { LINE = 88 };
+
+/* Appends words, broken at spaces into lines that begin with `indent` spaces. */
+static void wrap(const char *text, int indent, yk_buf *out)
 {
-    static const char *const type[] = {"integer", "number", "true or false", "text", "one of", "list of texts"};
-    if (k->type == YK_KEY_INT || k->type == YK_KEY_REAL)
-        snprintf(out, 160, "%s from %s to %s; default %s", type[k->type], k->low, k->high, k->def);
-    else if (k->type == YK_KEY_PICK)
-        snprintf(out, 160, "%s; default %s", k->words, k->def);
-    else
-        snprintf(out, 160, "%s; default %s", type[k->type], k->def[0] ? k->def : "empty");
+    int column = LINE;
+    for (const char *p = text; *p;) {
+        int n = (int)strcspn(p, " ");
+        bool fresh = column + 1 + n > LINE;
+        if (fresh && p != text) yk_buf_puts(out, "\n");
+        yk_buf_printf(out, "%*s%.*s", fresh ? indent : 1, "", n, p);
+        column = (fresh ? indent : column + 1) + n;
+        p += n + (p[n] == ' ');
+    }
+    yk_buf_puts(out, "\n");
+}
+
+/* A cell of a Markdown table: "|" would end it, "<" begin a tag. */
+static void cell(const char *text, yk_buf *out)
+{
+    for (; *text; text++) {
+        if (strchr("|<\\", *text)) yk_buf_puts(out, "\\");
+        yk_buf_add(out, text, 1);
+    }
+}
+
+/* Running text of a man page: escapes, and `code` in bold. */
+static void roff(const char *text, yk_buf *out)
+{
+    bool bold = false;
+    if (*text == '.' || *text == '\'') yk_buf_puts(out, "\\&");
+    for (; *text; text++) {
+        if (*text == '`')
+            yk_buf_puts(out, (bold = !bold) ? "\\fB" : "\\fR");
+        else if (*text == '\\')
+            yk_buf_puts(out, "\\e");
+        else if (*text == '-')
+            yk_buf_puts(out, "\\-");
+        else
+            yk_buf_add(out, text, 1);
+    }
+}
+
+/* "integer", "one of auto, prose, code", ... */
+static void type_of(const yk_key *k, yk_buf *out)
+{
+    static const char *const type[] = {
+        [YK_KEY_INT] = "integer", [YK_KEY_REAL] = "number",  [YK_KEY_FLAG] = "true or false",
+        [YK_KEY_TEXT] = "text",   [YK_KEY_PICK] = "one of ", [YK_KEY_LIST] = "list of texts"};
+    yk_buf_puts(out, type[k->type]);
+    yk_print_words(k->words, out);
+}
+
+static void default_of(const yk_key *k, yk_buf *out)
+{
+    const char *empty = k->type == YK_KEY_LIST ? "[]" : "\"\"";
+    bool list = k->type == YK_KEY_LIST && k->def[0];
+    yk_buf_printf(out, "%s%s%s", list ? "[" : "", k->def[0] ? k->def : empty, list ? "]" : "");
+}
+
+static void range_of(const yk_key *k, yk_buf *out)
+{
+    if (k->low) yk_buf_printf(out, "%s to %s", k->low, k->high);
 }
 
 static void print_key(const yk_key *k, yk_doc_style style, yk_buf *out)
 {
-    static const char *const format[] = {"  %-28s %s\n  %-28s   (%s)\n", "| `%s` | %s |%s %s |\n",
-                                         ".TP\n.B %s\n%s.%s\n(%s)\n"};
-    char path[96], kind[160];
+    char path[YK_PATH_ROOM];
+    yk_buf type = {0}, def = {0}, range = {0}, facts = {0};
     yk_key_path(k, path);
-    describe(k, kind);
-    yk_buf_printf(out, format[style], path, k->help, "", kind);
+    type_of(k, &type);
+    default_of(k, &def);
+    range_of(k, &range);
+    yk_buf_printf(&facts, "%s%s%s; default %s", type.data, range.len ? " from " : "",
+                  range.len ? range.data : "", def.data);
+    switch (style) {
+    case YK_DOC_TEXT:
+        yk_buf_printf(out, "  %s\n", path);
+        wrap(k->help, 6, out);
+        yk_buf_printf(out, "      (%s)\n", facts.data);
+        break;
+    case YK_DOC_MARKDOWN:
+        yk_buf_printf(out, "| `%s` | ", path);
+        cell(type.data, out);
+        yk_buf_printf(out, " | `%s` | %s | ", def.data, range.len ? range.data : "");
+        cell(k->help, out);
+        yk_buf_puts(out, " |\n");
+        break;
+    case YK_DOC_ROFF:
+        yk_buf_printf(out, ".TP\n.B %s\n", path);
+        roff(k->help, out);
+        yk_buf_puts(out, "\n(");
+        roff(facts.data, out);
+        yk_buf_puts(out, ")\n");
+        break;
+    }
+    yk_buf_free(&type);
+    yk_buf_free(&def);
+    yk_buf_free(&range);
+    yk_buf_free(&facts);
 }
 
 static void print_heading(const char *name, const char *help, yk_doc_style style, yk_buf *out)
 {
-    static const char *const format[] = {"\n%s: %s\n", "\n## %s\n\n%s.\n\n| key | meaning | value |\n|---|---|---|\n",
-                                         ".SS %s\n%s.\n"};
-    yk_buf_printf(out, format[style], name, help);
+    switch (style) {
+    case YK_DOC_TEXT:
+        yk_buf_printf(out, "\n%s: %s\n\n", name, help);
+        break;
+    case YK_DOC_MARKDOWN:
+        yk_buf_printf(out, "\n## %s\n\n%s.\n\n", name, help);
+        yk_buf_puts(out, "| key | type | default | range | meaning |\n|---|---|---|---|---|\n");
+        break;
+    case YK_DOC_ROFF:
+        yk_buf_printf(out, ".SS %s\n", name);
+        roff(help, out);
+        yk_buf_puts(out, ".\n");
+        break;
+    }
 }
 
 void yk_recipe_reference(yk_doc_style style, yk_buf *out)
 {
-    if (style == YK_DOC_MARKDOWN) yk_buf_puts(out, "# The keys of a recipe\n\nMade by `yoke config --keys --markdown`.\n");
+    if (style == YK_DOC_MARKDOWN) yk_buf_puts(out, "# The keys of a recipe\n");
     for (size_t g = 0; g < yk_group_count; g++) {
-        print_heading(yk_groups[g].name[0] ? yk_groups[g].name : "top level", yk_groups[g].help, style, out);
+        print_heading(g ? yk_groups[g].name : "top level", yk_groups[g].help, style, out);
         for (size_t i = 0; i < yk_key_count; i++)
-            if (strcmp(yk_keys[i].group, yk_groups[g].name) == 0) print_key(&yk_keys[i], style, out);
+            if (strcmp(yk_keys[i].group, yk_groups[g].name) == 0)
+                print_key(&yk_keys[i], style, out);
     }
-    print_heading("corpus", "A list; each entry is one domain", style, out);
+    print_heading("corpus", "A list; each entry describes one domain", style, out);
     for (size_t i = 0; i < yk_corpus_key_count; i++) print_key(&yk_corpus_keys[i], style, out);
 }

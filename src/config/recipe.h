@@ -47,8 +47,10 @@ typedef struct yk_recipe {
 /* Reads `path` (NULL: defaults only), applies `sets` ("key.sub=value", "corpus.0.weight=2") in order,
  * checks bounds and the rules that span keys, and derives what `size` and zeros leave open, so that
  * afterwards no model.* or pretrain.* key is 0 that the program would have to guess (except
- * pretrain.micro_batch and threads). Errors: YK_ERR_CONFIG with "file:line:column: ..." and, for an unknown
- * key, "did you mean `...`?"; duplicates name both places. --set errors name the option's text. */
+ * pretrain.micro_batch, pretrain.checkpoint_every and threads). pretrain.tokens then equals steps x
+ * batch x seq; of the two the one set last (--set over the file) decides, else the steps. On failure
+ * *r is freed. Errors: YK_ERR_CONFIG with "file:line:column: ..." and, for an unknown key, "did you
+ * mean `...`?"; duplicates name both places. --set errors name the option's text. */
 yk_status yk_recipe_load(yk_recipe *r, const char *path, const char *const *sets, size_t nsets,
                          yk_error *err);
 void yk_recipe_free(yk_recipe *r);
@@ -58,12 +60,14 @@ void yk_recipe_free(yk_recipe *r);
 void yk_recipe_print(const yk_recipe *r, yk_buf *out);
 
 /* "group.key = value" lines in table order for every key whose dotted path begins with one of the
- * NULL-terminated `prefixes` ("model.", "seed", "corpus."), values canonical: what a stage hashes to know
- * whether its inputs changed. threads, run_dir, max_hours, lanes-independent run-time choices such as
- * pretrain.micro_batch are left out even when a prefix names them. */
+ * NULL-terminated `prefixes` ("model.", "seed", "corpus."), values canonical: what a stage hashes to
+ * know whether its inputs changed. What decides where, how fast or how far, never what is computed,
+ * is left out even when a prefix names it: threads, run_dir, max_hours, stages, size (what follows
+ * from it is listed), pretrain.micro_batch, pretrain.checkpoint_every, pretrain.keep. */
 void yk_recipe_canonical(const yk_recipe *r, const char *const *prefixes, yk_buf *out);
 
-/* The reference of all keys. Plain text for `yoke config --help-keys`, Markdown for doc/, roff for the man page. */
+/* The reference of all keys. Plain text for `yoke config --keys`, Markdown for doc/, roff for the
+ * man page. */
 typedef enum yk_doc_style { YK_DOC_TEXT, YK_DOC_MARKDOWN, YK_DOC_ROFF } yk_doc_style;
 void yk_recipe_reference(yk_doc_style style, yk_buf *out);
 

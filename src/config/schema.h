@@ -1,55 +1,135 @@
-/* The table of keys that recipe.def makes. Private to src/config. */
+/* The tables of keys that recipe.def makes, and what works on one row. Private to src/config. */
 #ifndef YK_CONFIG_SCHEMA_H
 #define YK_CONFIG_SCHEMA_H
 
 #include "config/recipe.h"
 
-typedef enum yk_key_type { YK_KEY_INT, YK_KEY_REAL, YK_KEY_FLAG, YK_KEY_TEXT, YK_KEY_PICK, YK_KEY_LIST } yk_key_type;
+typedef enum yk_key_type {
+    YK_KEY_INT,
+    YK_KEY_REAL,
+    YK_KEY_FLAG,
+    YK_KEY_TEXT,
+    YK_KEY_PICK,
+    YK_KEY_LIST
+} yk_key_type;
 
 typedef struct yk_key {
-    const char *group, *name; /* "pretrain", "lr"; group "" at the top level, "corpus" for entries */
+    const char *group, *name; /* group "" at the top level, "corpus" for the keys of an entry */
     yk_key_type type;
-    size_t offset;
-    const char *def, *low, *high, *words, *help;
+    size_t offset;                /* of the field in yk_recipe or yk_corpus      */
+    const char *def, *low, *high; /* low and high: of numbers, else NULL         */
+    const char *words;            /* of YK_KEY_PICK: "a|b|c", else NULL          */
+    const char *help;
 } yk_key;
-
-extern const yk_key yk_keys[], yk_corpus_keys[];
-extern const size_t yk_key_count, yk_corpus_key_count;
 
 typedef struct yk_group {
     const char *name, *help;
 } yk_group;
-extern const yk_group yk_groups[];
+
+extern const yk_key yk_keys[], yk_corpus_keys[];
+extern const size_t yk_key_count, yk_corpus_key_count;
+extern const yk_group yk_groups[]; /* the first is the top level, "" */
 extern const size_t yk_group_count;
 
-/* Where a value came from: "default", "--set ...", "derived", or "file:line". Parallel to the keys. */
+enum { YK_PATH_ROOM = 96, YK_NUMBER_ROOM = 32, YK_SHOWN_ROOM = 96 };
+
+/* Where a value came from. A later layer wins over an earlier one. */
+typedef enum yk_layer { YK_FROM_DEFAULT, YK_FROM_RULE, YK_FROM_FILE, YK_FROM_SET } yk_layer;
+
+/* yk_recipe.origin holds one for each row of yk_keys, then yk_corpus_key_count for each entry. */
 typedef struct yk_origin {
-    char text[112];
+    yk_layer layer;
+    char *text; /* "conf/x.yaml:12", "--set", "size", "derived"; NULL: "default" */
 } yk_origin;
 
-/* 4k, 2M, 1G, 1T; 4Ki, 2Mi, 1Gi. False when it is not an integer of that form that fits. */
+/* --- numbers.c: the notation of numbers, whatever the locale -------------------------------- */
+
+/* Digits, perhaps with a fraction that the suffix makes whole, then k M G T (powers of 1000) or
+ * Ki Mi Gi Ti (powers of 1024). False when the text is anything else or does not fit. */
 bool yk_parse_int(const char *text, int64_t *value);
-bool yk_parse_real(const char *text, double *value); /* finite */
 
-/* Shortest decimal that reads back as the same number. */
-void yk_print_real(double x, char out[32]);
+/* An integer in the notation above, or a decimal such as 0.1, -2.5 or 3e-4. False for anything
+ * else, infinities, NaN, and what no double can hold. Never gives -0. */
+bool yk_parse_real(const char *text, double *value);
 
-/* Sets one field of *base from one scalar; `where` begins the message. Lists take one item. */
-yk_status yk_key_set(const yk_key *k, void *base, const char *text, const char *where, yk_error *err);
-yk_status yk_list_add(yk_list *l, const char *text, yk_error *err);
-void yk_list_clear(yk_list *l);
+/* The shortest decimal that yk_parse_real reads back as the same finite number. */
+void yk_print_real(double x, char out[YK_NUMBER_ROOM]);
+
+/* The double nearest to x in two decimal digits. */
+double yk_two_digits(double x);
+
+/* --- schema.c: rows and fields -------------------------------------------------------------- */
+
+/* The row of that group and name, NULL when there is none. */
+const yk_key *yk_key_find(const char *group, const char *name);
+bool yk_is_group(const char *name);
 
 /* "group.name", or "name" at the top level. */
-void yk_key_path(const yk_key *k, char out[96]);
+void yk_key_path(const yk_key *k, char out[YK_PATH_ROOM]);
 
-/* Appends the canonical text of the field ("[a, b]" for lists, quoted where YAML needs it). */
+/* Appends the words of "a|b|c" as "a, b, c"; NULL has none. */
+void yk_print_words(const char *words, yk_buf *out);
+
+/* "`pretrain.steps`: expected an integer, such as 4k, found <found>". YK_ERR_CONFIG. */
+yk_status yk_fail_type(const yk_key *k, const char *found, yk_error *err);
+
+/* Sets the field of *base from one scalar: YAML, --set and defaults all come here. A list gains one
+ * item. Fails with YK_ERR_CONFIG for a wrong type, a number out of range, an unknown word. */
+yk_status yk_key_set(const yk_key *k, void *base, const char *text, yk_error *err);
+
+/* Empties the field if it is a list, for a new value. */
+void yk_key_clear(const yk_key *k, void *base);
+
+/* Fails when a number lies outside the bounds of its row. */
+yk_status yk_key_check(const yk_key *k, const void *base, yk_error *err);
+
+/* Sets every field from the defaults; *base must be zero. */
+yk_status yk_keys_default(const yk_key *keys, size_t n, void *base, yk_error *err);
+void yk_keys_free(const yk_key *keys, size_t n, void *base);
+
+/* Appends the value as it may stand in YAML: numbers and words plain, texts quoted, lists in []. */
 void yk_key_print(const yk_key *k, const void *base, yk_buf *out);
 
-/* Fills what follows from `size` and from other keys; checks rules that span keys. */
-yk_status yk_recipe_derive(yk_recipe *r, yk_error *err);
-yk_status yk_recipe_check(const yk_recipe *r, yk_error *err);
+/* Appends the text with all control characters and invalid UTF-8 replaced by "?". */
+void yk_print_harmless(const char *text, yk_buf *out);
 
-/* Marks the origin of a key by its field. */
-void yk_recipe_mark(yk_recipe *r, const void *field, const char *origin);
+/* The text for a message: cut to a reasonable length, harmless on a terminal. Returns `out`. */
+const char *yk_shown(const char *text, char out[YK_SHOWN_ROOM]);
+
+/* Records where row `i` of the origins came from. */
+yk_status yk_origin_set(yk_recipe *r, size_t i, yk_layer layer, const char *text, yk_error *err);
+
+/* The origin of a field of the recipe itself, such as &r->model_width. */
+yk_origin *yk_origin_of(const yk_recipe *r, const void *field);
+
+/* Puts "place: " before the message when the status is YK_ERR_CONFIG; returns the status. */
+yk_status yk_at_place(yk_error *err, yk_status st, const char *place);
+
+/* --- suggest.c ------------------------------------------------------------------------------ */
+
+/* Appends "; did you mean `...`?" or another remedy for the unknown key `name` of `group`. */
+void yk_suggest(const char *group, const char *name, yk_buf *out);
+
+/* --- load.c --------------------------------------------------------------------------------- */
+
+yk_status yk_recipe_read_file(yk_recipe *r, const char *path, yk_error *err);
+yk_status yk_recipe_read_set(yk_recipe *r, const char *text, yk_error *err); /* "key=value" */
+
+/* --- derive.c, check.c ---------------------------------------------------------------------- */
+
+/* The parameters of the model of *r, norms included. */
+double yk_recipe_parameters(const yk_recipe *r);
+
+/* Fills what `size` and zeros leave open. Needs what yk_recipe_check_given has passed. */
+yk_status yk_recipe_derive(yk_recipe *r, yk_error *err);
+
+/* The rules that span keys: those of given values, and those of the finished recipe. `path` NULL:
+ * no recipe was read, so that a corpus is not asked for. */
+yk_status yk_recipe_check_given(const yk_recipe *r, const char *path, yk_error *err);
+yk_status yk_recipe_check_whole(const yk_recipe *r, yk_error *err);
+
+/* "place: `pretrain.batch` <printf>", where `field` is of the recipe itself. YK_ERR_CONFIG. */
+yk_status yk_fail_key(const yk_recipe *r, const void *field, yk_error *err, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -151,12 +151,18 @@ done:
     return st;
 }
 
-static yk_status write_recipe(const run *u, yk_error *err)
+/* At the start only where there is none: a recipe that turns out not to fit the directory must not replace the one
+ * that its checkpoints were made with. */
+static yk_status write_recipe(const run *u, bool at_start, yk_error *err)
 {
+    yk_status st = YK_OK;
     yk_buf text = {0};
     char *path = yk_path("%s/recipe.yaml", u->job.dir);
+    if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (at_start && yk_exists(path)) goto done;
     yk_recipe_print(u->job.recipe, &text);
-    yk_status st = path ? yk_file_write(path, text.data, text.len, err) : yk_fail(err, YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_file_write(path, text.data, text.len, err));
+done:
     yk_buf_free(&text);
     free(path);
     return st;
@@ -221,9 +227,10 @@ yk_status yk_run(const yk_recipe *r, const char *name, const char *dir, const vo
     YK_TRY(yk_dir_lock(dir, &lock, err));
     YK_TRY(yk_team_make(&u.team, (int)r->threads, err));
     YK_TRY(read_state(&u, err));
-    YK_TRY(write_recipe(&u, err));
+    YK_TRY(write_recipe(&u, true, err));
     YK_TRY(write_manifest(&u, err));
     YK_TRY(perform_all(&u, &finished, err));
+    YK_TRY(write_recipe(&u, false, err));
     YK_TRY(conclude(&u, finished, err));
 done:
     json_decref(u.state);

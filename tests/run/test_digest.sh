@@ -1,0 +1,42 @@
+#!/bin/sh
+# One digest of conf/tiny.yaml whatever computes it, and after kills.
+yoke=$top_builddir/yoke recipe=$top_srcdir/conf/tiny.yaml
+dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
+passed=0 failed=0
+verdict() { # name, wanted, found
+    if [ "$2" = "$3" ]; then passed=$((passed + 1)); echo "ok: $1"; else failed=$((failed + 1)); echo "FAILED: $1: $3, wanted $2"; fi
+}
+digest() { # environment and options of a fresh run
+    rm -rf "$dir/run"
+    "$@" --run-dir "$dir/run" 2>"$dir/log" | tail -n 1
+}
+
+first=$(digest "$yoke" run "$recipe" --set threads=1)
+case $first in "digest "????????????????????????????????) ;; *) echo "FAILED: no digest: $first"; cat "$dir/log" ;; esac
+for threads in 2 3 5; do
+    verdict "$threads threads" "$first" "$(digest "$yoke" run "$recipe" --set threads=$threads)"
+done
+for isa in portable avx2 avx512; do
+    grep -q "$isa" /proc/cpuinfo 2>/dev/null || [ $isa = portable ] || continue
+    verdict "YOKE_ISA=$isa" "$first" "$(YOKE_ISA=$isa digest "$yoke" run "$recipe")"
+done
+verdict "half the micro-batch" "$first" "$(digest "$yoke" run "$recipe" --set pretrain.micro_batch=2)"
+verdict "a second time" "$first" "$("$yoke" run "$recipe" --run-dir "$dir/run" 2>"$dir/log" | tail -n 1)"
+verdict "says that all is done" 1 "$(grep -c 'all stages are done' "$dir/log")"
+
+# kill -9 at moments spread over the run, going on each time
+rm -rf "$dir/run"
+for moment in 0.05 0.1 0.15 0.2 0.25 0.3 0.1 0.2; do
+    timeout -s KILL $moment "$yoke" run "$recipe" --run-dir "$dir/run" --set pretrain.checkpoint_every=3 >/dev/null 2>&1
+done
+verdict "after kill -9" "$first" \
+    "$("$yoke" run "$recipe" --run-dir "$dir/run" --set pretrain.checkpoint_every=3 2>"$dir/log" | tail -n 1)"
+
+# SIGTERM ends with a checkpoint and code 0; the next run goes on
+rm -rf "$dir/run"
+timeout -s TERM 0.6 "$yoke" run "$recipe" --run-dir "$dir/run" --set threads=1 --set pretrain.eval_every=1 >/dev/null 2>&1
+verdict "SIGTERM leaves no half-written file" "" "$(find "$dir/run" -name '*.part')"
+lanes=$(digest "$yoke" run "$recipe" --set lanes=4)
+verdict "lanes and micro-batch" "$lanes" "$(digest "$yoke" run "$recipe" --set lanes=4 --set pretrain.micro_batch=1 --set threads=3)"
+echo "$passed passed, $failed failed"
+[ $failed = 0 ] && [ $passed -gt 8 ]
