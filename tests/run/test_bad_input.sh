@@ -22,11 +22,11 @@ expect "unknown key" 3 'r.yaml:2:3: unknown key `pretrain.stpes`; did you mean `
 printf 'seed: 1\nseed: 2\n' | recipe
 expect "duplicate key" 3 'r.yaml:2:1: `seed` is given twice' run
 printf 'seed: many\n' | recipe
-expect "wrong type" 3 'r.yaml:1:7: `seed` expects an integer' run
+expect "wrong type" 3 'r.yaml:1:7: `seed`: expected an integer' run
 printf 'pretrain:\n  beta1: 2\n' | recipe
-expect "out of range" 3 'outside 0 to' run
+expect "out of range" 3 'out of range; it may be from 0' run
 printf 'seed: [1\n' | recipe
-expect "not YAML" 3 'r.yaml:2:1: not YAML' run
+expect "not YAML" 3 'r.yaml:2:1: not valid YAML' run
 expect "no recipe" 3 'nowhere.yaml' "$yoke" run "$dir/nowhere.yaml"
 expect "unknown set" 2 'no such instruction set' env YOKE_ISA=avx1024 "$yoke" run "$tiny" --run-dir "$dir/run"
 expect "unknown command" 2 'unknown command' "$yoke" frobnicate
