@@ -4,18 +4,19 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
-
 #include <stdlib.h>
 #include <string.h>
 
-/* One epoch of a domain: the shuffled documents laid end to end. */
+/* One epoch of a domain: the shuffled documents laid end to end, and the order in which its windows are visited. */
 typedef struct epoch {
     uint64_t *order, *begin; /* [documents], [documents + 1] */
+    uint64_t *window;        /* [windows]                    */
 } epoch;
 
 typedef struct stream {
     const yk_shard *shard;
-    uint64_t length; /* tokens an epoch: ids and one end token a document */
+    uint64_t length;  /* tokens an epoch: ids and one end token a document */
+    uint64_t windows; /* of T tokens an epoch; the odd tokens at the end wait for another epoch's order */
     epoch *epochs;
     uint64_t count;
 } stream;
@@ -86,8 +87,11 @@ static yk_status shuffle_epoch(epoch *e, const stream *s, uint64_t seed, size_t 
     uint64_t n = s->shard->documents;
     YK_NEW(e->order, n);
     YK_NEW(e->begin, n + 1);
-    yk_rng rng = yk_rng_make(seed, YK_STREAM_SHUFFLE, (uint64_t)domain << 32 | number);
-    yk_rng_permutation(&rng, e->order, n);
+    YK_NEW(e->window, s->windows);
+    yk_rng documents = yk_rng_make(seed, YK_STREAM_SHUFFLE, (uint64_t)domain << 32 | number);
+    yk_rng_permutation(&documents, e->order, n);
+    yk_rng windows = yk_rng_make(seed, YK_STREAM_WINDOW, (uint64_t)domain << 32 | number);
+    yk_rng_permutation(&windows, e->window, s->windows);
     for (uint64_t i = 0; i < n; i++) {
         uint64_t doc = e->order[i];
         e->begin[i + 1] = e->begin[i] + 1 + s->shard->offset[doc + 1] - s->shard->offset[doc];
@@ -127,7 +131,8 @@ yk_status yk_sampler_new(yk_sampler **out, const yk_domain *domains, size_t n, c
         stream *t = &s->streams[d];
         t->shard = &domains[d].train;
         t->length = t->shard->tokens + t->shard->documents;
-        t->count = ((uint64_t)windows[d] * (uint64_t)o->seq + 1) / t->length + 1;
+        t->windows = t->length > (uint64_t)o->seq ? t->length / (uint64_t)o->seq : 1;
+        t->count = (windows[d] + t->windows - 1) / t->windows;
         YK_NEW(t->epochs, t->count);
         for (uint64_t e = 0; e < t->count; e++) YK_TRY(shuffle_epoch(&t->epochs[e], t, o->seed, d, e, err));
     }
@@ -146,6 +151,7 @@ void yk_sampler_free(yk_sampler *s)
         for (uint64_t e = 0; s->streams[d].epochs && e < s->streams[d].count; e++) {
             free(s->streams[d].epochs[e].order);
             free(s->streams[d].epochs[e].begin);
+            free(s->streams[d].epochs[e].window);
         }
         free(s->streams[d].epochs);
     }
@@ -169,15 +175,16 @@ static uint64_t document_at(const epoch *e, uint64_t documents, uint64_t at)
     return low;
 }
 
-/* Fills the tokens of a window and marks where documents begin. */
-static void read_window(const yk_sampler *s, const stream *t, uint64_t from, yk_sample *x)
+/* Fills the tokens of the stream's n-th window and marks where documents begin. */
+static void read_window(const yk_sampler *s, const stream *t, uint64_t n, yk_sample *x)
 {
     const int64_t T = s->o.seq;
+    const epoch *e = &t->epochs[n / t->windows];
+    const uint64_t from = e->window[n % t->windows] * (uint64_t)T;
     int64_t filled = 0;
     x->segments = 0;
     while (filled < T) {
-        uint64_t place = from + (uint64_t)filled, within = place % t->length;
-        const epoch *e = &t->epochs[place / t->length];
+        uint64_t within = (from + (uint64_t)filled) % t->length; /* a domain below T tokens is repeated */
         uint64_t i = document_at(e, t->shard->documents, within), doc = e->order[i];
         int64_t first = (int64_t)(within - e->begin[i]), left = (int64_t)(e->begin[i + 1] - within);
         int64_t count = left < T - filled ? left : T - filled;
@@ -223,7 +230,7 @@ void yk_mask_sample(yk_sample *x, int64_t rows, double rate, int64_t span, int32
 void yk_sampler_fill(const yk_sampler *s, int64_t sample, yk_sample *x)
 {
     x->domain = s->domain[sample];
-    read_window(s, &s->streams[x->domain], (uint64_t)s->window[sample] * (uint64_t)s->o.seq, x);
+    read_window(s, &s->streams[x->domain], s->window[sample], x);
     yk_rng rng = yk_rng_make(s->o.seed, YK_STREAM_MASK, UINT64_MAX);
     x->masked = yk_rng_uniform(&rng, (uint64_t)sample) < s->o.masked_share;
     if (x->masked) {
