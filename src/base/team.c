@@ -4,6 +4,8 @@
 #include <float.h>
 #include <omp.h>
 #include <sched.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static int allowed_processors(void)
@@ -60,4 +62,19 @@ void yk_team_rows(const yk_team *team, int64_t rows, int64_t grain, yk_rows_fn f
         int64_t begin = p * grain, end = begin + grain < rows ? begin + grain : rows;
         fn(args, begin, end, omp_get_thread_num());
     }
+}
+
+void yk_processor_name(char *out, size_t size)
+{
+    char line[256];
+    snprintf(out, size, "unknown");
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    while (f && fgets(line, sizeof line, f)) {
+        char *colon = strchr(line, ':');
+        if (!colon || strncmp(line, "model name", 10) != 0) continue;
+        colon[strcspn(colon, "\n")] = 0;
+        snprintf(out, size, "%s", colon + 1 + strspn(colon + 1, " "));
+        break;
+    }
+    if (f) fclose(f);
 }

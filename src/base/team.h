@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct yk_team {
@@ -23,5 +24,8 @@ typedef void (*yk_rows_fn)(const void *args, int64_t begin, int64_t end, int thr
 /* Splits [0, rows) and runs `fn` on each part. grain = 0: one contiguous share a thread;
  * grain > 0: shares of that many rows, handed out as threads become free. */
 void yk_team_rows(const yk_team *team, int64_t rows, int64_t grain, yk_rows_fn fn, const void *args);
+
+/* The processor's name as the system tells it, such as "AMD EPYC 9654", or "unknown". */
+void yk_processor_name(char *out, size_t size);
 
 #endif

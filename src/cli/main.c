@@ -26,7 +26,7 @@ static void usage(FILE *out)
           "Trains language models on CPUs, from raw text to an evaluated model.\n\n", out);
     for (const yk_command *const *c = yk_commands; *c; c++) fprintf(out, "  %-10s %s\n", (*c)->name, (*c)->summary);
     fputs("\n`yoke COMMAND --help` shows options and an example.\n"
-          "YOKE_ISA=portable|avx2|avx512 forces an instruction set.\n", out);
+          "`yoke --version` prints the version. YOKE_ISA=portable|avx2|avx512 forces an instruction set.\n", out);
 }
 
 int main(int argc, char **argv)
@@ -34,6 +34,7 @@ int main(int argc, char **argv)
     struct sigaction ask = {.sa_handler = stop, .sa_flags = SA_RESTART};
     sigaction(SIGTERM, &ask, NULL);
     sigaction(SIGUSR1, &ask, NULL);
+    ask.sa_flags |= SA_RESETHAND; /* a second Ctrl-C ends at once */
     sigaction(SIGINT, &ask, NULL);
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit is then an error like a full disk */
     if (argc < 2) {

@@ -161,7 +161,7 @@ static void package_table(yk_buf *out, const yk_record *r, json_t *packages)
 void yk_page_corpus(yk_buf *out, const yk_record *r)
 {
     json_t *domains = yk_json_at(r->clean, "domains"),
-           *packages = yk_json_at(r->manifest, "packages");
+           *packages = yk_json_at(r->manifest, "corpus.packages");
     if (!json_object_size(domains)) domains = yk_json_at(r->summary, "corpus.domains");
     if (!json_object_size(domains) && !json_array_size(packages)) return;
     yk_page_heading(out, "corpus", "Corpus", NULL);

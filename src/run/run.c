@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "data/shard.h"
 #include "report/report.h"
+#include "run/manifest.h"
 #include "store/checkpoint.h"
 #include "text/clean.h"
 #include "train/train.h"
@@ -168,22 +169,6 @@ done:
     return st;
 }
 
-/* The description of the corpus that the recipe names becomes the run's manifest. */
-static yk_status write_manifest(const run *u, yk_error *err)
-{
-    yk_status st = YK_OK;
-    yk_buf text = {0};
-    char *path = yk_path("%s/manifest.json", u->job.dir);
-    if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    if (!u->job.recipe->corpus_manifest[0]) goto done;
-    YK_TRY(yk_file_read(u->job.recipe->corpus_manifest, &text, err));
-    YK_TRY(yk_file_write(path, text.data, text.len, err));
-done:
-    yk_buf_free(&text);
-    free(path);
-    return st;
-}
-
 static yk_status conclude(run *u, bool finished, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -228,7 +213,7 @@ yk_status yk_run(const yk_recipe *r, const char *name, const char *dir, const vo
     YK_TRY(yk_team_make(&u.team, (int)r->threads, err));
     YK_TRY(read_state(&u, err));
     YK_TRY(write_recipe(&u, true, err));
-    YK_TRY(write_manifest(&u, err));
+    YK_TRY(yk_manifest_write(&u.job, err));
     YK_TRY(perform_all(&u, &finished, err));
     YK_TRY(write_recipe(&u, false, err));
     YK_TRY(conclude(&u, finished, err));

@@ -145,15 +145,17 @@ done:
     return st;
 }
 
+/* The first evaluation takes all of the held-out text, as the last one (the evaluate stage) does; those between, a part. */
 static yk_status evaluate(trainer *t, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_heldout all = {0};
+    const int64_t most = t->step == 0 ? 0 : t->r->pretrain_eval_tokens;
     json_t *by_domain = json_object();
     yk_progress("pretrain   step %lld: held-out loss", (long long)t->step);
     for (size_t d = 0; d < t->r->corpora; d++) {
         yk_heldout one = {0};
-        yk_evaluate_shard(&t->s, &t->domains[d].heldout, t->r->evaluate_stride, t->r->pretrain_eval_tokens, &one);
+        yk_evaluate_shard(&t->s, &t->domains[d].heldout, t->r->evaluate_stride, most, &one);
         json_object_set_new(by_domain, t->domains[d].name, json_real(one.nats / M_LN2 / one.bytes));
         all.nats += one.nats;
         all.bytes += one.bytes;
@@ -414,7 +416,7 @@ static yk_status start(trainer *t, yk_error *err)
     t->peak = t->s.k->peak_flops(t->job->team, 0.2);
     YK_TRY(resume(t, err));
     YK_TRY(yk_metrics_open(&t->metrics, t->job->dir, t->step, err));
-    yk_log("pretrain   %.2fM parameters, %lld steps of %lld x %lld tokens, %s, %d threads, %s",
+    yk_log("pretrain   %.2fM parameters, %lld steps of %lld x %lld tokens, %s, threads %d, %s",
            (double)yk_model_parameters(t->s.model) / 1e6, (long long)r->pretrain_steps, (long long)r->pretrain_batch,
            (long long)r->pretrain_seq, t->s.k->name, t->job->team->threads,
            yk_human_bytes((double)yk_model_memory(t->s.model), number));

@@ -108,8 +108,8 @@ static int set_up(void **state)
                 "{\"step\":2,\"prompt\":\"\\\" onclick=\\\"x\",\"text\":\"\\ufffe]]> <!-- \"}\n");
     yk_buf_puts(&f->content[3], "seed: 1 # <x> & \xff\xfe \x01\n");
     yk_buf_puts(&f->content[4],
-                "{\"packages\":[{\"package\":\"p<\",\"version\":\"1\",\"licence\":\"A&B\","
-                "\"sha256\":\"abc\",\"domain\":\"a<b\"}]}");
+                "{\"corpus\":{\"packages\":[{\"package\":\"p<\",\"version\":\"1\",\"licence\":\"A&B\","
+                "\"sha256\":\"abc\",\"domain\":\"a<b\"}]}}");
     yk_buf_puts(&f->content[5], "{\"domains\":{\"a<b\":{\"documents\":9,\"bytes\":900,\"raw_"
                                 "documents\":12,\"raw_bytes\":2000,"
                                 "\"heldout_documents\":1,\"heldout_bytes\":90,\"languages\":{"
