@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "text/dedup.h"
 #include "text/documents.h"
+#include "text/holdout.h"
 #include "text/language.h"
 #include "text/quality.h"
 #include "text/read.h"
@@ -52,8 +53,7 @@ typedef struct cleaner {
     json_t *dropped, *samples, *domains;
     int64_t documents, bytes;
     yk_docwriter *train, *heldout;
-    yk_buf pending; /* the last training document, kept back so that a small domain has one held out */
-    char *pending_source, pending_lang[16];
+    yk_holdout holdout;
     tally now;
 } cleaner;
 
@@ -137,38 +137,21 @@ static void drop(cleaner *c, const char *reason, const char *source, const char 
     yk_buf_free(&sample);
 }
 
-static yk_status write_document(cleaner *c, bool heldout, const char *text, size_t n, const char *source,
-                                const char *lang, yk_error *err)
+static yk_status write_document(cleaner *c, bool heldout, const yk_document *doc, yk_error *err)
 {
-    yk_document doc = {text, n, source, lang};
-    json_int_t count = json_integer_value(json_object_get(c->now.languages, lang));
-    json_object_set_new(c->now.languages, lang, json_integer(count + 1));
+    json_int_t count = json_integer_value(json_object_get(c->now.languages, doc->lang));
+    json_object_set_new(c->now.languages, doc->lang, json_integer(count + 1));
     *(heldout ? &c->now.heldout_documents : &c->now.documents) += 1;
-    *(heldout ? &c->now.heldout_bytes : &c->now.bytes) += (int64_t)n;
-    return yk_docwriter_add(heldout ? c->heldout : c->train, &doc, err);
+    *(heldout ? &c->now.heldout_bytes : &c->now.bytes) += (int64_t)doc->length;
+    return yk_docwriter_add(heldout ? c->heldout : c->train, doc, err);
 }
 
-static yk_status write_pending(cleaner *c, bool heldout, yk_error *err)
+static yk_status keep(cleaner *c, const yk_document *doc, yk_error *err)
 {
-    if (!c->pending_source) return YK_OK;
-    yk_status st = write_document(c, heldout, c->pending.data, c->pending.len, c->pending_source, c->pending_lang, err);
-    free(c->pending_source);
-    c->pending_source = NULL;
-    return st;
-}
-
-static yk_status keep(cleaner *c, const char *text, size_t n, const char *source, const part *p, yk_error *err)
-{
-    yk_status st = YK_OK;
-    double place = (double)(yk_hash64(text, n, (uint64_t)c->r->seed) >> 11) * 0x1p-53;
-    if (place < c->r->clean_heldout_fraction && c->now.heldout_bytes + (int64_t)n <= c->r->clean_heldout_bytes)
-        return write_document(c, true, text, n, source, p->lang, err);
-    YK_TRY(write_pending(c, false, err));
-    yk_buf_clear(&c->pending);
-    yk_buf_add(&c->pending, text, n);
-    memcpy(c->pending_lang, p->lang, sizeof p->lang);
-    if (!(c->pending_source = strdup(source))) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-done:
+    double place = (double)(yk_hash64(doc->text, doc->length, (uint64_t)c->r->seed) >> 11) * 0x1p-53;
+    yk_document spilled;
+    yk_status st = yk_holdout_add(&c->holdout, place, doc, err);
+    while (st == YK_OK && yk_holdout_spill(&c->holdout, &spilled)) st = write_document(c, false, &spilled, err);
     return st;
 }
 
@@ -194,7 +177,7 @@ static yk_status settle_item(cleaner *c, item *x, yk_error *err)
         free(source);
         source = x->n > 1 ? yk_path("%s#%zu", x->raw.source, i + 1) : strdup(x->raw.source);
         if (!source) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-        YK_TRY(keep(c, text, n, source, p, err));
+        YK_TRY(keep(c, &(yk_document){text, n, source, p->lang}, err));
     }
 done:
     free(source);
@@ -244,8 +227,8 @@ static yk_status read_domain(cleaner *c, const yk_corpus *corpus, bool *finished
         }
         YK_TRY(settle_batch(c, err));
         yk_progress("clean      %s: %lld documents, %.1f MB kept of %.1f MB", corpus->domain,
-                    (long long)(c->now.documents + c->now.heldout_documents),
-                    (double)(c->now.bytes + c->now.heldout_bytes) / 1e6, (double)c->now.raw_bytes / 1e6);
+                    (long long)(c->now.documents + (int64_t)c->holdout.n),
+                    (double)(c->now.bytes + c->holdout.bytes) / 1e6, (double)c->now.raw_bytes / 1e6);
         if (limit && c->now.bytes >= limit) break;
         if (*c->job->stop || (c->job->deadline > 0 && yk_now() > c->job->deadline)) {
             *finished = false;
@@ -280,12 +263,13 @@ static yk_status clean_domain(cleaner *c, const yk_corpus *corpus, bool *finishe
     char *train = yk_documents_path(c->job->dir, corpus->domain, false);
     char *heldout = yk_documents_path(c->job->dir, corpus->domain, true);
     c->now = (tally){.languages = json_object()};
+    c->holdout = (yk_holdout){.fraction = c->r->clean_heldout_fraction, .most_bytes = c->r->clean_heldout_bytes};
     if (!train || !heldout || !c->now.languages) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     YK_TRY(yk_docwriter_open(&c->train, train, err));
     YK_TRY(yk_docwriter_open(&c->heldout, heldout, err));
     YK_TRY(read_domain(c, corpus, finished, err));
     if (!*finished) goto done;
-    YK_TRY(write_pending(c, c->now.heldout_documents == 0 && c->now.documents > 0, err));
+    for (yk_document d; yk_holdout_next(&c->holdout, &d);) YK_TRY(write_document(c, true, &d, err));
     if (c->now.documents == 0 || c->now.heldout_documents == 0) {
         st = domain_is_empty(c, corpus, err);
         goto done;
@@ -307,8 +291,7 @@ done:
     yk_docwriter_abandon(c->train);
     yk_docwriter_abandon(c->heldout);
     c->train = c->heldout = NULL;
-    free(c->pending_source);
-    c->pending_source = NULL;
+    yk_holdout_free(&c->holdout);
     json_decref(c->now.languages);
     free(train);
     free(heldout);
@@ -386,7 +369,6 @@ done:
     free(c.items);
     free(c.st);
     free(c.err);
-    yk_buf_free(&c.pending);
     yk_dedup_free(c.dedup);
     json_decref(c.dropped);
     json_decref(c.samples);
