@@ -17,7 +17,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* C[m,n] = (accumulate ? C[m,n] : 0) + sum over k ascending of A[m,k] B[k,n], one fp32 fma a term. */
+/* Precision of the operands of matrix products; sums, and everything else, are fp32. */
+typedef enum yk_precision { YK_FP32, YK_BF16, YK_FP16, YK_PRECISIONS } yk_precision;
+
+/* C[m,n] = (accumulate ? C[m,n] : 0) + sum over k of A[m,k] B[k,n] in one fp32 accumulator:
+ *   fp32: an fma a term, k ascending; fp16: the same of operands rounded to the nearest half;
+ *   bf16: operands rounded to the nearest bf16 (|x| < 2^-56 to +0), pairs of k ascending, in each the odd term
+ *   first, then the even one, an fma each; an odd k is padded with zero. */
 typedef struct yk_gemm {
     float *c;
     int64_t c_row;
@@ -148,7 +154,8 @@ typedef struct yk_adamw {
 } yk_adamw;
 
 typedef struct yk_kernels {
-    const char *name; /* portable, avx2, avx512 */
+    const char *name; /* portable, avx2, avx512, avx512bf16 */
+    yk_precision precision;
     int64_t (*gemm_scratch)(const yk_team *team);
     void (*gemm)(const yk_team *team, const yk_gemm *a);
     void (*embed_forward)(const yk_team *team, const yk_embed *a);
@@ -167,7 +174,7 @@ typedef struct yk_kernels {
     void (*sum_squares)(const yk_team *team, const yk_sum_squares *a);
     void (*adamw)(const yk_team *team, const yk_adamw *a);
     void (*exp)(const yk_team *team, float *y, const float *x, int64_t n); /* the contract's exp, for tests */
-    double (*peak_flops)(const yk_team *team, double seconds); /* measured: independent fma chains, FLOP/s */
+    double (*peak_flops)(const yk_team *team, double seconds); /* measured: independent chains of the product's own step, FLOP/s */
     /* Memory of this table: zeroed, 64-byte aligned, NULL when it cannot be had. */
     void *(*alloc)(int64_t bytes);
     void (*free)(void *p);
@@ -176,12 +183,13 @@ typedef struct yk_kernels {
     void (*zero)(const yk_team *team, void *device, int64_t bytes);
 } yk_kernels;
 
-/* The fastest table this machine runs, or the one `name` asks for (NULL or "": YOKE_ISA of the environment,
- * else the fastest). YK_ERR_USAGE names the unknown set, or the missing processor feature, and what is there. */
-yk_status yk_kernels_pick(const yk_kernels **table, const char *name, yk_error *err);
+/* The table of the fastest set this machine runs, or of the set that `name` asks for (NULL or "": YOKE_ISA of the
+ * environment, else the fastest). YK_ERR_USAGE names the unknown set, or the missing processor feature, and what
+ * is there. */
+yk_status yk_kernels_pick(const yk_kernels **table, const char *name, yk_precision precision, yk_error *err);
 
-/* All tables built in, those this machine cannot run included; *count entries, slowest first. */
-const yk_kernels *const *yk_kernels_all(int *count);
+/* The i-th set built in, slowest first, those this machine cannot run included; NULL after the last. */
+const yk_kernels *yk_kernels_at(int i, yk_precision precision);
 bool yk_kernels_runs_here(const yk_kernels *table);
 
 #endif

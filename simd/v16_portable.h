@@ -54,6 +54,56 @@ static inline v16 v16_exp2_integer(v16 n)
     return r;
 }
 
+/* Rows become columns: lane j of r[i] and lane i of r[j] change places. */
+static inline void v16_transpose(v16 r[16])
+{
+    for (int i = 0; i < 16; i++)
+        for (int j = 0; j < i; j++) {
+            float t = r[i].lane[j];
+            r[i].lane[j] = r[j].lane[i];
+            r[j].lane[i] = t;
+        }
+}
+
+static inline float v16_bits_to_float(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* To the nearest bf16, ties to even; |x| < 2^-56 becomes +0 (numerics contract, rule 4). */
+static inline v16 v16_to_bf16(v16 a)
+{
+    v16 r;
+    for (int i = 0; i < 16; i++) {
+        uint32_t bits;
+        memcpy(&bits, &a.lane[i], sizeof bits);
+        uint32_t size = bits & 0x7fffffff, rounded = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+        if (size < (uint32_t)(127 - 56) << 23) rounded = 0;
+        if (size > 0x7f800000) rounded = 0x7fc00000;
+        r.lane[i] = v16_bits_to_float(rounded);
+    }
+    return r;
+}
+
+/* To the nearest IEEE half, ties to even, gradual underflow, overflow to infinity. */
+static inline v16 v16_to_fp16(v16 a)
+{
+    v16 r;
+    for (int i = 0; i < 16; i++) {
+        uint32_t bits;
+        memcpy(&bits, &a.lane[i], sizeof bits);
+        uint32_t size = bits & 0x7fffffff, rounded = (size + 0xfff + (size >> 13 & 1)) & 0xffffe000;
+        float x = v16_bits_to_float(rounded);
+        if (size < (uint32_t)(127 - 14) << 23) x = (v16_bits_to_float(size) + 0.5f) - 0.5f;
+        if (size <= 0x7f800000 && x > 65504.0f) x = INFINITY;
+        if (size > 0x7f800000) x = NAN;
+        r.lane[i] = bits >> 31 ? -x : x;
+    }
+    return r;
+}
+
 /* The fixed tree of the numerics contract: lanes i and i + 8, then 4, 2, 1 apart. */
 static inline float v16_sum(v16 a)
 {

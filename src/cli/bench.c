@@ -45,48 +45,62 @@ static double median_seconds(const yk_kernels *k, const yk_team *team, const yk_
     return t[REPEATS / 2];
 }
 
-static json_t *bench_gemm(const yk_kernels *k, const yk_team *team, double peak)
+static const char *const type_name[YK_PRECISIONS] = {"fp32", "bf16", "fp16"};
+
+/* The three products of training for one weight matrix [N,K]: forward, gradient of the input, of the weight. */
+static yk_gemm training_product(int pass, int64_t N, int64_t K)
+{
+    if (pass == 0) return (yk_gemm){.c_row = N, .a_row = K, .a_col = 1, .b_row = 1, .b_col = K, .m = ROWS, .n = N, .k = K};
+    if (pass == 1) return (yk_gemm){.c_row = K, .a_row = N, .a_col = 1, .b_row = K, .b_col = 1, .m = ROWS, .n = K, .k = N};
+    return (yk_gemm){.c_row = K, .a_row = 1, .a_col = N, .b_row = K, .b_col = 1, .m = N, .n = K, .k = ROWS,
+                     .accumulate = true};
+}
+
+static yk_status bench_gemm(const yk_kernels *k, const yk_team *team, json_t *rows, json_t *aggregate, yk_error *err)
 {
     static const int64_t shape[][2] = {{2304, 768}, {3072, 768}, {768, 3072}, {50304, 768}};
     static const char *const pass[] = {"forward", "dx", "dw"};
     const int64_t room = (int64_t)ROWS * 50304;
     float *a = k->alloc(room * 4), *b = k->alloc(room * 4), *c = k->alloc(room * 4);
     void *scratch = k->alloc(k->gemm_scratch(team));
-    json_t *rows = json_array();
-    double flops = 0, seconds = 0;
-    for (size_t s = 0; a && b && c && scratch && s < sizeof shape / sizeof *shape; s++)
-        for (int p = 0; p < 3; p++) {
-            int64_t N = shape[s][0], K = shape[s][1];
-            yk_gemm g = {.c = c, .scratch = scratch, .a = a, .b = b};
-            if (p == 0) g.c_row = N, g.a_row = K, g.a_col = 1, g.b_row = 1, g.b_col = K, g.m = ROWS, g.n = N, g.k = K;
-            if (p == 1) g.c_row = K, g.a_row = N, g.a_col = 1, g.b_row = K, g.b_col = 1, g.m = ROWS, g.n = K, g.k = N;
-            if (p == 2) g.c_row = K, g.a_row = 1, g.a_col = N, g.b_row = K, g.b_col = 1, g.m = N, g.n = K, g.k = ROWS,
-                        g.accumulate = true;
-            double t = median_seconds(k, team, &g), work = 2.0 * (double)g.m * (double)g.n * (double)g.k;
-            flops += work;
-            seconds += t;
-            json_array_append_new(rows, json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f}", "type", "fp32", "pass", pass[p],
-                                                  "m", (json_int_t)g.m, "n", (json_int_t)g.n, "k", (json_int_t)g.k,
-                                                  "gflops", work / t / 1e9, "share", work / t / peak));
-        }
+    double peak = k->peak_flops(team, 0.5), flops = 0, seconds = 0;
+    yk_status st = YK_OK;
+    if (!a || !b || !c || !scratch) YK_FAIL(YK_ERR_MEMORY, "1.3 GB are needed for the matrices");
+    for (int64_t i = 0; i < room; i++) a[i] = b[i] = (float)(i % 17 - 8) * 0.125f;
+    for (size_t s = 0; s < 3 * sizeof shape / sizeof *shape; s++) {
+        yk_gemm g = training_product((int)s % 3, shape[s / 3][0], shape[s / 3][1]);
+        g.a = a, g.b = b, g.c = c, g.scratch = scratch;
+        double t = median_seconds(k, team, &g), work = 2.0 * (double)g.m * (double)g.n * (double)g.k;
+        flops += work;
+        seconds += t;
+        json_array_append_new(rows, json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f}", "type", type_name[k->precision], "pass",
+                                              pass[s % 3], "m", (json_int_t)g.m, "n", (json_int_t)g.n, "k",
+                                              (json_int_t)g.k, "gflops", work / t / 1e9, "share", work / t / peak));
+    }
+    json_object_set_new(aggregate, type_name[k->precision],
+                        json_pack("{s:f, s:f, s:f}", "gflops", flops / seconds / 1e9, "share", flops / seconds / peak,
+                                  "peak_gflops", peak / 1e9));
+done:
     k->free(a), k->free(b), k->free(c), k->free(scratch);
-    return json_pack("{s:o, s:{s:{s:f, s:f}}}", "rows", rows, "aggregate", "fp32", "gflops", flops / seconds / 1e9, "share",
-                     flops / seconds / peak);
+    return st;
 }
 
-static void print_gemm(const json_t *result)
+static void print_gemm(const json_t *rows, json_t *aggregate)
 {
     size_t i;
-    const json_t *row, *all = json_object_get(json_object_get(result, "aggregate"), "fp32");
-    printf("%-8s %6s %6s %6s %9s %7s\n", "pass", "m", "n", "k", "GFLOP/s", "share");
-    json_array_foreach(json_object_get(result, "rows"), i, row)
-        printf("%-8s %6lld %6lld %6lld %9.1f %6.1f%%\n", json_string_value(json_object_get(row, "pass")),
-               (long long)json_integer_value(json_object_get(row, "m")),
+    const char *type;
+    const json_t *row;
+    json_t *all;
+    printf("%-5s %-8s %6s %6s %6s %9s %7s\n", "type", "pass", "m", "n", "k", "GFLOP/s", "share");
+    json_array_foreach(rows, i, row)
+        printf("%-5s %-8s %6lld %6lld %6lld %9.1f %6.1f%%\n", json_string_value(json_object_get(row, "type")),
+               json_string_value(json_object_get(row, "pass")), (long long)json_integer_value(json_object_get(row, "m")),
                (long long)json_integer_value(json_object_get(row, "n")),
                (long long)json_integer_value(json_object_get(row, "k")), json_real_value(json_object_get(row, "gflops")),
                100 * json_real_value(json_object_get(row, "share")));
-    printf("all %35.1f %6.1f%%\n", json_real_value(json_object_get(all, "gflops")),
-           100 * json_real_value(json_object_get(all, "share")));
+    json_object_foreach(aggregate, type, all)
+        printf("%-5s all %32.1f %6.1f%%\n", type, json_real_value(json_object_get(all, "gflops")),
+               100 * json_real_value(json_object_get(all, "share")));
 }
 
 static yk_status perform(int argc, char **argv, yk_error *err)
@@ -94,27 +108,29 @@ static yk_status perform(int argc, char **argv, yk_error *err)
     yk_status st = YK_OK;
     options o = {0};
     yk_team team;
-    const yk_kernels *k;
-    json_t *result = NULL;
+    const yk_kernels *k[2];
+    json_t *result = NULL, *rows = json_array(), *aggregate = json_object();
     YK_TRY(yk_parse(&yk_command_bench, argc, argv, 1, take, &o, err));
     YK_TRY(yk_team_make(&team, (int)o.threads, err));
-    YK_TRY(yk_kernels_pick(&k, NULL, err));
-    double peak = k->peak_flops(&team, 0.5);
-    if (strcmp(o.what, "peak") == 0)
-        result = json_pack("{s:f, s:s, s:i}", "fp32_gflops", peak / 1e9, "isa", k->name, "threads", team.threads);
-    else if (strcmp(o.what, "gemm") == 0)
-        result = bench_gemm(k, &team, peak);
-    else
-        YK_FAIL(YK_ERR_USAGE, "`%s`: expected peak or gemm", o.what);
+    for (int p = 0; p < 2; p++) YK_TRY(yk_kernels_pick(&k[p], NULL, p ? YK_BF16 : YK_FP32, err));
+    bool gemm = strcmp(o.what, "gemm") == 0;
+    if (!gemm && strcmp(o.what, "peak") != 0) YK_FAIL(YK_ERR_USAGE, "`%s`: expected peak or gemm", o.what);
+    double fp32 = k[0]->peak_flops(&team, 0.5) / 1e9, bf16 = k[1]->peak_flops(&team, 0.5) / 1e9;
+    for (int p = 0; gemm && p < 2; p++) YK_TRY(bench_gemm(k[p], &team, rows, aggregate, err));
+    result = json_pack("{s:s, s:i, s:f, s:f}", "isa", k[0]->name, "threads", team.threads, "fp32_gflops", fp32,
+                       "bf16_gflops", bf16);
+    if (gemm) json_object_update_new(result, json_pack("{s:O, s:O}", "rows", rows, "aggregate", aggregate));
     if (o.json) {
         json_dumpf(result, stdout, JSON_INDENT(1));
         putchar('\n');
     } else {
-        printf("%s, %d threads, fp32 peak %.1f GFLOP/s (measured)\n", k->name, team.threads, peak / 1e9);
-        if (strcmp(o.what, "gemm") == 0) print_gemm(result);
+        printf("%s, threads %d, peak measured: fp32 %.1f, bf16 %.1f GFLOP/s\n", k[0]->name, team.threads, fp32, bf16);
+        if (gemm) print_gemm(rows, aggregate);
     }
 done:
     json_decref(result);
+    json_decref(rows);
+    json_decref(aggregate);
     return st;
 }
 

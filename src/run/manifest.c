@@ -51,7 +51,7 @@ yk_status yk_manifest_write(const yk_job *job, yk_error *err)
     char processor[128], *text = NULL, *path = yk_path("%s/manifest.json", job->dir);
     json_t *manifest = NULL, *corpus = NULL;
     if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_kernels_pick(&k, NULL, err));
+    YK_TRY(yk_kernels_pick(&k, NULL, YK_FP32, err));
     yk_processor_name(processor, sizeof processor);
     if (job->recipe->corpus_manifest[0]) YK_TRY(read_corpus(job->recipe->corpus_manifest, &corpus, err));
     manifest = json_pack("{s:{s:s, s:s, s:s}, s:{s:s, s:i}, s:o, s:O*}", "yoke", "version", PACKAGE_VERSION, "numerics",

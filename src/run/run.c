@@ -24,7 +24,7 @@ typedef struct stage {
 
 static const char *const clean_keys[] = {"seed", "corpus.", "clean.", NULL};
 static const char *const tokenizer_keys[] = {"seed", "tokenizer.", NULL};
-static const char *const pretrain_keys[] = {"seed", "lanes", "corpus.", "model.", "pretrain.", NULL};
+static const char *const pretrain_keys[] = {"seed", "lanes", "precision", "corpus.", "model.", "pretrain.", NULL};
 static const char *const evaluate_keys[] = {"evaluate.", NULL};
 
 static const stage stages[] = {

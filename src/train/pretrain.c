@@ -32,7 +32,7 @@ typedef struct trainer {
 } trainer;
 
 /* What must be equal for a checkpoint to be gone on from. */
-static const char *const key_prefixes[] = {"seed", "lanes", "corpus.", "clean.", "tokenizer.", "model.", "pretrain.", NULL};
+static const char *const key_prefixes[] = {"seed", "lanes", "precision", "corpus.", "clean.", "tokenizer.", "model.", "pretrain.", NULL};
 
 static json_t *progress_document(const trainer *t)
 {

@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+static yk_precision precision_of(const yk_recipe *r)
+{
+    return strcmp(r->precision, "bf16") == 0 ? YK_BF16 : strcmp(r->precision, "fp16") == 0 ? YK_FP16 : YK_FP32;
+}
+
 yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir, const yk_team *team, int64_t max_rows,
                           bool training, yk_error *err)
 {
@@ -14,7 +19,7 @@ yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir
     char *path = yk_path("%s/tokenizer/tokenizer.json", run_dir);
     *s = (yk_session){.recipe = r, .team = *team, .max_rows = max_rows};
     if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_kernels_pick(&s->k, NULL, err));
+    YK_TRY(yk_kernels_pick(&s->k, NULL, precision_of(r), err));
     YK_TRY(yk_tokenizer_load(&s->tokenizer, path, err));
     s->end = yk_tokenizer_special(s->tokenizer, YK_TOKEN_END);
     s->mask = yk_tokenizer_special(s->tokenizer, YK_TOKEN_MASK);

@@ -19,10 +19,9 @@ static float *in[4], *out[TABLES][4], *scratch;
 static int set_up(void **state)
 {
     (void)state;
-    int count;
-    const yk_kernels *const *all = yk_kernels_all(&count);
-    for (int i = 0; i < count; i++)
-        if (yk_kernels_runs_here(all[i])) table[tables++] = all[i];
+    const yk_kernels *k;
+    for (int i = 0; (k = yk_kernels_at(i, YK_FP32)); i++)
+        if (yk_kernels_runs_here(k)) table[tables++] = k;
     for (int i = 0; i < 4; i++) {
         in[i] = table[0]->alloc(ROOM * 4);
         for (int t = 0; t < tables; t++) out[t][i] = table[0]->alloc(ROOM * 4);
@@ -65,14 +64,40 @@ static void close_to(double got, double want, double tolerance)
     if (!(fabs(got - want) <= tolerance * (1 + fabs(want)))) fail_msg("%g, wanted %g", got, want);
 }
 
+/* x to so many significant bits, ties to even, no finer than `quantum`; independent of the kernels. */
+static float rounded(float x, yk_precision precision)
+{
+    int e;
+    if (precision == YK_FP32 || x == 0.0f || !isfinite(x)) return x;
+    frexp((double)x, &e);
+    if (precision == YK_BF16) return fabs((double)x) < 0x1p-56 ? 0.0f : (float)ldexp(rint(ldexp((double)x, 8 - e)), e - 8);
+    int unit = e - 11 < -24 ? -24 : e - 11;
+    double y = ldexp(rint(ldexp((double)x, -unit)), unit);
+    return fabs(y) > 65504 ? copysignf(INFINITY, x) : (float)y;
+}
+
+/* The contract's sum for one element of C; x(i), y(i): the i-th factors. */
+static float contract_sum(float sum, const float *a, int64_t along_a, const float *b, int64_t along_b, int64_t k,
+                          yk_precision precision)
+{
+    for (int64_t p = 0; p < k + (precision == YK_BF16 && k % 2); p++) {
+        int64_t term = precision == YK_BF16 ? p ^ 1 : p;
+        if (term < k) sum = fmaf(rounded(a[term * along_a], precision), rounded(b[term * along_b], precision), sum);
+    }
+    return sum;
+}
+
 static void gemm_is_the_sum(void **state)
 {
     (void)state;
-    static const int64_t shape[][3] = {{1, 1, 1}, {3, 17, 5}, {12, 32, 64}, {13, 33, 300}, {70, 100, 257}, {200, 48, 16}};
+    static const int64_t shape[][3] = {{1, 1, 1},      {3, 17, 5},    {12, 32, 64},  {13, 33, 300},
+                                       {70, 100, 257}, {200, 48, 16}, {2, 3, 4300}, {2100, 7, 2}};
     for (size_t s = 0; s < sizeof shape / sizeof *shape; s++)
-        for (int kind = 0; kind < 8; kind++) {
+        for (int kind = 0; kind < 8 * YK_PRECISIONS; kind++) {
             int64_t m = shape[s][0], n = shape[s][1], k = shape[s][2];
-            fill(in[0], m * k, 1, 1), fill(in[1], k * n, 2, 1), fill(in[2], m * n, 3, 1);
+            fill(in[0], m * k, 1, 1), fill(in[1], k * n, 2, kind & 4 ? 1 : 1e-4), fill(in[2], m * n, 3, 1);
+            in[0][0] = 0x1p-57f, in[1][0] = -0x1p-60f, in[0][m * k / 2] = 1e-7f;
+            yk_precision precision = (yk_precision)(kind / 8);
             yk_gemm g = {.c_row = n, .a = in[0], .b = in[1], .m = m, .n = n, .k = k, .scratch = scratch};
             g.a_row = kind & 1 ? 1 : k, g.a_col = kind & 1 ? m : 1;
             g.b_row = kind & 2 ? 1 : n, g.b_col = kind & 2 ? k : 1;
@@ -80,14 +105,13 @@ static void gemm_is_the_sum(void **state)
             for (int t = 0; t < tables; t++) {
                 memcpy(out[t][0], in[2], (size_t)(m * n) * 4);
                 g.c = out[t][0];
-                table[t]->gemm(&(yk_team){1 + t % 3}, &g);
+                (table[t] + precision)->gemm(&(yk_team){1 + t % 3}, &g);
             }
             same_bits(0, m * n);
             for (int64_t i = 0; i < m; i++)
                 for (int64_t j = 0; j < n; j++) {
-                    float sum = g.accumulate ? in[2][i * n + j] : 0.0f; /* the contract: one fma a term */
-                    for (int64_t p = 0; p < k; p++)
-                        sum = fmaf(in[0][i * g.a_row + p * g.a_col], in[1][p * g.b_row + j * g.b_col], sum);
+                    float sum = contract_sum(g.accumulate ? in[2][i * n + j] : 0.0f, in[0] + i * g.a_row, g.a_col,
+                                             in[1] + j * g.b_col, g.b_row, k, precision);
                     assert_memory_equal(&sum, &out[0][0][i * n + j], 4);
                 }
         }
@@ -349,7 +373,7 @@ static void unknown_sets_are_refused(void **state)
     (void)state;
     yk_error err;
     const yk_kernels *k;
-    assert_int_equal(yk_kernels_pick(&k, "avx1024", &err), YK_ERR_USAGE);
+    assert_int_equal(yk_kernels_pick(&k, "avx1024", YK_FP32, &err), YK_ERR_USAGE);
     assert_non_null(strstr(err.text, "portable"));
 }
 
