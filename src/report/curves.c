@@ -284,7 +284,7 @@ done:
 yk_status yk_page_training(yk_buf *out, const yk_record *r, yk_error *err)
 {
     static const column figure[][2] = {
-        {{"Training loss", "nats per token", "causal", offsetof(yk_step_row, loss), 0, true, false,
+        {{"Training loss", "nats per token", "all", offsetof(yk_step_row, loss), 0, true, false,
           false},
          {NULL, NULL, "masked", offsetof(yk_step_row, masked_loss), 1, true, false, false}},
         {{"Learning rate", "learning rate", "rate", offsetof(yk_step_row, lr), 2, false, true,

@@ -1,3 +1,5 @@
+#include "config.h"
+
 #include "text/language.h"
 
 #include "base/mem.h"
@@ -7,10 +9,6 @@
 #include <string.h>
 #include <textcat.h>
 #include <utf8proc.h>
-
-#ifndef YOKE_TEXTCAT_DIR
-#define YOKE_TEXTCAT_DIR "/usr/share/libexttextcat"
-#endif
 
 enum { SAMPLE = 4096 };
 

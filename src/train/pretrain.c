@@ -26,9 +26,10 @@ typedef struct trainer {
     char *checkpoints, *best_path;
     int64_t micro, step, applied, skipped, skipped_in_a_row;
     char chain[33]; /* hash over the losses of all steps so far */
-    double start_bpb, best_bpb, seconds, trained_seconds, peak, tokens_at_start;
+    double start_bpb, best_bpb, trained_seconds, peak;
+    double pace; /* seconds a step, smoothed over the last twenty or so, for the progress line */
     double loss, masked_loss, norm, rate;
-    double causal_nats, causal_targets, causal_bytes;
+    double causal_nats, causal_targets, masked_nats, masked_targets; /* of the step */
 } trainer;
 
 /* What must be equal for a checkpoint to be gone on from. */
@@ -224,9 +225,8 @@ static double train_micro(trainer *t, int64_t first, int64_t count)
     yk_model_train(s->model, &b, (float)t->r->pretrain_z_loss, s->loss, NULL);
     for (int64_t r = 0; r < count * T; r++) {
         t->loss += (double)s->loss[r];
-        if (masked[r / T]) continue;
-        t->causal_nats += (double)s->loss[r];
-        t->causal_targets += (double)s->weight[r];
+        *(masked[r / T] ? &t->masked_nats : &t->causal_nats) += (double)s->loss[r];
+        *(masked[r / T] ? &t->masked_targets : &t->causal_targets) += (double)s->weight[r];
     }
     return targets;
 }
@@ -246,7 +246,7 @@ static yk_status train_step(trainer *t, yk_error *err)
 {
     int64_t per_lane = t->r->pretrain_batch / t->r->lanes, base = t->step * t->r->pretrain_batch;
     double targets = 0, nats = 0;
-    t->causal_nats = t->causal_targets = 0;
+    t->causal_nats = t->causal_targets = t->masked_nats = t->masked_targets = 0;
     for (int64_t lane = 0; lane < t->r->lanes; lane++) {
         t->loss = 0;
         for (int64_t i = 0; i < per_lane; i += t->micro) {
@@ -276,26 +276,40 @@ static yk_status train_step(trainer *t, yk_error *err)
     return YK_OK;
 }
 
-static void show_step(trainer *t, double tokens_per_s)
+/* Bits a byte of the step's causal sequences; NAN when it had none. */
+static double step_bpb(const trainer *t)
 {
     double bytes = json_real_value(json_object_get(json_object_get(t->job->summary, "tokenizer"), "bytes_per_token"));
+    return t->causal_targets > 0 && bytes > 0 ? t->causal_nats / t->causal_targets / M_LN2 / bytes : NAN;
+}
+
+static void show_step(trainer *t, double tokens_per_s)
+{
     double share = tokens_per_s * yk_model_flops_per_token(t->s.model, t->r->pretrain_seq) / t->peak;
-    double bpb = t->causal_targets > 0 && bytes > 0 ? t->causal_nats / t->causal_targets / M_LN2 / bytes : NAN;
     double left = (double)((t->r->pretrain_steps - t->step) * t->r->pretrain_batch * t->r->pretrain_seq) / tokens_per_s;
     char time[32];
     yk_progress("pretrain   %lld/%lld  loss %.3f  %.3f bits/byte  %.0f tokens/s  %.0f %% of peak  %s left",
-                (long long)t->step, (long long)t->r->pretrain_steps, t->loss, bpb, tokens_per_s, 100 * share,
+                (long long)t->step, (long long)t->r->pretrain_steps, t->loss, step_bpb(t), tokens_per_s, 100 * share,
                 yk_human_seconds(left, time));
+}
+
+static json_t *number_or_null(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
 }
 
 static yk_status record_step(trainer *t, double seconds, yk_error *err)
 {
     double a_step = (double)(t->r->pretrain_batch * t->r->pretrain_seq);
-    show_step(t, a_step / seconds);
-    json_t *row = json_pack("{s:s, s:I, s:f, s:f, s:f, s:I, s:f, s:f}", "type", "step", "step", (json_int_t)t->step, "loss",
-                            isfinite(t->loss) ? t->loss : -1, "lr", t->rate, "grad_norm", isfinite(t->norm) ? t->norm : -1,
-                            "tokens", (json_int_t)((double)t->step * a_step), "tokens_per_s", a_step / seconds, "seconds",
-                            seconds);
+    t->pace = t->pace > 0 ? 0.95 * t->pace + 0.05 * seconds : seconds;
+    show_step(t, a_step / t->pace);
+    bool applied = t->skipped_in_a_row == 0;
+    json_t *row = json_pack("{s:s, s:I, s:o, s:o, s:o, s:f, s:o, s:I, s:f, s:f, s:b}", "type", "step", "step",
+                            (json_int_t)t->step, "loss", number_or_null(t->loss), "masked_loss",
+                            number_or_null(t->masked_nats / t->masked_targets), "bpb", number_or_null(step_bpb(t)), "lr",
+                            t->rate, "grad_norm", number_or_null(t->norm), "tokens",
+                            (json_int_t)((double)t->step * a_step), "tokens_per_s", a_step / seconds, "seconds", seconds,
+                            "skipped", !applied);
     return yk_metrics_add(&t->metrics, row, err);
 }
 
