@@ -1,6 +1,7 @@
 #include "base/file.h"
+#include "base/log.h"
 #include "cli/cli.h"
-#include "token/tokenizer.h"
+#include "data/measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,8 +9,8 @@
 
 typedef struct options {
     const char *verb, *tokenizer, *out;
-    const char *file[4096];
-    size_t files;
+    const char *file[4096], *set[256];
+    size_t files, sets;
     long vocab;
 } options;
 
@@ -19,6 +20,7 @@ static bool take(void *context, int key, const char *text)
     if (key == 't') o->tokenizer = text;
     else if (key == 'o') o->out = text;
     else if (key == 'v') o->vocab = atol(text);
+    else if (key == 's' && o->sets < 256) o->set[o->sets++] = text;
     else if (key == 0 && !o->verb) o->verb = text;
     else if (key == 0 && o->files < 4096) o->file[o->files++] = text;
     else return false;
@@ -102,6 +104,55 @@ done:
     return st;
 }
 
+static void print_ratios(const char *title, const char *member, json_t *list)
+{
+    const char *name;
+    json_t *x, *first = json_object_get(json_array_get(list, 0), member);
+    size_t i;
+    json_t *row;
+    json_object_foreach(first, name, x) {
+        printf("%-12s %-12s", title, name);
+        json_array_foreach(list, i, row) printf(" %8.2f", json_real_value(json_object_get(json_object_get(row, member), name)));
+        putchar('\n');
+    }
+}
+
+static void print_row(const char *title, const char *member, double unit, json_t *list)
+{
+    size_t i;
+    json_t *row;
+    printf("%-25s", title);
+    json_array_foreach(list, i, row) printf(" %8.*f", unit == 1 ? 0 : 2, json_number_value(json_object_get(row, member)) / unit);
+    putchar('\n');
+}
+
+static yk_status tune(const options *o, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_recipe r = {0};
+    yk_team team;
+    json_t *list = NULL;
+    char *path = NULL;
+    if (o->files != 1) YK_FAIL(YK_ERR_USAGE, "tune takes one run directory, whose clean stage is done");
+    if (!(path = yk_path("%s/recipe.yaml", o->file[0]))) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_recipe_load(&r, path, o->set, o->sets, err));
+    YK_TRY(yk_team_make(&team, (int)r.threads, err));
+    YK_TRY(yk_tokenizer_tune(&r, o->file[0], &team, &list, err));
+    yk_progress_end();
+    print_row("vocabulary", "vocab", 1, list);
+    print_row("bytes a token", "bytes_per_token", 1.0000001, list);
+    print_ratios("  domain", "by_domain", list);
+    print_ratios("  language", "by_language", list);
+    print_row("embedding, M parameters", "embedding_parameters", 1e6, list);
+    print_row("  % of the model", "embedding_share", 0.01, list);
+    print_row("MFLOP a byte, training", "flops_per_byte", 1e6, list);
+done:
+    json_decref(list);
+    yk_recipe_free(&r);
+    free(path);
+    return st;
+}
+
 static yk_status perform(int argc, char **argv, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -113,8 +164,12 @@ static yk_status perform(int argc, char **argv, yk_error *err)
         YK_TRY(train(&o, &text, err));
         goto done;
     }
+    if (strcmp(o.verb, "tune") == 0) {
+        YK_TRY(tune(&o, err));
+        goto done;
+    }
     if (strcmp(o.verb, "encode") != 0 && strcmp(o.verb, "decode") != 0)
-        YK_FAIL(YK_ERR_USAGE, "`%s`: expected train, encode or decode", o.verb);
+        YK_FAIL(YK_ERR_USAGE, "`%s`: expected train, encode, decode or tune", o.verb);
     if (!o.tokenizer) YK_FAIL(YK_ERR_USAGE, "--tokenizer FILE names the tokenizer.json");
     YK_TRY(yk_tokenizer_load(&t, o.tokenizer, err));
     YK_TRY(o.verb[0] == 'e' ? encode(&o, t, &text, err) : decode(&o, t, &text, err));
@@ -128,13 +183,16 @@ static const struct argp_option option[] = {
     {"tokenizer", 't', "FILE", 0, "tokenizer.json to encode or decode with", 0},
     {"output", 'o', "FILE", 0, "train: where tokenizer.json goes", 0},
     {"vocab", 'v', "N", 0, "train: vocabulary size (4096)", 0},
+    {"set", 's', "KEY=VALUE", 0, "tune: override a key of the run's recipe; may be repeated", 0},
     {0},
 };
 
 const yk_command yk_command_tokenizer = {
-    "tokenizer", "train|encode|decode [FILE...]", "train a tokenizer; text to ids and back",
+    "tokenizer", "train|encode|decode|tune [FILE...]", "train a tokenizer; text to ids and back; compare vocabularies",
     "Trains a byte-level BPE tokenizer from text files, prints the ids of files (a line each; standard input without "
-    "FILE), or the text of ids.\v"
+    "FILE), or the text of ids; or compares the vocabulary sizes of tokenizer.tune on a run directory: bytes a token by "
+    "domain and language against what the embedding costs.\v"
     "Example:\n  yoke tokenizer train --vocab 8000 --output tokenizer.json /usr/share/common-licenses/GPL-3\n"
-    "  echo 'Hello there' | yoke tokenizer encode --tokenizer tokenizer.json",
+    "  echo 'Hello there' | yoke tokenizer encode --tokenizer tokenizer.json\n"
+    "  yoke tokenizer tune runs/quickstart --set 'tokenizer.tune=[2k, 4k, 8k]'",
     option, perform};

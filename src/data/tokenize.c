@@ -1,64 +1,27 @@
 /* The tokenizer stage: train or copy the tokenizer, encode every domain and split. */
 #include "base/file.h"
-#include "base/hash.h"
 #include "base/log.h"
+#include "data/measure.h"
 #include "data/shard.h"
 #include "text/documents.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct sample {
-    yk_bpe_trainer *trainer;
-    double share; /* of documents taken */
-    uint64_t seed;
-} sample;
-
-static yk_status take(void *context, const yk_document *doc, yk_error *err)
-{
-    const sample *s = context;
-    double place = (double)(yk_hash64(doc->text, doc->length, s->seed ^ 0x746f6b) >> 11) * 0x1p-53;
-    return place < s->share ? yk_bpe_trainer_add(s->trainer, doc->text, doc->length, err) : YK_OK;
-}
-
-static yk_status add_bytes(void *context, const yk_document *doc, yk_error *err)
-{
-    (void)err;
-    *(double *)context += (double)doc->length;
-    return YK_OK;
-}
-
-static yk_status each_domain(const yk_job *job, bool heldout, yk_document_fn fn, void *context, yk_error *err)
-{
-    yk_status st = YK_OK;
-    char *path = NULL;
-    for (size_t i = 0; i < job->recipe->corpora; i++) {
-        free(path);
-        path = yk_documents_path(job->dir, job->recipe->corpus[i].domain, heldout);
-        if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-        YK_TRY(yk_documents_read(path, fn, context, err));
-    }
-done:
-    free(path);
-    return st;
-}
-
 static yk_status train(const yk_job *job, yk_tokenizer **t, json_t *report, yk_error *err)
 {
     yk_status st = YK_OK;
-    double bytes = 0, began = yk_now();
-    sample s = {.seed = (uint64_t)job->recipe->seed};
-    YK_TRY(each_domain(job, false, add_bytes, &bytes, err));
-    s.share = bytes > 0 ? (double)job->recipe->tokenizer_sample_bytes / bytes : 1;
-    YK_TRY(yk_bpe_trainer_new(&s.trainer, job->team, err));
+    yk_bpe_trainer *trainer = NULL;
+    double bytes, began = yk_now();
+    YK_TRY(yk_bpe_trainer_new(&trainer, job->team, err));
     yk_progress("tokenizer  counting pieces");
-    YK_TRY(each_domain(job, false, take, &s, err));
-    YK_TRY(yk_bpe_trainer_learn(s.trainer, (int32_t)job->recipe->tokenizer_vocab, t, err));
+    YK_TRY(yk_count_documents(job->recipe, job->dir, trainer, &bytes, err));
+    YK_TRY(yk_bpe_trainer_learn(trainer, (int32_t)job->recipe->tokenizer_vocab, t, err));
     double seconds = yk_now() - began;
     json_object_set_new(report, "train_seconds", json_real(seconds));
-    json_object_set_new(report, "train_mb_per_s", json_real(bytes * (s.share < 1 ? s.share : 1) / 1e6 / seconds));
+    json_object_set_new(report, "train_mb_per_s", json_real(bytes / 1e6 / seconds));
 done:
-    yk_bpe_trainer_free(s.trainer);
+    yk_bpe_trainer_free(trainer);
     return st;
 }
 
@@ -67,7 +30,6 @@ static yk_status encode_domains(const yk_job *job, const yk_tokenizer *t, json_t
     yk_status st = YK_OK;
     char *from = NULL, *to = NULL;
     double bytes = 0, tokens = 0, began = yk_now();
-    json_t *by_domain = json_object();
     for (size_t i = 0; i < 2 * job->recipe->corpora; i++) {
         const char *domain = job->recipe->corpus[i / 2].domain;
         yk_shard s;
@@ -81,15 +43,11 @@ static yk_status encode_domains(const yk_job *job, const yk_tokenizer *t, json_t
         YK_TRY(yk_shard_open(&s, to, err));
         bytes += (double)s.bytes;
         tokens += (double)s.tokens;
-        if (i % 2)
-            json_object_set_new(by_domain, domain, json_real((double)s.bytes / (s.tokens ? (double)s.tokens : 1)));
         yk_shard_close(&s);
     }
     json_object_set_new(report, "bytes_per_token", json_real(tokens > 0 ? bytes / tokens : 0));
     json_object_set_new(report, "encode_mb_per_s", json_real(bytes / 1e6 / (yk_now() - began + 1e-9)));
-    json_object_set(report, "by_domain", by_domain);
 done:
-    json_decref(by_domain);
     free(from);
     free(to);
     return st;
@@ -113,6 +71,7 @@ yk_status yk_tokenizer_stage(const yk_job *job, bool *finished, yk_error *err)
         YK_TRY(train(job, &t, report, err));
     YK_TRY(yk_tokenizer_save(t, path, err));
     YK_TRY(encode_domains(job, t, report, err));
+    YK_TRY(yk_measure_tokenizer(job->recipe, job->dir, t, report, err));
     json_object_set_new(report, "vocab", json_integer(yk_tokenizer_vocab(t)));
     text = json_dumps(report, JSON_INDENT(1));
     if (!text) YK_FAIL(YK_ERR_MEMORY, "out of memory");
