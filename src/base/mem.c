@@ -32,6 +32,7 @@ void yk_buf_reserve(yk_buf *b, size_t extra)
         abort();
     }
     b->data = grown;
+    b->data[b->len] = 0;
     b->cap = cap;
 }
 

@@ -26,7 +26,7 @@ char *yk_shard_path(const char *run_dir, const char *domain, bool heldout)
     return yk_path("%s/data/%s.%s.tok", run_dir, domain, heldout ? "heldout" : "train");
 }
 
-/* Sizes add up, offsets ascend, the hash is right. */
+/* Sizes add up, offsets ascend, the hash is right (it does not cover the head, whose every field is checked). */
 static yk_status check(const yk_shard *s, const header *h, const char *path, yk_error *err)
 {
     uint64_t table = (2 * h->documents + 1) * sizeof(uint64_t);
@@ -38,9 +38,15 @@ static yk_status check(const yk_shard *s, const header *h, const char *path, yk_
                        "again", path, s->map_size);
     if (yk_hash64((const char *)s->map + sizeof *h, s->map_size - sizeof *h, 0) != h->hash)
         return yk_fail(err, YK_ERR_DAMAGED, "%s: corrupt: its hash is not the one written; remove it and run again", path);
-    bool good = s->offset[0] == 0 && s->offset[h->documents] == h->tokens;
-    for (uint64_t d = 0; d < h->documents; d++) good = good && s->offset[d] <= s->offset[d + 1];
-    return good ? YK_OK : yk_fail(err, YK_ERR_DAMAGED, "%s: its document table does not ascend", path);
+    bool good = s->offset[0] == 0 && s->offset[h->documents] == h->tokens && !h->zero[0] && !h->zero[1];
+    uint64_t bytes = 0;
+    for (uint64_t d = 0; d < h->documents; d++) {
+        good = good && s->offset[d] <= s->offset[d + 1];
+        bytes += s->length[d];
+    }
+    good = good && bytes == h->bytes;
+    return good ? YK_OK : yk_fail(err, YK_ERR_DAMAGED, "%s: its head and its document table disagree; remove it and run "
+                               "again", path);
 }
 
 yk_status yk_shard_open(yk_shard *s, const char *path, yk_error *err)

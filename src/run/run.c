@@ -8,6 +8,7 @@
 #include "run/manifest.h"
 #include "store/checkpoint.h"
 #include "text/clean.h"
+#include "text/documents.h"
 #include "train/train.h"
 
 #include <stdio.h>
@@ -20,6 +21,7 @@ typedef struct stage {
     yk_stage_fn perform;
     const char *const *keys;
     const char *members[8]; /* of the summary, which the stage sets */
+    char *(*output)(const char *dir, const char *domain, bool heldout); /* a file of each domain and split; or NULL */
 } stage;
 
 static const char *const clean_keys[] = {"seed", "corpus.", "clean.", NULL};
@@ -28,10 +30,10 @@ static const char *const pretrain_keys[] = {"seed", "lanes", "precision", "corpu
 static const char *const evaluate_keys[] = {"evaluate.", NULL};
 
 static const stage stages[] = {
-    {"clean", yk_clean_stage, clean_keys, {"corpus"}},
-    {"tokenizer", yk_tokenizer_stage, tokenizer_keys, {"tokenizer"}},
-    {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}},
-    {"evaluate", yk_evaluate_stage, evaluate_keys, {"masked", "baseline"}},
+    {"clean", yk_clean_stage, clean_keys, {"corpus"}, yk_documents_path},
+    {"tokenizer", yk_tokenizer_stage, tokenizer_keys, {"tokenizer"}, yk_shard_path},
+    {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, NULL},
+    {"evaluate", yk_evaluate_stage, evaluate_keys, {"masked", "baseline"}, NULL},
 };
 
 typedef struct run {
@@ -85,10 +87,21 @@ static yk_status remember(run *u, const stage *s, const char *key, double second
     return write_json(u->state_path, u->state, err);
 }
 
+static bool outputs_exist(const run *u, const stage *s)
+{
+    bool all = true;
+    for (size_t i = 0; s->output && i < 2 * u->job.recipe->corpora; i++) {
+        char *path = s->output(u->job.dir, u->job.recipe->corpus[i / 2].domain, i % 2);
+        all = all && path && yk_exists(path);
+        free(path);
+    }
+    return all;
+}
+
 static bool is_done(const run *u, const stage *s, const char *key)
 {
     const char *had = json_string_value(json_object_get(json_object_get(u->state, s->name), "key"));
-    return had && strcmp(had, key) == 0;
+    return had && strcmp(had, key) == 0 && outputs_exist(u, s);
 }
 
 static yk_status perform(run *u, const stage *s, const char *key, bool *finished, yk_error *err)

@@ -85,6 +85,29 @@ static bool is_one_of(const xmlChar *name, const char *const *list)
     return false;
 }
 
+/* Whether one of the words of an attribute is in the list. */
+static bool attribute_has(const xmlNode *n, const char *attribute, const char *const *list)
+{
+    xmlChar *value = xmlGetProp(n, (const xmlChar *)attribute);
+    bool found = false;
+    for (char *save, *word = value ? strtok_r((char *)value, " \t\n", &save) : NULL; word && !found;
+         word = strtok_r(NULL, " \t\n", &save))
+        found = is_one_of((const xmlChar *)word, list);
+    xmlFree(value);
+    return found;
+}
+
+/* What is around a text and not of it: scripts, navigation, and its forms in Sphinx, DocBook and Javadoc pages. */
+static bool is_boilerplate(const xmlNode *n)
+{
+    static const char *const tags[] = {"script", "style", "nav", "head", "noscript", "svg", "form", "button",
+                                       "iframe", "template", NULL};
+    static const char *const roles[] = {"navigation", "search", "banner", "contentinfo", NULL};
+    static const char *const classes[] = {"headerlink", "related",  "sphinxsidebar", "navheader", "navfooter", "navbar",
+                                          "sidebar",    "breadcrumb", "breadcrumbs", "toc-nav",   "skip-link", NULL};
+    return is_one_of(n->name, tags) || attribute_has(n, "role", roles) || attribute_has(n, "class", classes);
+}
+
 static void line_break(yk_buf *out, int lines)
 {
     int have = 0;
@@ -107,8 +130,6 @@ static void add_flowing(yk_buf *out, const char *text)
 
 static void walk(const xmlNode *n, yk_buf *out, bool verbatim, int depth)
 {
-    static const char *const skipped[] = {"script", "style", "nav", "head", "noscript", "svg", "form", "button",
-                                          "iframe", "template", NULL};
     static const char *const paragraphs[] = {"p", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "blockquote", "table", "ul",
                                              "ol", "dl", "section", "article", "header", "footer", NULL};
     static const char *const lines[] = {"div", "li", "dt", "dd", "tr", "br", "hr", "caption", "main", "aside", NULL};
@@ -118,7 +139,7 @@ static void walk(const xmlNode *n, yk_buf *out, bool verbatim, int depth)
             else add_flowing(out, (const char *)n->content);
             continue;
         }
-        if (n->type == XML_ENTITY_REF_NODE || n->type != XML_ELEMENT_NODE || is_one_of(n->name, skipped)) continue;
+        if (n->type == XML_ENTITY_REF_NODE || n->type != XML_ELEMENT_NODE || is_boilerplate(n)) continue;
         int gap = is_one_of(n->name, paragraphs) ? 2 : is_one_of(n->name, lines) ? 1 : 0;
         if (gap) line_break(out, gap);
         if (strcmp((const char *)n->name, "li") == 0) yk_buf_puts(out, "- ");

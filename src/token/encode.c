@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 enum { CACHE_SLOTS = 1 << 15, CACHED_BYTES = 24, CACHED_IDS = 8 };
 
@@ -160,16 +161,35 @@ done:
     return st;
 }
 
+static bool is_ascii(const char *text, size_t n)
+{
+    uint64_t all = 0, some;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        memcpy(&some, text + i, 8);
+        all |= some;
+    }
+    for (; i < n; i++) all |= (uint64_t)(unsigned char)text[i];
+    return (all & 0x8080808080808080u) == 0;
+}
+
 yk_status yk_encode(yk_encoder *e, const char *text, size_t n, yk_ids *out, yk_error *err)
 {
     yk_status st = YK_OK;
+    utf8proc_uint8_t *composed = NULL;
     size_t valid = 0;
+    if (e->t->nfc && !is_ascii(text, n)) {
+        utf8proc_ssize_t length = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)n, &composed,
+                                               UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+        if (length >= 0) text = (const char *)composed, n = (size_t)length;
+    }
     for (size_t at = 0; at < n;) {
         size_t piece = yk_splitter_next(e->split, text + at, n - at, &valid);
         YK_TRY(encode_cached(e, (const uint8_t *)text + at, piece, out, err));
         at += piece;
     }
 done:
+    free(composed);
     return st;
 }
 

@@ -43,8 +43,9 @@ typedef struct yk_encoder yk_encoder;
 yk_status yk_encoder_new(yk_encoder **e, const yk_tokenizer *t, yk_error *err);
 void yk_encoder_free(yk_encoder *e);
 
-/* Appends the ids of n bytes of text. Special tokens in the text are treated as plain text. A byte that is not
- * part of valid UTF-8 is a piece of its own. */
+/* Appends the ids of n bytes of text, brought to normalisation form C first where tokenizer.json asks for it. Special
+ * tokens in the text are treated as plain text. Text that is not valid UTF-8 is taken as it is, and each byte
+ * outside is a piece of its own. */
 yk_status yk_encode(yk_encoder *e, const char *text, size_t n, yk_ids *out, yk_error *err);
 
 /* Appends the bytes of the ids (special tokens by their text). */

@@ -39,6 +39,10 @@ mkdir "$dir/cut"
 head -c 20000 /dev/urandom | od | gzip >"$dir/whole.gz" && head -c 9000 "$dir/whole.gz" >"$dir/cut/text.txt.gz"
 printf 'corpus:\n  - domain: a\n    paths: %s/cut\n' "$dir" | recipe
 expect "truncated gzip" 4 'truncated gzip data' run
+mkdir "$dir/lines"
+printf '{"text": "one"}\n{"text": "two"\n' >"$dir/lines/a.jsonl"
+printf 'corpus:\n  - domain: a\n    paths: %s/lines\n' "$dir" | recipe
+expect "malformed JSON line" 4 'malformed 1' run
 
 "$yoke" run "$tiny" --run-dir "$dir/good" >/dev/null 2>&1
 expect "another shape" 9 'choose another --run-dir' "$yoke" run "$tiny" --run-dir "$dir/good" --set model.width=48
@@ -49,6 +53,8 @@ head -c 2000 "$dir/good/tokenizer/tokenizer.json" >"$dir/cut.json"
 expect "truncated tokenizer.json" 6 'cut.json' "$yoke" tokenizer encode --tokenizer "$dir/cut.json"
 truncate -s -10 "$dir/good/data/stories.train.tok"
 expect "truncated shard" 6 'stories.train.tok: truncated' "$yoke" eval "$dir/good"
+rm "$dir/good/data/stories.train.tok"
+expect "a removed shard is made anew" 0 'evaluate   done' "$yoke" run "$tiny" --run-dir "$dir/good"
 (flock 9 && sleep 3) 9>"$dir/good/lock" &
 sleep 0.3
 expect "run directory in use" 7 'in use by process' "$yoke" run "$tiny" --run-dir "$dir/good"

@@ -4,7 +4,7 @@ yoke=$top_builddir/yoke recipe=$top_srcdir/conf/tiny.yaml
 dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
 passed=0 failed=0
 verdict() { # name, wanted, found
-    if [ "$2" = "$3" ]; then passed=$((passed + 1)); echo "ok: $1"; else failed=$((failed + 1)); echo "FAILED: $1: $3, wanted $2"; fi
+    if [ -n "$2" ] && [ "$2" = "$3" ]; then passed=$((passed + 1)); echo "ok: $1"; else failed=$((failed + 1)); echo "FAILED: $1: $3, wanted $2"; fi
 }
 digest() { # environment and options of a fresh run
     rm -rf "$dir/run"
@@ -16,10 +16,20 @@ case $first in "digest "????????????????????????????????) ;; *) echo "FAILED: no
 for threads in 2 3 5; do
     verdict "$threads threads" "$first" "$(digest "$yoke" run "$recipe" --set threads=$threads)"
 done
-for isa in portable avx2 avx512; do
-    grep -q "$isa" /proc/cpuinfo 2>/dev/null || [ $isa = portable ] || continue
-    verdict "YOKE_ISA=$isa" "$first" "$(YOKE_ISA=$isa digest "$yoke" run "$recipe")"
-done
+# The sets that this machine runs, against the digest of the first.
+each_set() { # name, options
+    name=$1 wanted=
+    shift
+    for isa in portable avx2 avx512 avx512bf16 neon; do
+        found=$(YOKE_ISA=$isa digest "$yoke" run "$recipe" "$@")
+        grep -q 'this processor lacks it\|no such instruction set' "$dir/log" && continue
+        verdict "$name, YOKE_ISA=$isa" "${wanted:=$found}" "$found"
+    done
+}
+each_set fp32
+verdict "and that is the digest of the threads" "$first" "$wanted"
+each_set bf16 --set precision=bf16 --set pretrain.steps=10
+each_set fp16 --set precision=fp16 --set pretrain.steps=10
 verdict "half the micro-batch" "$first" "$(digest "$yoke" run "$recipe" --set pretrain.micro_batch=2)"
 verdict "a second time" "$first" "$("$yoke" run "$recipe" --run-dir "$dir/run" 2>"$dir/log" | tail -n 1)"
 verdict "says that all is done" 1 "$(grep -c 'all stages are done' "$dir/log")"
@@ -35,7 +45,7 @@ verdict "after kill -9" "$first" \
 # SIGTERM ends with a checkpoint and code 0; the next run goes on
 rm -rf "$dir/run"
 timeout -s TERM 0.6 "$yoke" run "$recipe" --run-dir "$dir/run" --set threads=1 --set pretrain.eval_every=1 >/dev/null 2>&1
-verdict "SIGTERM leaves no half-written file" "" "$(find "$dir/run" -name '*.part')"
+verdict "SIGTERM leaves no half-written file" 0 "$(find "$dir/run" -name '*.part' | wc -l)"
 lanes=$(digest "$yoke" run "$recipe" --set lanes=4)
 verdict "lanes and micro-batch" "$lanes" "$(digest "$yoke" run "$recipe" --set lanes=4 --set pretrain.micro_batch=1 --set threads=3)"
 echo "$passed passed, $failed failed"
