@@ -66,7 +66,7 @@ struct yk_quality {
     uint32_t *length;    /* bytes of each word */
     size_t n, room;
     gram *table;
-    size_t slots;
+    size_t slots, table_room; /* in use for this text, allocated */
     double spaced;       /* share of words from scripts with spaces */
 };
 
@@ -189,15 +189,16 @@ static yk_status clear_table(yk_quality *q, size_t entries, yk_error *err)
     yk_status st = YK_OK;
     size_t slots = 64;
     while (slots < 2 * entries) slots *= 2;
-    if (slots > q->slots) {
+    if (slots > q->table_room) {
         free(q->table);
         q->table = NULL;
-        q->slots = 0;
+        q->table_room = 0;
         YK_NEW(q->table, slots);
-        q->slots = slots;
-        return YK_OK;
+        q->table_room = slots;
+    } else {
+        memset(q->table, 0, slots * sizeof *q->table);
     }
-    memset(q->table, 0, q->slots * sizeof *q->table);
+    q->slots = slots;
 done:
     return st;
 }
