@@ -69,6 +69,7 @@ yk_status yk_shard_open(yk_shard *s, const char *path, yk_error *err)
     s->documents = h->documents;
     s->tokens = h->tokens;
     s->bytes = h->bytes;
+    s->hash = h->hash;
     s->id_bytes = (int)h->id_bytes;
     s->offset = (const uint64_t *)(h + 1);
     s->length = s->offset + h->documents + 1;

@@ -16,6 +16,7 @@ typedef struct yk_shard {
     const uint64_t *length;            /* [documents] bytes of text            */
     const void *ids;                   /* u16 or u32                           */
     int id_bytes;
+    uint64_t hash;                     /* of the content */
     void *map; /* private */
     size_t map_size;
 } yk_shard;

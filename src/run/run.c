@@ -22,6 +22,7 @@ typedef struct stage {
     const char *const *keys;
     const char *members[8]; /* of the summary, which the stage sets */
     char *(*output)(const char *dir, const char *domain, bool heldout); /* a file of each domain and split; or NULL */
+    yk_status (*stamp)(const yk_recipe *r, char hex[33], yk_error *err); /* of inputs outside the run directory; or NULL */
 } stage;
 
 static const char *const clean_keys[] = {"seed", "corpus.", "clean.", NULL};
@@ -30,10 +31,10 @@ static const char *const pretrain_keys[] = {"seed", "lanes", "precision", "corpu
 static const char *const evaluate_keys[] = {"evaluate.", NULL};
 
 static const stage stages[] = {
-    {"clean", yk_clean_stage, clean_keys, {"corpus"}, yk_documents_path},
-    {"tokenizer", yk_tokenizer_stage, tokenizer_keys, {"tokenizer"}, yk_shard_path},
-    {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, NULL},
-    {"evaluate", yk_evaluate_stage, evaluate_keys, {"masked", "baseline"}, NULL},
+    {"clean", yk_clean_stage, clean_keys, {"corpus"}, yk_documents_path, yk_corpus_stamp},
+    {"tokenizer", yk_tokenizer_stage, tokenizer_keys, {"tokenizer"}, yk_shard_path, NULL},
+    {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, NULL, NULL},
+    {"evaluate", yk_evaluate_stage, evaluate_keys, {"masked", "baseline"}, NULL, NULL},
 };
 
 typedef struct run {
@@ -82,7 +83,11 @@ static yk_status remember(run *u, const stage *s, const char *key, double second
     json_t *kept = json_object();
     for (const char *const *m = s->members; *m; m++)
         json_object_set(kept, *m, json_object_get(u->job.summary, *m));
-    json_object_set_new(u->state, s->name, json_pack("{s:s, s:f, s:O}", "key", key, "seconds", seconds, "summary", kept));
+    char stamp[33] = "";
+    yk_error ignored;
+    if (s->stamp) s->stamp(u->job.recipe, stamp, &ignored);
+    json_object_set_new(u->state, s->name, json_pack("{s:s, s:s, s:f, s:O}", "key", key, "stamp", stamp, "seconds", seconds,
+                                                     "summary", kept));
     json_decref(kept);
     return write_json(u->state_path, u->state, err);
 }
@@ -98,10 +103,22 @@ static bool outputs_exist(const run *u, const stage *s)
     return all;
 }
 
+/* Inputs that are gone since (moved to an archive, say) do not undo what was made from them. */
+static bool inputs_changed(const run *u, const stage *s)
+{
+    char stamp[33];
+    yk_error ignored;
+    const char *had = json_string_value(json_object_get(json_object_get(u->state, s->name), "stamp"));
+    return s->stamp && had && s->stamp(u->job.recipe, stamp, &ignored) == YK_OK && strcmp(had, stamp) != 0;
+}
+
 static bool is_done(const run *u, const stage *s, const char *key)
 {
     const char *had = json_string_value(json_object_get(json_object_get(u->state, s->name), "key"));
-    return had && strcmp(had, key) == 0 && outputs_exist(u, s);
+    if (!had || strcmp(had, key) != 0 || !outputs_exist(u, s)) return false;
+    if (!inputs_changed(u, s)) return true;
+    yk_log("%-10s the files of the corpus have changed since", s->name);
+    return false;
 }
 
 static yk_status perform(run *u, const stage *s, const char *key, bool *finished, yk_error *err)

@@ -376,3 +376,18 @@ done:
     free(dir);
     return st;
 }
+
+yk_status yk_corpus_stamp(const yk_recipe *r, char hex[33], yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_digest *d = yk_digest_new();
+    for (size_t i = 0; i < r->corpora && st == YK_OK; i++) {
+        yk_reader *reader = NULL;
+        st = yk_reader_open(&reader, &r->corpus[i], 0, err);
+        if (st == YK_OK) yk_reader_stamp(reader, d);
+        yk_reader_close(reader);
+    }
+    yk_digest_hex(d, hex);
+    yk_digest_free(d);
+    return st;
+}

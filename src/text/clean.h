@@ -11,6 +11,9 @@
 
 #include "config/job.h"
 
+/* A hash over the names, sizes and times of the files that the recipe's corpus consists of now. */
+yk_status yk_corpus_stamp(const yk_recipe *r, char hex[33], yk_error *err);
+
 yk_status yk_clean_stage(const yk_job *job, bool *finished, yk_error *err);
 
 #endif

@@ -79,7 +79,7 @@ static yk_status add_path(yk_reader *r, const char *path, yk_error *err)
     yk_status st = YK_OK;
     struct stat info;
     glob_t found = {0};
-    int rc = glob(path, GLOB_NOSORT, NULL, &found);
+    int rc = glob(path, GLOB_NOSORT | GLOB_TILDE | GLOB_BRACE, NULL, &found);
     if (rc == GLOB_NOMATCH)
         YK_FAIL(YK_ERR_INPUT, "%s: no such file or folder (corpus entry `%s`); paths are relative to the current directory",
                 path, r->corpus->domain);
@@ -108,6 +108,17 @@ yk_status yk_reader_open(yk_reader **out, const yk_corpus *c, uint64_t seed, yk_
 done:
     yk_reader_close(r);
     return st;
+}
+
+void yk_reader_stamp(const yk_reader *r, yk_digest *d)
+{
+    for (size_t i = 0; i < r->files; i++) {
+        struct stat info;
+        if (stat(r->file[i], &info) != 0) continue;
+        int64_t fact[] = {info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec};
+        yk_digest_add(d, r->file[i], strlen(r->file[i]) + 1);
+        yk_digest_add(d, fact, sizeof fact);
+    }
 }
 
 void yk_reader_close(yk_reader *r)

@@ -2,6 +2,7 @@
 #ifndef YK_TEXT_READ_H
 #define YK_TEXT_READ_H
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/status.h"
 #include "config/recipe.h"
@@ -21,6 +22,7 @@ void yk_raw_free(yk_raw *r);
 /* Walks one corpus entry in a fixed order (paths as given, folders bytewise). */
 typedef struct yk_reader yk_reader;
 yk_status yk_reader_open(yk_reader **r, const yk_corpus *c, uint64_t seed, yk_error *err);
+void yk_reader_stamp(const yk_reader *r, yk_digest *d); /* adds names, sizes and times of the files */
 yk_status yk_reader_next(yk_reader *r, yk_raw *raw, bool *end, yk_error *err);
 void yk_reader_close(yk_reader *r);
 

@@ -26,6 +26,7 @@ typedef struct trainer {
     char *checkpoints, *best_path;
     int64_t micro, step, applied, skipped, skipped_in_a_row;
     char chain[33]; /* hash over the losses of all steps so far */
+    char data[33];  /* hash over the training shards */
     double start_bpb, best_bpb, trained_seconds, peak;
     double pace; /* seconds a step, smoothed over the last twenty or so, for the progress line */
     double loss, masked_loss, norm, rate;
@@ -39,9 +40,9 @@ static json_t *progress_document(const trainer *t)
 {
     yk_buf recipe = {0};
     yk_recipe_canonical(t->r, key_prefixes, &recipe);
-    json_t *d = json_pack("{s:s, s:I, s:I, s:I, s:s, s:f, s:f, s:f, s:s, s:s, s:s}", "kind", "pretrain", "step",
+    json_t *d = json_pack("{s:s, s:I, s:I, s:I, s:s, s:s, s:f, s:f, s:f, s:s, s:s, s:s}", "kind", "pretrain", "step",
                           (json_int_t)t->step, "applied", (json_int_t)t->applied, "skipped", (json_int_t)t->skipped,
-                          "losses", t->chain, "start_bpb", t->start_bpb, "best_bpb", t->best_bpb, "seconds",
+                          "losses", t->chain, "data", t->data, "start_bpb", t->start_bpb, "best_bpb", t->best_bpb, "seconds",
                           t->trained_seconds, "isa", t->s.k->name, "numerics", "bits v1", "recipe", recipe.data);
     yk_buf_free(&recipe);
     return d;
@@ -111,6 +112,21 @@ static yk_status same_recipe(const trainer *t, const char *theirs, const char *p
     return st;
 }
 
+static yk_status same_data(const trainer *t, const char *theirs, const char *path, yk_error *err)
+{
+    if (theirs && strcmp(theirs, t->data) == 0) return YK_OK;
+    return yk_fail(err, YK_ERR_SHAPE, "%s: was trained on other text than the corpus holds now; choose another --run-dir, "
+                   "or remove %s to train anew", path, t->checkpoints);
+}
+
+static void hash_data(trainer *t)
+{
+    yk_digest *d = yk_digest_new();
+    for (size_t i = 0; i < t->r->corpora; i++) yk_digest_add(d, &t->domains[i].train.hash, sizeof(uint64_t));
+    yk_digest_hex(d, t->data);
+    yk_digest_free(d);
+}
+
 static yk_status resume(trainer *t, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -126,6 +142,7 @@ static yk_status resume(trainer *t, yk_error *err)
     const char *chain = json_string_value(json_object_get(d, "losses"));
     if (!recipe || !chain || strlen(chain) != 32) YK_FAIL(YK_ERR_DAMAGED, "%s: is no pretraining checkpoint", path);
     YK_TRY(same_recipe(t, recipe, path, err));
+    YK_TRY(same_data(t, json_string_value(json_object_get(d, "data")), path, err));
     json_decref(d);
     d = NULL;
     YK_TRY(all_tensors(t, &tensors, &n, names, err));
@@ -428,6 +445,7 @@ static yk_status start(trainer *t, yk_error *err)
     YK_TRY(yk_optimiser_new(&t->optimiser, t->s.model, t->s.k, r, err));
     YK_TRY(yk_lanes_new(&t->lanes, t->s.model, t->s.k, t->job->team, r->lanes, err));
     t->peak = t->s.k->peak_flops(t->job->team, 0.2);
+    hash_data(t);
     YK_TRY(resume(t, err));
     YK_TRY(yk_metrics_open(&t->metrics, t->job->dir, t->step, err));
     yk_log("pretrain   %.2fM parameters, %lld steps of %lld x %lld tokens, %s, threads %d, %s",

@@ -1,6 +1,7 @@
 #!/bin/sh
 # kill -9 at KILLS random moments of conf/tiny.yaml, going on each time: the digest is that of the run that was left
 # alone, and the run directory is whole. By hand: make kill-storm [KILLS=20] [SEED=1]
+: "${top_srcdir:=.}" "${top_builddir:=build}"
 yoke=$top_builddir/yoke recipe=$top_srcdir/conf/tiny.yaml
 dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
 kills=0

@@ -1,5 +1,6 @@
 #!/bin/sh
 # What bad input gets: one message that names the place and the remedy, and the documented exit code.
+: "${top_srcdir:=.}" "${top_builddir:=build}"
 yoke=$top_builddir/yoke tiny=$top_srcdir/conf/tiny.yaml
 dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
 passed=0 failed=0
@@ -55,6 +56,8 @@ truncate -s -10 "$dir/good/data/stories.train.tok"
 expect "truncated shard" 6 'stories.train.tok: truncated' "$yoke" eval "$dir/good"
 rm "$dir/good/data/stories.train.tok"
 expect "a removed shard is made anew" 0 'evaluate   done' "$yoke" run "$tiny" --run-dir "$dir/good"
+sed 's/generate: 300/generate: 301/' "$tiny" >"$dir/other.yaml"
+expect "other text under a checkpoint" 9 'choose another --run-dir' "$yoke" run "$dir/other.yaml" --run-dir "$dir/good"
 (flock 9 && sleep 3) 9>"$dir/good/lock" &
 sleep 0.3
 expect "run directory in use" 7 'in use by process' "$yoke" run "$tiny" --run-dir "$dir/good"

@@ -1,5 +1,6 @@
 #!/bin/sh
 # The clean stage on files of every kind: the same output for any number of threads, nothing in both splits.
+: "${top_srcdir:=.}" "${top_builddir:=build}"
 yoke=$top_builddir/yoke
 dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
 passed=0 failed=0
@@ -41,5 +42,12 @@ report=$dir/run1/clean/report.json
 for reason in 'exact duplicate' 'near duplicate' 'too few words'; do
     verdict "dropped: $reason" 1 "$(grep -c "^  \"$reason\": 1" "$report")"
 done
+again() { "$yoke" run "$dir/r.yaml" --run-dir "$dir/run1" 2>&1 | grep -c "$1"; }
+verdict "nothing to do a second time" 1 "$(again 'all stages are done')"
+prose 15 4000 >"$dir/in/new.txt"
+verdict "a new file is noticed" 1 "$(again 'the files of the corpus have changed')"
+verdict "and taken" '"documents": 67' "$(grep -o '"documents": [0-9]*' "$dir/run1/summary.json" | head -n 1)"
+mv "$dir/in" "$dir/away"
+verdict "files that are gone undo nothing" 1 "$(again 'all stages are done')"
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -1,5 +1,6 @@
 #!/bin/sh
 # One digest of conf/tiny.yaml whatever computes it, and after kills.
+: "${top_srcdir:=.}" "${top_builddir:=build}"
 yoke=$top_builddir/yoke recipe=$top_srcdir/conf/tiny.yaml
 dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
 passed=0 failed=0

@@ -1,5 +1,6 @@
 #!/bin/sh
 # The documents that the program's tables make are current, and every command shows an example.
+: "${top_srcdir:=.}" "${top_builddir:=build}"
 yoke=$top_builddir/yoke
 passed=0 failed=0
 verdict() { # name, exit code of the check
