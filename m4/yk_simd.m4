@@ -1,10 +1,11 @@
-# YK_SIMD_SET(NAME, flags): whether the compiler builds an instruction set's table. The flags reach only the
-# table's own object.
+# YK_SIMD_SET(NAME, flags, [header = immintrin.h], [statement]): whether the compiler builds an instruction set's
+# table, shown by the statement. The flags reach only the table's own object.
 AC_DEFUN([YK_SIMD_SET], [
   AC_MSG_CHECKING([whether the compiler builds the $1 table ($2)])
   yk_save_CFLAGS=$CFLAGS
   CFLAGS="$CFLAGS -Werror $2"
-  AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[#include <immintrin.h>]], [[]])], [yk_have_$1=yes], [yk_have_$1=no])
+  AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[#include <]m4_default([$3], [immintrin.h])[>]], [$4])],
+    [yk_have_$1=yes], [yk_have_$1=no])
   CFLAGS=$yk_save_CFLAGS
   AC_MSG_RESULT([$yk_have_$1])
   if test $yk_have_$1 = yes; then
@@ -13,4 +14,14 @@ AC_DEFUN([YK_SIMD_SET], [
     AC_SUBST(m4_toupper([$1_FLAGS]), ["$2"])
   fi
   AM_CONDITIONAL(m4_toupper([HAVE_$1]), [test $yk_have_$1 = yes])
+])
+
+# YK_OPTIONAL_FLAG(variable, flag): the variable holds the flag if the compiler takes it, else nothing.
+AC_DEFUN([YK_OPTIONAL_FLAG], [
+  AC_MSG_CHECKING([whether the compiler takes $2])
+  yk_save_CFLAGS=$CFLAGS
+  CFLAGS="$CFLAGS -Werror $2"
+  AC_COMPILE_IFELSE([AC_LANG_PROGRAM([], [])], [$1=$2], [$1=])
+  CFLAGS=$yk_save_CFLAGS
+  AC_MSG_RESULT([${$1:-no}])
 ])

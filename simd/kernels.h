@@ -154,7 +154,7 @@ typedef struct yk_adamw {
 } yk_adamw;
 
 typedef struct yk_kernels {
-    const char *name; /* portable, avx2, avx512, avx512bf16 */
+    const char *name; /* portable, avx2, avx512, avx512bf16, neon */
     yk_precision precision;
     int64_t (*gemm_scratch)(const yk_team *team);
     void (*gemm)(const yk_team *team, const yk_gemm *a);

@@ -35,7 +35,8 @@ static bool has_avx512bf16(void)
 }
 #endif
 
-extern const yk_kernels yk_portable_kernels[], yk_avx2_kernels[], yk_avx512_kernels[], yk_avx512bf16_kernels[];
+extern const yk_kernels yk_portable_kernels[], yk_avx2_kernels[], yk_avx512_kernels[], yk_avx512bf16_kernels[],
+    yk_neon_kernels[];
 
 /* Slowest first. */
 static const set sets[] = {
@@ -48,6 +49,9 @@ static const set sets[] = {
 #endif
 #ifdef YOKE_HAVE_AVX512BF16
     {yk_avx512bf16_kernels, has_avx512bf16},
+#endif
+#ifdef YOKE_HAVE_NEON
+    {yk_neon_kernels, always},
 #endif
 };
 enum { SETS = sizeof sets / sizeof *sets };

@@ -10,9 +10,10 @@
 /* A signal handler can reach nothing but a global. */
 volatile sig_atomic_t yk_stop_asked;
 
-const yk_command *const yk_commands[] = {&yk_command_run, &yk_command_generate, &yk_command_eval, &yk_command_inspect,
-                                         &yk_command_diff, &yk_command_tokenizer, &yk_command_config,
-                                         &yk_command_report, &yk_command_bench, NULL};
+const yk_command *const yk_commands[] = {
+    &yk_command_run,    &yk_command_plan,      &yk_command_generate, &yk_command_eval,   &yk_command_inspect,
+    &yk_command_diff,   &yk_command_tokenizer, &yk_command_config,   &yk_command_report, &yk_command_bench,
+    NULL};
 
 static void stop(int signal)
 {
@@ -54,7 +55,8 @@ int main(int argc, char **argv)
         yk_error err = {""};
         yk_status st = (*c)->perform(argc - 1, argv + 1, &err);
         yk_progress_end();
-        if (st != YK_OK && err.text[0]) fprintf(stderr, "yoke %s: %s\n", (*c)->name, err.text);
+        if (st != YK_OK && !err.text[0]) return YK_OK; /* help was shown */
+        if (st != YK_OK) fprintf(stderr, "yoke %s: %s\n", (*c)->name, err.text);
         return st;
     }
     fprintf(stderr, "yoke: unknown command `%s`; `yoke --help` lists them\n", argv[1]);

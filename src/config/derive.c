@@ -344,6 +344,17 @@ static yk_status check_model(const yk_recipe *r, yk_error *err)
     return YK_OK;
 }
 
+static yk_status check_recompute(const yk_recipe *r, yk_error *err)
+{
+    const char *p = r->recompute;
+    char shown[YK_SHOWN_ROOM];
+    int64_t blocks = 0;
+    bool every = strncmp(p, "every-", 6) == 0 && yk_parse_int(p + 6, &blocks) && blocks >= 1 && blocks <= MOST_LAYERS;
+    if (every || strcmp(p, "none") == 0 || strcmp(p, "attention") == 0 || strcmp(p, "block") == 0) return YK_OK;
+    return yk_fail_key(r, &r->recompute, err, "is `%s`; expected none, attention, block, or every- and a number of blocks",
+                       yk_shown(p, shown));
+}
+
 static yk_status check_training(const yk_recipe *r, yk_error *err)
 {
     int64_t lanes = r->lanes, batch = r->pretrain_batch;
@@ -354,6 +365,9 @@ static yk_status check_training(const yk_recipe *r, yk_error *err)
         return yk_fail_key(r, &r->pretrain_batch, err,
                            "is %lld; it must be a multiple of lanes, %lld", (long long)batch,
                            (long long)lanes);
+    if (strcmp(r->precision, "bf16") == 0 && r->pretrain_seq % 2 != 0)
+        return yk_fail_key(r, &r->pretrain_seq, err, "is %lld; it must be even for precision bf16, which multiplies pairs",
+                           (long long)r->pretrain_seq);
     if (r->evaluate_stride > r->pretrain_seq)
         return yk_fail_key(r, &r->evaluate_stride, err,
                            "is %lld; it must not exceed pretrain.seq, %lld",
@@ -375,6 +389,7 @@ yk_status yk_recipe_check_given(const yk_recipe *r, const char *path, yk_error *
     YK_TRY(check_stages(r, err));
     YK_TRY(check_corpus(r, path, err));
     YK_TRY(check_tune(r, err));
+    YK_TRY(check_recompute(r, err));
     YK_TRY(check_model(r, err));
     YK_TRY(check_training(r, err));
 done:

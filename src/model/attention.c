@@ -5,7 +5,7 @@
 #include <math.h>
 
 enum { NORM, QKV, QNORM, KNORM, OUT };                                 /* parameters */
-enum { OUTPUT, NORMED, RSTD, RAW, QUERY, KV, QRSTD, KRSTD, MIXED, LSE }; /* saved    */
+enum { OUTPUT = YK_OUTPUT, NORMED, RSTD, RAW, QUERY, KV, QRSTD, KRSTD, MIXED, LSE }; /* saved    */
 enum { DMIXED, DQKV, DNORMED };                                        /* scratch    */
 
 typedef struct sizes {

@@ -2,7 +2,7 @@
 #include "model/layer.h"
 
 enum { TABLE };       /* parameters */
-enum { OUTPUT };      /* saved      */
+enum { OUTPUT = YK_OUTPUT }; /* saved */
 
 static yk_status plan(yk_model *m, yk_node *n, yk_error *err)
 {

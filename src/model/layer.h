@@ -15,8 +15,13 @@ typedef struct yk_node {
     int64_t layer;
     int param[YK_NODE_SLOTS];       /* index into model->params   */
     int64_t saved[YK_NODE_SLOTS];   /* float offset in the arena  */
+    bool shared[YK_NODE_SLOTS];     /* lies in what the segments that are computed again have in common */
     int64_t scratch[YK_NODE_SLOTS]; /* float offset in the arena  */
+    int first, last; /* the segment it belongs to */
+    bool recompute;  /* backward computes the segment again from its input (Chen et al. 2016) */
 } yk_node;
+
+enum { YK_OUTPUT }; /* the slot of what a block saves for the next node */
 
 /* One pass over one micro-batch. */
 typedef struct yk_pass {
@@ -56,13 +61,14 @@ struct yk_model {
     int params, param_room;
     int64_t floats;
     float *weight, *gradient;
-    int64_t saved_floats, scratch_floats, scratch_now;
+    int64_t saved_floats, shared_floats, shared_now, scratch_floats, scratch_now;
+    int resident; /* first node of the segment whose activations the shared part holds */
     float *saved, *scratch; /* arenas */
     float *stream;          /* backward: [max_rows, C] */
     void *kernel_scratch;
     float *cosine, *sine;   /* [positions, D/2] */
     float **input;          /* [nodes] what each node was given in forward */
-    int64_t memory;
+    yk_memory memory;
 };
 
 /* Declarations; shapes are checked and recorded, memory comes later. saved and scratch sizes are floats a row. */

@@ -2,7 +2,7 @@
 #include "model/layer.h"
 
 enum { NORM, GATE_UP, DOWN };                /* parameters */
-enum { OUTPUT, NORMED, RSTD, INNER, GATED }; /* saved      */
+enum { OUTPUT = YK_OUTPUT, NORMED, RSTD, INNER, GATED }; /* saved      */
 enum { DGATED, DNORMED };                    /* scratch    */
 
 static yk_status plan(yk_model *m, yk_node *n, yk_error *err)

@@ -10,6 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* "every-4" -> 4, "block" -> 1, else 0. */
+static int64_t blocks_again(const char *policy)
+{
+    if (strncmp(policy, "every-", 6) == 0) return atoll(policy + 6);
+    return strcmp(policy, "block") == 0;
+}
+
 yk_model_shape yk_model_shape_of(const yk_recipe *r, int64_t vocab)
 {
     return (yk_model_shape){.vocab = vocab, .width = r->model_width, .layers = r->model_layers,
@@ -17,7 +24,9 @@ yk_model_shape yk_model_shape_of(const yk_recipe *r, int64_t vocab)
                             .head_size = r->model_head_size, .ffn = r->model_ffn, .positions = r->pretrain_seq,
                             .qk_norm = r->model_qk_norm, .tied = r->model_tied,
                             .rope_theta = r->model_rope_theta, .norm_eps = r->model_norm_eps,
-                            .init_std = r->model_init_std};
+                            .init_std = r->model_init_std,
+                            .recompute_attention = strcmp(r->recompute, "attention") == 0,
+                            .recompute_blocks = blocks_again(r->recompute)};
 }
 
 static int64_t to_16(int64_t n)
@@ -45,10 +54,15 @@ done:
     return st;
 }
 
+/* The output of a segment is kept; the rest of one that is computed again lies in the shared part. */
 void yk_declare_saved(yk_model *m, yk_node *n, int slot, int64_t floats_a_row)
 {
-    n->saved[slot] = m->saved_floats;
-    m->saved_floats += to_16(floats_a_row * m->max_rows);
+    int64_t size = to_16(floats_a_row * m->max_rows);
+    n->shared[slot] = n->recompute && !(slot == YK_OUTPUT && n == &m->node[n->last]);
+    int64_t *end = n->shared[slot] ? &m->shared_now : &m->saved_floats;
+    n->saved[slot] = *end;
+    *end += size;
+    if (m->shared_now > m->shared_floats) m->shared_floats = m->shared_now;
 }
 
 void yk_declare_scratch(yk_model *m, yk_node *n, int slot, int64_t floats_a_row)
@@ -58,6 +72,22 @@ void yk_declare_scratch(yk_model *m, yk_node *n, int slot, int64_t floats_a_row)
     if (m->scratch_now > m->scratch_floats) m->scratch_floats = m->scratch_now;
 }
 
+/* Nodes 1 .. 2 L are attention and mlp by turns; embedding and head stand alone. */
+static void cut_segments(yk_model *m)
+{
+    int blocks = (int)m->shape.recompute_blocks;
+    for (int i = 0; i < m->nodes; i++) {
+        yk_node *n = &m->node[i];
+        bool inside = i > 0 && i < m->nodes - 1;
+        n->first = n->last = i;
+        n->recompute = inside && m->training && (blocks > 0 || (m->shape.recompute_attention && i % 2 == 1));
+        if (!n->recompute || blocks == 0) continue;
+        n->first = 1 + (i - 1) / (2 * blocks) * 2 * blocks;
+        n->last = n->first + 2 * blocks - 1;
+        if (n->last > m->nodes - 2) n->last = m->nodes - 2;
+    }
+}
+
 static yk_status plan_nodes(yk_model *m, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -65,45 +95,70 @@ static yk_status plan_nodes(yk_model *m, yk_error *err)
     m->nodes = (int)(2 * L + 2);
     YK_NEW(m->node, m->nodes);
     YK_NEW(m->input, m->nodes);
+    cut_segments(m);
     for (int i = 0; i < m->nodes; i++) {
         yk_node *n = &m->node[i];
         bool first = i == 0, last = i == m->nodes - 1;
         n->kind = first ? &yk_embed_kind : last ? &yk_head_kind : i % 2 ? &yk_attention_kind : &yk_mlp_kind;
         n->layer = first || last ? -1 : (i - 1) / 2;
         m->scratch_now = 0;
+        if (n->first == i) m->shared_now = 0;
         YK_TRY(n->kind->plan(m, n, err));
     }
+    for (int i = 0; i < m->nodes; i++)
+        for (int slot = 0; slot < YK_NODE_SLOTS; slot++)
+            if (m->node[i].shared[slot]) m->node[i].saved[slot] += m->saved_floats;
 done:
     return st;
 }
 
-static float *take(yk_model *m, int64_t floats)
+static int64_t kernel_scratch_bytes(const yk_model *m)
 {
-    m->memory += floats * (int64_t)sizeof(float);
+    int64_t gemm = m->k->gemm_scratch(&m->team), attention = m->k->attention_scratch(&m->team, m->shape.head_size);
+    return gemm > attention ? gemm : attention;
+}
+
+static int64_t angles_of(const yk_model *m)
+{
+    return m->shape.positions * m->shape.head_size / 2;
+}
+
+static yk_memory memory_of(const yk_model *m)
+{
+    const int64_t size = (int64_t)sizeof(float);
+    return (yk_memory){.weights = m->floats * size, .gradients = m->training ? yk_model_gradient_floats(m) * size : 0,
+                       .activations = (m->saved_floats + m->shared_floats) * size,
+                       .scratch = (m->scratch_floats + m->max_rows * m->shape.width + 2 * angles_of(m)) * size +
+                                  kernel_scratch_bytes(m)};
+}
+
+int64_t yk_memory_sum(yk_memory m)
+{
+    return m.weights + m.gradients + m.activations + m.scratch;
+}
+
+static float *take(const yk_model *m, int64_t floats)
+{
     return m->k->alloc(floats * (int64_t)sizeof(float));
 }
 
 static yk_status take_memory(yk_model *m, yk_error *err)
 {
-    int64_t scratch = m->k->gemm_scratch(&m->team);
-    int64_t attention = m->k->attention_scratch(&m->team, m->shape.head_size);
-    if (attention > scratch) scratch = attention;
-    int64_t angles = m->shape.positions * m->shape.head_size / 2;
+    m->memory = memory_of(m);
     m->weight = take(m, m->floats);
     if (m->training) m->gradient = take(m, yk_model_gradient_floats(m));
-    m->saved = take(m, m->saved_floats);
+    m->saved = take(m, m->saved_floats + m->shared_floats);
     m->scratch = take(m, m->scratch_floats);
     m->stream = take(m, m->max_rows * m->shape.width);
-    m->cosine = take(m, angles);
-    m->sine = take(m, angles);
-    m->kernel_scratch = m->k->alloc(scratch);
-    m->memory += scratch;
+    m->cosine = take(m, angles_of(m));
+    m->sine = take(m, angles_of(m));
+    m->kernel_scratch = m->k->alloc(kernel_scratch_bytes(m));
     if (!m->weight || (m->training && !m->gradient) || !m->saved || !m->scratch || !m->stream || !m->cosine ||
         !m->sine || !m->kernel_scratch) {
         char need[32];
         return yk_fail(err, YK_ERR_MEMORY,
-                       "the model needs %s, which could not be had; lower pretrain.micro_batch or the model",
-                       yk_human_bytes((double)m->memory, need));
+                       "the model needs %s, which could not be had; `yoke plan` shows what each policy of `recompute` and "
+                       "a smaller pretrain.micro_batch would take", yk_human_bytes((double)yk_memory_sum(m->memory), need));
     }
     return YK_OK;
 }
@@ -132,18 +187,42 @@ done:
     return st;
 }
 
-yk_status yk_model_new(yk_model **out, const yk_model_shape *shape, int64_t max_rows, bool training,
-                       const yk_kernels *kernels, const yk_team *team, yk_error *err)
+static yk_status make_plan(yk_model **out, const yk_model_shape *shape, int64_t max_rows, bool training,
+                           const yk_kernels *kernels, const yk_team *team, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_model *m = NULL;
     YK_NEW(m, 1);
+    *out = m;
     m->shape = *shape;
     m->k = kernels;
     m->team = *team;
     m->training = training;
     m->max_rows = max_rows;
     YK_TRY(plan_nodes(m, err));
+done:
+    return st;
+}
+
+yk_status yk_model_plan(const yk_model_shape *shape, int64_t max_rows, bool training, const yk_kernels *kernels,
+                        const yk_team *team, yk_memory *memory, int64_t *floats, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_model *m = NULL;
+    YK_TRY(make_plan(&m, shape, max_rows, training, kernels, team, err));
+    *memory = memory_of(m);
+    *floats = m->floats;
+done:
+    yk_model_free(m);
+    return st;
+}
+
+yk_status yk_model_new(yk_model **out, const yk_model_shape *shape, int64_t max_rows, bool training,
+                       const yk_kernels *kernels, const yk_team *team, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_model *m = NULL;
+    YK_TRY(make_plan(&m, shape, max_rows, training, kernels, team, err));
     YK_TRY(take_memory(m, err));
     YK_TRY(make_angles(m, err));
     *out = m;
@@ -241,35 +320,41 @@ float *yk_model_gradients(const yk_model *m)
     return m->gradient;
 }
 
-int64_t yk_model_memory(const yk_model *m)
+yk_memory yk_model_memory(const yk_model *m)
 {
     return m->memory;
 }
 
-static void walk_up(yk_model *m, yk_pass *p)
+static void walk_up(yk_model *m, yk_pass *p, int first, int last)
 {
-    for (int i = 0; i < m->nodes; i++) {
+    for (int i = first; i <= last; i++) {
         m->input[i] = p->y;
         p->x = p->y;
         m->node[i].kind->forward(&m->node[i], p);
+        if (m->node[i].recompute) m->resident = m->node[i].first;
     }
 }
 
 void yk_model_train(yk_model *m, const yk_batch *batch, float z_loss, float *loss, int32_t *best)
 {
     yk_pass p = {.m = m, .batch = batch, .z_loss = z_loss, .loss = loss, .best = best, .training = true};
-    walk_up(m, &p);
+    walk_up(m, &p, 0, m->nodes - 1);
     p.d = m->stream;
     for (int i = m->nodes - 1; i >= 0; i--) {
+        const yk_node *n = &m->node[i];
+        if (n->recompute && m->resident != n->first) {
+            p.y = m->input[n->first];
+            walk_up(m, &p, n->first, n->last);
+        }
         p.x = m->input[i];
-        m->node[i].kind->backward(&m->node[i], &p);
+        n->kind->backward(n, &p);
     }
 }
 
 void yk_model_evaluate(yk_model *m, const yk_batch *batch, float *loss, int32_t *best)
 {
     yk_pass p = {.m = m, .batch = batch, .loss = loss, .best = best};
-    walk_up(m, &p);
+    walk_up(m, &p, 0, m->nodes - 1);
 }
 
 void yk_model_finish_gradients(yk_model *m)
@@ -302,5 +387,5 @@ void yk_model_decode(yk_model *m, yk_cache *cache, const yk_batch *batch, const 
 {
     yk_pass p = {.m = m, .batch = batch, .cache = cache, .cache_row = cache_row, .wanted_row = wanted_row,
                  .wanted = wanted, .logits = logits};
-    walk_up(m, &p);
+    walk_up(m, &p, 0, m->nodes - 1);
 }

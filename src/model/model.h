@@ -23,6 +23,8 @@ typedef struct yk_model_shape {
     int64_t positions; /* longest document a row may have */
     bool qk_norm, tied;
     double rope_theta, norm_eps, init_std;
+    bool recompute_attention; /* backward computes attention blocks again */
+    int64_t recompute_blocks; /* 0, or whole blocks again, so many at a time; neither changes a bit */
 } yk_model_shape;
 
 yk_model_shape yk_model_shape_of(const yk_recipe *r, int64_t vocab);
@@ -68,7 +70,17 @@ double yk_model_flops_per_token(const yk_model *m, int64_t seq); /* forward + ba
 float *yk_model_weights(const yk_model *m);         /* [floats] */
 float *yk_model_gradients(const yk_model *m);       /* [gradient floats]; NULL unless training */
 int64_t yk_model_gradient_floats(const yk_model *m); /* floats, plus the embedding's second gradient when tied */
-int64_t yk_model_memory(const yk_model *m);         /* bytes allocated */
+
+/* Bytes that a model takes, by what they are for. */
+typedef struct yk_memory {
+    int64_t weights, gradients, activations, scratch; /* scratch: kernels, tables of angles, the gradient stream */
+} yk_memory;
+yk_memory yk_model_memory(const yk_model *m);
+int64_t yk_memory_sum(yk_memory m);
+
+/* What yk_model_new would allocate, without allocating it; *floats is the length of the flat arrays. */
+yk_status yk_model_plan(const yk_model_shape *shape, int64_t max_rows, bool training, const yk_kernels *kernels,
+                        const yk_team *team, yk_memory *memory, int64_t *floats, yk_error *err);
 
 /* Forward and backward: adds sum over rows of weight x gradient to the gradients. loss[N] gets the weighted
  * cross-entropy of each row in nats; best[N] (or NULL) the likeliest id of each row of weight > 0. */

@@ -33,6 +33,13 @@ typedef struct trainer {
     double causal_nats, causal_targets, masked_nats, masked_targets; /* of the step */
 } trainer;
 
+int64_t yk_micro_batch(const yk_recipe *r)
+{
+    int64_t micro = r->pretrain_micro_batch ? r->pretrain_micro_batch : ROWS_AT_ONCE / r->pretrain_seq;
+    int64_t per_lane = r->pretrain_batch / r->lanes, most = per_lane < ROWS_AT_ONCE ? per_lane : ROWS_AT_ONCE;
+    return micro < 1 ? 1 : micro > most ? most : micro;
+}
+
 /* What must be equal for a checkpoint to be gone on from. */
 static const char *const key_prefixes[] = {"seed", "lanes", "precision", "corpus.", "clean.", "tokenizer.", "model.", "pretrain.", NULL};
 
@@ -413,7 +420,7 @@ static yk_status summarise(trainer *t, yk_error *err)
                               (json_int_t)yk_model_parameters(t->s.model), "width", (json_int_t)m->width, "layers",
                               (json_int_t)m->layers, "heads", (json_int_t)m->heads, "kv_heads", (json_int_t)m->kv_heads,
                               "ffn", (json_int_t)m->ffn, "vocab", (json_int_t)m->vocab, "memory",
-                              (json_int_t)yk_model_memory(t->s.model));
+                              (json_int_t)yk_memory_sum(yk_model_memory(t->s.model)));
     if (!pretrain || !model) return yk_fail(err, YK_ERR_MEMORY, "out of memory");
     json_object_set_new(t->job->summary, "pretrain", pretrain);
     json_object_set_new(t->job->summary, "model", model);
@@ -426,12 +433,8 @@ static yk_status start(trainer *t, yk_error *err)
 {
     yk_status st = YK_OK;
     const yk_recipe *r = t->r;
-    int64_t per_lane = r->pretrain_batch / r->lanes;
     char number[32];
-    t->micro = r->pretrain_micro_batch ? r->pretrain_micro_batch : ROWS_AT_ONCE / r->pretrain_seq;
-    if (t->micro < 1) t->micro = 1;
-    if (t->micro > per_lane) t->micro = per_lane;
-    if (t->micro > ROWS_AT_ONCE) t->micro = ROWS_AT_ONCE;
+    t->micro = yk_micro_batch(r);
     strcpy(t->chain, "00000000000000000000000000000000");
     YK_TRY(yk_mkdirs(t->checkpoints, err));
     YK_TRY(yk_session_open(&t->s, r, t->job->dir, t->job->team, t->micro * r->pretrain_seq, true, err));
@@ -451,7 +454,7 @@ static yk_status start(trainer *t, yk_error *err)
     yk_log("pretrain   %.2fM parameters, %lld steps of %lld x %lld tokens, %s, threads %d, %s",
            (double)yk_model_parameters(t->s.model) / 1e6, (long long)r->pretrain_steps, (long long)r->pretrain_batch,
            (long long)r->pretrain_seq, t->s.k->name, t->job->team->threads,
-           yk_human_bytes((double)yk_model_memory(t->s.model), number));
+           yk_human_bytes((double)yk_memory_sum(yk_model_memory(t->s.model)), number));
 done:
     return st;
 }

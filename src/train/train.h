@@ -4,6 +4,9 @@
 
 #include "config/job.h"
 
+/* Sequences that are computed at once: pretrain.micro_batch, or as many as make some 4,096 rows; at most a lane's. */
+int64_t yk_micro_batch(const yk_recipe *r);
+
 /* Hybrid masked and causal pretraining from the token shards. Resumes from the newest checkpoint below
  * <dir>/checkpoints; appends to <dir>/metrics.jsonl and <dir>/samples.jsonl. Sets summary members pretrain, model,
  * isa and digest: the digest covers weights, both moments and the loss of every step. */

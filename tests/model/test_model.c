@@ -156,6 +156,42 @@ static void bits_do_not_depend_on_how_it_is_computed(void **state)
     }
 }
 
+/* Computing activations again gives the same bits and keeps less. */
+static void recomputation_has_the_same_bits(void **state)
+{
+    (void)state;
+    yk_error err;
+    const yk_kernels *k;
+    yk_model_shape deep = shapes[0];
+    deep.layers = 5;
+    assert_int_equal(yk_kernels_pick(&k, NULL, YK_FP32, &err), YK_OK);
+    yk_model *all = NULL;
+    float loss[ROWS], again[ROWS];
+    assert_int_equal(yk_model_new(&all, &deep, ROWS, true, k, &(yk_team){2}, &err), YK_OK);
+    yk_model_initialise(all, 3);
+    train_in_parts(all, 3, loss);
+    int64_t most = yk_model_memory(all).activations;
+    for (int policy = 0; policy < 4; policy++) { /* attention, block, every-2, every-7 */
+        static const int64_t blocks[] = {0, 1, 2, 7};
+        yk_model *m = NULL;
+        yk_memory planned;
+        int64_t floats;
+        deep.recompute_attention = policy == 0;
+        deep.recompute_blocks = blocks[policy];
+        assert_int_equal(yk_model_plan(&deep, ROWS, true, k, &(yk_team){2}, &planned, &floats, &err), YK_OK);
+        assert_int_equal(yk_model_new(&m, &deep, ROWS, true, k, &(yk_team){2}, &err), YK_OK);
+        assert_int_equal(yk_memory_sum(yk_model_memory(m)), yk_memory_sum(planned));
+        assert_true(policy == 3 || yk_model_memory(m).activations < most);
+        yk_model_initialise(m, 3);
+        train_in_parts(m, 3, again);
+        assert_memory_equal(again, loss, sizeof loss);
+        assert_memory_equal(yk_model_gradients(m), yk_model_gradients(all),
+                            (size_t)yk_model_gradient_floats(all) * sizeof(float));
+        yk_model_free(m);
+    }
+    yk_model_free(all);
+}
+
 /* Decoding token by token gives the losses of the training forward, bit for bit. */
 static void decoding_has_the_bits_of_training(void **state)
 {
@@ -190,6 +226,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_match_finite_differences),
         cmocka_unit_test(bits_do_not_depend_on_how_it_is_computed),
+        cmocka_unit_test(recomputation_has_the_same_bits),
         cmocka_unit_test(decoding_has_the_bits_of_training),
     };
     return cmocka_run_group_tests_name("model", tests, set_up, NULL);
