@@ -53,6 +53,14 @@ done:
     return st;
 }
 
+static void log_rates(const json_t *report, int32_t vocab)
+{
+    const json_t *trained = json_object_get(report, "train_mb_per_s");
+    if (trained) yk_log("tokenizer  %d entries, trained at %.1f MB/s", vocab, json_real_value(trained));
+    yk_log("tokenizer  %.2f bytes a token, encoded at %.1f MB/s", json_real_value(json_object_get(report, "bytes_per_token")),
+           json_real_value(json_object_get(report, "encode_mb_per_s")));
+}
+
 yk_status yk_tokenizer_stage(const yk_job *job, bool *finished, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -77,6 +85,7 @@ yk_status yk_tokenizer_stage(const yk_job *job, bool *finished, yk_error *err)
     if (!text) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     YK_TRY(yk_file_write(report_path, text, strlen(text), err));
     json_object_set(job->summary, "tokenizer", report);
+    log_rates(report, yk_tokenizer_vocab(t));
 done:
     yk_tokenizer_free(t);
     json_decref(report);

@@ -301,19 +301,23 @@ done:
 static yk_status write_report(cleaner *c, double seconds, yk_error *err)
 {
     yk_status st = YK_OK;
-    double raw = 0;
+    double raw = 0, rate;
+    char size[32], kept[32];
     const char *name;
     json_t *d;
     json_object_foreach(c->domains, name, d) raw += (double)json_integer_value(json_object_get(d, "raw_bytes"));
+    rate = raw / 1e6 / (seconds > 0 ? seconds : 1e-9);
     json_t *report = json_pack("{s:O, s:O, s:O, s:f, s:f}", "domains", c->domains, "dropped", c->dropped, "samples",
-                               c->samples, "seconds", seconds, "mb_per_s", raw / 1e6 / (seconds > 0 ? seconds : 1e-9));
+                               c->samples, "seconds", seconds, "mb_per_s", rate);
     char *text = report ? json_dumps(report, JSON_INDENT(1)) : NULL, *path = yk_path("%s/clean/report.json", c->job->dir);
     if (!text || !path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     YK_TRY(yk_file_write(path, text, strlen(text), err));
     json_object_set_new(c->job->summary, "corpus",
                         json_pack("{s:I, s:I, s:O, s:O, s:f}", "documents", (json_int_t)c->documents, "bytes",
                                   (json_int_t)c->bytes, "dropped", c->dropped, "domains", c->domains, "mb_per_s",
-                                  raw / 1e6 / (seconds > 0 ? seconds : 1e-9)));
+                                  rate));
+    yk_log("clean      %s of %s kept, read at %.1f MB/s", yk_human_bytes((double)c->bytes, kept), yk_human_bytes(raw, size),
+           rate);
 done:
     free(text);
     free(path);

@@ -133,6 +133,7 @@ static void other_value(const yk_key *k, char value[256], char printed[256])
     static const struct {
         const char *path, *value, *printed;
     } special[] = {{"size", "3M", "\"3M\""},
+                   {"recompute", "every-3", "\"every-3\""},
                    {"stages", "[clean, evaluate]", "[\"clean\", \"evaluate\"]"},
                    {"clean.max_words", "64k", "64000"},
                    {"clean.max_document_bytes", "2Mi", "2097152"},
