@@ -34,13 +34,13 @@ static size_t distance(const char *a, const char *b)
 }
 
 /* How far a key of group `there` is from what was written, in quarters of an edit. A key of another
- * group must be nearer, but the very name in another group beats a guess in the same one. */
+ * group must be nearer: its very name beats two edits in the same group, and loses to one. */
 static size_t score(const char *group, const char *name, const char *there, const char *other)
 {
     size_t edits = distance(name, other), length = least(strlen(name), strlen(other));
     bool same = strcmp(group, there) == 0;
     if (edits > (same ? (length + 2) / 3 : length / 5)) return FAR;
-    return 4 * edits + !same;
+    return 4 * edits + (same ? 0 : 6);
 }
 
 static void consider(const char *group, const char *name, const yk_key *k, size_t *best,
@@ -342,9 +342,10 @@ static yk_status not_yaml(const source *s, const yaml_parser_t *p, const char *t
             mark.line += text[i] == '\n';
         }
     }
-    yk_status st = yk_fail(err, YK_ERR_CONFIG, "not valid YAML: %s%s%s",
-                           p->context ? p->context : "", p->context ? ": " : "",
-                           p->problem ? p->problem : "unreadable");
+    bool tab = p->error == YAML_SCANNER_ERROR && mark.index < strlen(text) && text[mark.index] == '\t';
+    yk_status st = yk_fail(err, YK_ERR_CONFIG, "not valid YAML: %s%s%s%s", p->context ? p->context : "",
+                           p->context ? ": " : "", p->problem ? p->problem : "unreadable",
+                           tab ? "; indent with spaces, not tabs" : "");
     return at(s, mark, st, err);
 }
 
