@@ -20,7 +20,7 @@
 /* Precision of the operands of matrix products; sums, and everything else, are fp32. */
 typedef enum yk_precision { YK_FP32, YK_BF16, YK_FP16, YK_PRECISIONS } yk_precision;
 
-/* C[m,n] = (accumulate ? C[m,n] : 0) + sum over k of A[m,k] B[k,n] in one fp32 accumulator:
+/* C[m,n] = init[m,n] (NULL: 0) + sum over k of A[m,k] B[k,n] in one fp32 accumulator that begins with init:
  *   fp32: an fma a term, k ascending; fp16: the same of operands rounded to the nearest half;
  *   bf16: operands rounded to the nearest bf16 (|x| < 2^-56 to +0), pairs of k ascending, in each the odd term
  *   first, then the even one, an fma each; an odd k is padded with zero. */
@@ -31,14 +31,16 @@ typedef struct yk_gemm {
     int64_t a_row, a_col;
     const float *b; /* element (k,n) at b[k b_row + n b_col]; one of the strides is 1 */
     int64_t b_row, b_col;
+    const float *init; /* rows at init_row: c itself to add to it, a residual, or a bias (init_row = 0) */
+    int64_t init_row;
     int64_t m, n, k;
-    bool accumulate;
     void *scratch; /* gemm_scratch() bytes, 64-byte aligned */
 } yk_gemm;
 
-/* y[r,:] = table[id[r],:]. Backward: dtable[id[r],:] += dy[r,:], r ascending. */
+/* y[r,:] (+)= table[id[r],:]. Backward: dtable[id[r],:] += dy[r,:], r ascending. */
 typedef struct yk_embed {
     float *y;           /* [N,C] */
+    bool accumulate;
     const float *dy;    /* [N,C] */
     const float *table; /* [V,C] */
     float *dtable;      /* [V,C] */
@@ -60,6 +62,19 @@ typedef struct yk_rmsnorm {
     float eps;
     bool accumulate_dx;
 } yk_rmsnorm;
+
+/* LayerNorm (Ba et al. 2016) of rows: y = (x - mean) rstd weight + bias with rstd = 1 / sqrt(mean((x - mean)^2) + eps).
+ * Backward, with h = (x - mean) rstd and g = dy weight: dx (+)= rstd (g - mean(g) - h mean(g h)); dweight += sum of dy h,
+ * dbias += sum of dy over rows ascending. */
+typedef struct yk_layernorm {
+    float *y, *mean, *rstd;          /* y [N,C]; mean, rstd [N] */
+    const float *x, *weight, *bias;  /* x [N,C]; weight, bias [C] */
+    const float *dy;                 /* [N,C] */
+    float *dx, *dweight, *dbias;     /* dx [N,C] */
+    int64_t rows, width;
+    float eps;
+    bool accumulate_dx;
+} yk_layernorm;
 
 /* Rotary embedding (Su et al. 2021), half-split: pair (i, i + D/2) of each head is turned by position[r] x
  * theta^(-2i/D), in place. `inverse` turns back, which is the backward pass. */
@@ -87,12 +102,12 @@ typedef struct yk_segment {
 #define YK_KEY_BLOCK 64
 typedef struct yk_attention {
     float *o, *lse;          /* o [.,H D] rows at o_row; lse [N,H]: log of the sum of exp(scores) */
-    const float *q, *k, *v;  /* rows at q_row, kv_row, kv_row */
+    const float *q, *k, *v;  /* rows at q_row, k_row, v_row */
     const float *d_o;        /* rows at o_row */
     float *dq, *dk, *dv;     /* rows at dq_row, dkv_row, dkv_row */
     const yk_segment *segment;
     int64_t segments, heads, kv_heads, head_size;
-    int64_t q_row, kv_row, o_row, dq_row, dkv_row;
+    int64_t q_row, k_row, v_row, o_row, dq_row, dkv_row;
     float scale;
     void *scratch; /* attention_scratch() bytes */
 } yk_attention;
@@ -105,6 +120,15 @@ typedef struct yk_swiglu {
     float *dx;       /* [N,2F] */
     int64_t rows, width; /* width = F */
 } yk_swiglu;
+
+/* GELU, tanh form (Hendrycks, Gimpel 2016): y = x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3), which is
+ * x (1 + tanh u) / 2. dx may be x. */
+typedef struct yk_gelu {
+    float *y;
+    const float *x, *dy;
+    float *dx;
+    int64_t n; /* a multiple of 16 */
+} yk_gelu;
 
 /* Softmax cross-entropy of rows of logits with a target and a weight each:
  *   lse = log sum exp(logits); loss = weight (lse - logits[target] + z lse^2);
@@ -127,6 +151,15 @@ typedef struct yk_add {
     const float *a, *b;
     int64_t n;
 } yk_add;
+
+/* A bias: y[r,:] = x[r,:] + bias; backward dbias += sum of dy[r,:], r ascending. y may be x. */
+typedef struct yk_bias {
+    float *y;                /* [N,C] */
+    const float *x, *bias;   /* [N,C], [C] */
+    const float *dy;         /* [N,C] */
+    float *dbias;            /* [C] */
+    int64_t rows, width;
+} yk_bias;
 
 /* y[to[r],:] = x[r,:]; to = NULL: y[r,:]. */
 typedef struct yk_copy_rows {
@@ -162,12 +195,18 @@ typedef struct yk_kernels {
     void (*embed_backward)(const yk_team *team, const yk_embed *a);
     void (*rmsnorm_forward)(const yk_team *team, const yk_rmsnorm *a);
     void (*rmsnorm_backward)(const yk_team *team, const yk_rmsnorm *a);
+    void (*layernorm_forward)(const yk_team *team, const yk_layernorm *a);
+    void (*layernorm_backward)(const yk_team *team, const yk_layernorm *a);
     void (*rope)(const yk_team *team, const yk_rope *a);
     int64_t (*attention_scratch)(const yk_team *team, int64_t head_size);
     void (*attention_forward)(const yk_team *team, const yk_attention *a);
     void (*attention_backward)(const yk_team *team, const yk_attention *a);
     void (*swiglu_forward)(const yk_team *team, const yk_swiglu *a);
     void (*swiglu_backward)(const yk_team *team, const yk_swiglu *a);
+    void (*gelu_forward)(const yk_team *team, const yk_gelu *a);
+    void (*gelu_backward)(const yk_team *team, const yk_gelu *a);
+    void (*bias_forward)(const yk_team *team, const yk_bias *a);
+    void (*bias_backward)(const yk_team *team, const yk_bias *a);
     void (*cross_entropy)(const yk_team *team, const yk_cross_entropy *a);
     void (*add)(const yk_team *team, const yk_add *a);
     void (*copy_rows)(const yk_team *team, const yk_copy_rows *a);

@@ -53,7 +53,7 @@ static yk_gemm training_product(int pass, int64_t N, int64_t K)
     if (pass == 0) return (yk_gemm){.c_row = N, .a_row = K, .a_col = 1, .b_row = 1, .b_col = K, .m = ROWS, .n = N, .k = K};
     if (pass == 1) return (yk_gemm){.c_row = K, .a_row = N, .a_col = 1, .b_row = K, .b_col = 1, .m = ROWS, .n = K, .k = N};
     return (yk_gemm){.c_row = K, .a_row = 1, .a_col = N, .b_row = K, .b_col = 1, .m = N, .n = K, .k = ROWS,
-                     .accumulate = true};
+                     .init_row = K};
 }
 
 static yk_status bench_gemm(const yk_kernels *k, const yk_team *team, json_t *rows, json_t *aggregate, yk_error *err)
@@ -70,6 +70,7 @@ static yk_status bench_gemm(const yk_kernels *k, const yk_team *team, json_t *ro
     for (size_t s = 0; s < 3 * sizeof shape / sizeof *shape; s++) {
         yk_gemm g = training_product((int)s % 3, shape[s / 3][0], shape[s / 3][1]);
         g.a = a, g.b = b, g.c = c, g.scratch = scratch;
+        g.init = g.init_row ? c : NULL;
         double t = median_seconds(k, team, &g), work = 2.0 * (double)g.m * (double)g.n * (double)g.k;
         flops += work;
         seconds += t;

@@ -29,10 +29,13 @@ static int64_t round_up(int64_t n, int64_t multiple)
 static double parameters(const yk_recipe *r, const shape *s)
 {
     double C = (double)s->C, q = (double)(s->H * s->D), kv = (double)(s->K * s->D);
-    double norms = 2 * C + (r->model_qk_norm ? 2 * (double)s->D : 0);
-    double layer = 2 * C * q + 2 * C * kv + 3 * C * (double)s->F + norms;
-    double table = (double)r->tokenizer_vocab * C;
-    return (r->model_tied ? 1 : 2) * table + C + (double)s->L * layer;
+    bool gelu = strcmp(r->model_mlp, "gelu") == 0, learned = strcmp(r->model_position, "learned") == 0;
+    double norm = strcmp(r->model_norm, "layernorm") == 0 ? 2 * C : C, inner = (gelu ? 1 : 2) * (double)s->F;
+    double biases = r->model_bias ? q + 2 * kv + inner + 2 * C : 0;
+    double layer = 2 * C * q + 2 * C * kv + C * (inner + (double)s->F) + biases + 2 * norm +
+                   (r->model_qk_norm ? 2 * (double)s->D : 0);
+    double table = (double)r->tokenizer_vocab * C, positions = learned ? (double)r->pretrain_seq * C : 0;
+    return (r->model_tied ? 1 : 2) * table + positions + norm + (double)s->L * layer;
 }
 
 static shape shape_of(const yk_recipe *r)
@@ -57,7 +60,7 @@ static shape shape_at(const yk_recipe *r, int64_t width)
         for (s.D = width < 256 ? 32 : 64; width % s.D != 0;) s.D /= 2;
     if (!s.H) s.H = width >= s.D ? width / s.D : 1;
     if (!s.K) s.K = s.H % 2 == 0 && s.H >= 4 ? s.H / 2 : s.H;
-    if (!s.F) s.F = round_up((8 * width + 2) / 3, 32);
+    if (!s.F) s.F = strcmp(r->model_mlp, "gelu") == 0 ? 4 * width : round_up((8 * width + 2) / 3, 32);
     return s;
 }
 

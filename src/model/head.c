@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-enum { NORM, TABLE };    /* parameters; TABLE only when not tied */
-enum { NORMED, RSTD };   /* saved   */
+enum { TABLE = YK_OWN_PARAM }; /* parameter, only when not tied */
 enum { LOGITS, DNORMED }; /* scratch */
 enum { LOGIT_ROWS = 512 };
 
@@ -13,11 +12,9 @@ static yk_status plan(yk_model *m, yk_node *n, yk_error *err)
 {
     yk_status st = YK_OK;
     int64_t C = m->shape.width;
-    YK_TRY(yk_declare_param(m, n, NORM, "model.norm.weight", C, 0, YK_INIT_ONES, false, err));
+    YK_TRY(yk_norm_plan(m, n, "model.norm", err));
     if (!m->shape.tied)
         YK_TRY(yk_declare_param(m, n, TABLE, "lm_head.weight", m->shape.vocab, C, YK_INIT_NORMAL, false, err));
-    yk_declare_saved(m, n, NORMED, C);
-    yk_declare_saved(m, n, RSTD, 1);
     int64_t rows = m->max_rows < LOGIT_ROWS ? m->max_rows : LOGIT_ROWS;
     yk_declare_scratch(m, n, LOGITS, (m->shape.vocab * rows + m->max_rows - 1) / m->max_rows);
     yk_declare_scratch(m, n, DNORMED, C);
@@ -30,30 +27,22 @@ static int64_t table_offset(const yk_node *n, const yk_pass *p)
     return p->m->shape.tied ? p->m->param[p->m->node[0].param[0]].offset : p->m->param[n->param[TABLE]].offset;
 }
 
-static yk_rmsnorm norm_of(const yk_node *n, const yk_pass *p)
-{
-    int64_t C = p->m->shape.width;
-    return (yk_rmsnorm){.y = yk_saved(p, n, NORMED), .rstd = yk_saved(p, n, RSTD), .x = p->x,
-                        .weight = yk_weight(p, n, NORM), .rows = p->batch->rows, .groups = 1, .width = C,
-                        .x_row = C, .y_row = C, .dx_row = C, .eps = (float)p->m->shape.norm_eps};
-}
-
 /* Loss of all rows, and with `gradient` those of the normed rows and of the projection. */
 static void losses(const yk_node *n, yk_pass *p, bool gradient)
 {
     const yk_model *m = p->m;
     int64_t C = m->shape.width, V = m->shape.vocab, offset = table_offset(n, p);
-    float *logits = yk_scratch(p, n, LOGITS), *normed = yk_saved(p, n, NORMED);
+    float *logits = yk_scratch(p, n, LOGITS), *normed = yk_saved(p, n, YK_NORMED);
     for (int64_t r = 0; r < p->batch->rows; r += LOGIT_ROWS) {
         int64_t rows = p->batch->rows - r < LOGIT_ROWS ? p->batch->rows - r : LOGIT_ROWS;
-        yk_linear(p, logits, normed + r * C, m->weight + offset, rows, C, V, false);
+        yk_product(p, logits, normed + r * C, m->weight + offset, rows, C, V, NULL, 0);
         m->k->cross_entropy(&m->team, &(yk_cross_entropy){.logits = logits, .target = p->batch->target + r,
                                                           .weight = p->batch->weight + r, .loss = p->loss + r,
                                                           .best = p->best ? p->best + r : NULL, .rows = rows,
                                                           .vocab = V, .z = p->z_loss, .gradient = gradient});
         if (!gradient) continue;
-        yk_linear_dw(p, m->gradient + offset, logits, normed + r * C, rows, C, V);
-        yk_linear_dx(p, yk_scratch(p, n, DNORMED) + r * C, logits, m->weight + offset, rows, C, V, false);
+        yk_product_dw(p, m->gradient + offset, logits, normed + r * C, rows, C, V);
+        yk_product_dx(p, yk_scratch(p, n, DNORMED) + r * C, logits, m->weight + offset, rows, C, V);
     }
 }
 
@@ -62,18 +51,17 @@ static void wanted_logits(const yk_node *n, yk_pass *p)
 {
     const yk_model *m = p->m;
     int64_t C = m->shape.width;
-    float *normed = yk_saved(p, n, NORMED), *gathered = yk_scratch(p, n, DNORMED);
+    float *normed = yk_saved(p, n, YK_NORMED), *gathered = yk_scratch(p, n, DNORMED);
     for (int64_t i = 0; i < p->wanted; i++)
         m->k->copy_rows(&m->team, &(yk_copy_rows){.y = gathered + i * C, .x = normed + p->wanted_row[i] * C,
                                                   .rows = 1, .width = C, .y_row = C, .x_row = C});
-    yk_linear(p, p->logits, gathered, m->weight + table_offset(n, p), p->wanted, C, m->shape.vocab, false);
+    yk_product(p, p->logits, gathered, m->weight + table_offset(n, p), p->wanted, C, m->shape.vocab, NULL, 0);
 }
 
 static void forward(const yk_node *n, yk_pass *p)
 {
-    yk_rmsnorm norm = norm_of(n, p);
-    p->m->k->rmsnorm_forward(&p->m->team, &norm);
-    p->y = norm.y;
+    yk_norm_forward(n, p);
+    p->y = yk_saved(p, n, YK_NORMED);
     if (p->cache)
         wanted_logits(n, p);
     else if (!p->training)
@@ -83,11 +71,7 @@ static void forward(const yk_node *n, yk_pass *p)
 static void backward(const yk_node *n, yk_pass *p)
 {
     losses(n, p, true);
-    yk_rmsnorm norm = norm_of(n, p);
-    norm.dy = yk_scratch(p, n, DNORMED);
-    norm.dx = p->d;
-    norm.dweight = yk_gradient(p, n, NORM);
-    p->m->k->rmsnorm_backward(&p->m->team, &norm);
+    yk_norm_backward(n, p, yk_scratch(p, n, DNORMED), false);
 }
 
 const yk_layer_kind yk_head_kind = {"head", plan, forward, backward};

@@ -21,7 +21,9 @@ typedef struct yk_node {
     bool recompute;  /* backward computes the segment again from its input (Chen et al. 2016) */
 } yk_node;
 
-enum { YK_OUTPUT }; /* the slot of what a block saves for the next node */
+/* Slots that every block has: what it saves for the next node, its norm (norm.c), and the first of its own. */
+enum { YK_OUTPUT, YK_NORMED, YK_STATISTICS, YK_OWN_SAVED };
+enum { YK_NORM, YK_NORM_BIAS, YK_OWN_PARAM };
 
 /* One pass over one micro-batch. */
 typedef struct yk_pass {
@@ -94,13 +96,22 @@ static inline float *yk_scratch(const yk_pass *p, const yk_node *n, int slot)
     return p->m->scratch + n->scratch[slot];
 }
 
-/* The three products of a linear layer with weight w[out,in]:
- *   y[N,out] (+)= x w^T;  dx[N,in] (+)= dy w;  dw[out,in] += dy^T x. */
-void yk_linear(const yk_pass *p, float *y, const float *x, const float *w, int64_t rows, int64_t in, int64_t out,
-               bool accumulate);
-void yk_linear_dx(const yk_pass *p, float *dx, const float *dy, const float *w, int64_t rows, int64_t in,
-                  int64_t out, bool accumulate);
-void yk_linear_dw(const yk_pass *p, float *dw, const float *dy, const float *x, int64_t rows, int64_t in,
-                  int64_t out);
+/* The norm that a block begins with, RMSNorm or LayerNorm: p->x -> NORMED; backward: dy -> p->d, added to it or not. */
+yk_status yk_norm_plan(struct yk_model *m, yk_node *n, const char *name, yk_error *err);
+void yk_norm_forward(const yk_node *n, yk_pass *p);
+void yk_norm_backward(const yk_node *n, yk_pass *p, const float *dy, bool accumulate);
+
+/* A linear layer: weight [out,in] in `slot`, bias [out] in slot + 1 when the model has biases.
+ *   y[N,out] = x[N,in] w^T + bias + residual[N,out] (or NULL);  dx = dy w;  dw += dy^T x;  dbias += sum of dy. */
+yk_status yk_linear_plan(struct yk_model *m, yk_node *n, int slot, const char *name, int64_t out, int64_t in, yk_init init,
+                         yk_error *err);
+void yk_linear_forward(const yk_node *n, const yk_pass *p, int slot, float *y, const float *x, const float *residual);
+void yk_linear_backward(const yk_node *n, const yk_pass *p, int slot, float *dx, const float *dy, const float *x);
+
+/* The three products alone, of a weight w[out,in] that lies elsewhere; init as in yk_gemm. */
+void yk_product(const yk_pass *p, float *y, const float *x, const float *w, int64_t rows, int64_t in, int64_t out,
+                const float *init, int64_t init_row);
+void yk_product_dx(const yk_pass *p, float *dx, const float *dy, const float *w, int64_t rows, int64_t in, int64_t out);
+void yk_product_dw(const yk_pass *p, float *dw, const float *dy, const float *x, int64_t rows, int64_t in, int64_t out);
 
 #endif

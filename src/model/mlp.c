@@ -1,68 +1,63 @@
-/* Feed-forward block: y = x + W_down SwiGLU(W_gate_up norm(x)). */
+/* Feed-forward block: y = x + W_down act(W_up norm(x)); act is SwiGLU of [gate | up], or GELU. */
 #include "model/layer.h"
 
-enum { NORM, GATE_UP, DOWN };                /* parameters */
-enum { OUTPUT = YK_OUTPUT, NORMED, RSTD, INNER, GATED }; /* saved      */
-enum { DGATED, DNORMED };                    /* scratch    */
+enum { UP = YK_OWN_PARAM, DOWN = UP + 2 };     /* parameters */
+enum { INNER = YK_OWN_SAVED, ACTIVE };         /* saved      */
+enum { DACTIVE, DNORMED };                     /* scratch    */
 
 static yk_status plan(yk_model *m, yk_node *n, yk_error *err)
 {
     yk_status st = YK_OK;
-    int64_t C = m->shape.width, F = m->shape.ffn;
-    YK_TRY(yk_declare_param(m, n, NORM, "post_attention_layernorm.weight", C, 0, YK_INIT_ONES, false, err));
-    YK_TRY(yk_declare_param(m, n, GATE_UP, "mlp.gate_up_proj.weight", 2 * F, C, YK_INIT_NORMAL, true, err));
-    YK_TRY(yk_declare_param(m, n, DOWN, "mlp.down_proj.weight", C, F, YK_INIT_RESIDUAL, true, err));
-    yk_declare_saved(m, n, OUTPUT, C);
-    yk_declare_saved(m, n, NORMED, C);
-    yk_declare_saved(m, n, RSTD, 1);
-    yk_declare_saved(m, n, INNER, 2 * F);
-    yk_declare_saved(m, n, GATED, F);
-    yk_declare_scratch(m, n, DGATED, F);
+    int64_t C = m->shape.width, F = m->shape.ffn, inner = m->shape.gelu ? F : 2 * F;
+    YK_TRY(yk_norm_plan(m, n, "post_attention_layernorm", err));
+    YK_TRY(yk_linear_plan(m, n, UP, m->shape.gelu ? "mlp.up_proj" : "mlp.gate_up_proj", inner, C, YK_INIT_NORMAL, err));
+    YK_TRY(yk_linear_plan(m, n, DOWN, "mlp.down_proj", C, F, YK_INIT_RESIDUAL, err));
+    yk_declare_saved(m, n, YK_OUTPUT, C);
+    yk_declare_saved(m, n, INNER, inner);
+    yk_declare_saved(m, n, ACTIVE, F);
+    yk_declare_scratch(m, n, DACTIVE, F);
     yk_declare_scratch(m, n, DNORMED, C);
 done:
     return st;
 }
 
-static yk_rmsnorm norm_of(const yk_node *n, const yk_pass *p)
+static void activate(const yk_node *n, const yk_pass *p)
 {
-    int64_t C = p->m->shape.width;
-    return (yk_rmsnorm){.y = yk_saved(p, n, NORMED), .rstd = yk_saved(p, n, RSTD), .x = p->x,
-                        .weight = yk_weight(p, n, NORM), .rows = p->batch->rows, .groups = 1, .width = C,
-                        .x_row = C, .y_row = C, .dx_row = C, .eps = (float)p->m->shape.norm_eps};
+    int64_t N = p->batch->rows, F = p->m->shape.ffn;
+    float *inner = yk_saved(p, n, INNER), *active = yk_saved(p, n, ACTIVE);
+    if (p->m->shape.gelu)
+        p->m->k->gelu_forward(&p->m->team, &(yk_gelu){.y = active, .x = inner, .n = N * F});
+    else
+        p->m->k->swiglu_forward(&p->m->team, &(yk_swiglu){.y = active, .x = inner, .rows = N, .width = F});
+}
+
+/* The gradient of INNER takes its place. */
+static void activate_backward(const yk_node *n, const yk_pass *p, const float *dy)
+{
+    int64_t N = p->batch->rows, F = p->m->shape.ffn;
+    float *inner = yk_saved(p, n, INNER);
+    if (p->m->shape.gelu)
+        p->m->k->gelu_backward(&p->m->team, &(yk_gelu){.x = inner, .dy = dy, .dx = inner, .n = N * F});
+    else
+        p->m->k->swiglu_backward(&p->m->team, &(yk_swiglu){.x = inner, .dy = dy, .dx = inner, .rows = N, .width = F});
 }
 
 static void forward(const yk_node *n, yk_pass *p)
 {
-    const yk_kernels *k = p->m->k;
-    const yk_team *team = &p->m->team;
-    int64_t N = p->batch->rows, C = p->m->shape.width, F = p->m->shape.ffn;
-    yk_rmsnorm norm = norm_of(n, p);
-    k->rmsnorm_forward(team, &norm);
-    yk_linear(p, yk_saved(p, n, INNER), norm.y, yk_weight(p, n, GATE_UP), N, C, 2 * F, false);
-    k->swiglu_forward(team, &(yk_swiglu){.y = yk_saved(p, n, GATED), .x = yk_saved(p, n, INNER), .rows = N,
-                                         .width = F});
-    p->y = yk_saved(p, n, OUTPUT);
-    k->copy_rows(team, &(yk_copy_rows){.y = p->y, .x = p->x, .rows = N, .width = C, .y_row = C, .x_row = C});
-    yk_linear(p, p->y, yk_saved(p, n, GATED), yk_weight(p, n, DOWN), N, F, C, true);
+    yk_norm_forward(n, p);
+    yk_linear_forward(n, p, UP, yk_saved(p, n, INNER), yk_saved(p, n, YK_NORMED), NULL);
+    activate(n, p);
+    p->y = yk_saved(p, n, YK_OUTPUT);
+    yk_linear_forward(n, p, DOWN, p->y, yk_saved(p, n, ACTIVE), p->x);
 }
 
 static void backward(const yk_node *n, yk_pass *p)
 {
-    const yk_kernels *k = p->m->k;
-    const yk_team *team = &p->m->team;
-    int64_t N = p->batch->rows, C = p->m->shape.width, F = p->m->shape.ffn;
-    float *inner = yk_saved(p, n, INNER), *dgated = yk_scratch(p, n, DGATED);
-    yk_linear_dw(p, yk_gradient(p, n, DOWN), p->d, yk_saved(p, n, GATED), N, F, C);
-    yk_linear_dx(p, dgated, p->d, yk_weight(p, n, DOWN), N, F, C, false);
-    k->swiglu_backward(team, &(yk_swiglu){.x = inner, .dy = dgated, .dx = inner, .rows = N, .width = F});
-    yk_linear_dw(p, yk_gradient(p, n, GATE_UP), inner, yk_saved(p, n, NORMED), N, C, 2 * F);
-    yk_linear_dx(p, yk_scratch(p, n, DNORMED), inner, yk_weight(p, n, GATE_UP), N, C, 2 * F, false);
-    yk_rmsnorm norm = norm_of(n, p);
-    norm.dy = yk_scratch(p, n, DNORMED);
-    norm.dx = p->d;
-    norm.dweight = yk_gradient(p, n, NORM);
-    norm.accumulate_dx = true;
-    k->rmsnorm_backward(team, &norm);
+    float *dactive = yk_scratch(p, n, DACTIVE), *dnormed = yk_scratch(p, n, DNORMED);
+    yk_linear_backward(n, p, DOWN, dactive, p->d, yk_saved(p, n, ACTIVE));
+    activate_backward(n, p, dactive);
+    yk_linear_backward(n, p, UP, dnormed, yk_saved(p, n, INNER), yk_saved(p, n, YK_NORMED));
+    yk_norm_backward(n, p, dnormed, true);
 }
 
 const yk_layer_kind yk_mlp_kind = {"mlp", plan, forward, backward};

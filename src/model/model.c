@@ -23,6 +23,9 @@ yk_model_shape yk_model_shape_of(const yk_recipe *r, int64_t vocab)
                             .heads = r->model_heads, .kv_heads = r->model_kv_heads,
                             .head_size = r->model_head_size, .ffn = r->model_ffn, .positions = r->pretrain_seq,
                             .qk_norm = r->model_qk_norm, .tied = r->model_tied,
+                            .layernorm = strcmp(r->model_norm, "layernorm") == 0,
+                            .gelu = strcmp(r->model_mlp, "gelu") == 0,
+                            .learned_positions = strcmp(r->model_position, "learned") == 0, .bias = r->model_bias,
                             .rope_theta = r->model_rope_theta, .norm_eps = r->model_norm_eps,
                             .init_std = r->model_init_std,
                             .recompute_attention = strcmp(r->recompute, "attention") == 0,
@@ -41,7 +44,7 @@ yk_status yk_declare_param(yk_model *m, yk_node *n, int slot, const char *suffix
     YK_ROOM(m->param, m->params, m->param_room);
     yk_param *p = &m->param[m->params];
     *p = (yk_param){.rank = columns ? 2 : 1, .shape = {rows, columns}, .init = init, .decay = decay};
-    p->multiplies = columns && (n->kind != &yk_embed_kind || m->shape.tied);
+    p->multiplies = columns && (n->kind != &yk_embed_kind || (m->shape.tied && slot == 0));
     p->count = columns ? rows * columns : rows;
     p->offset = m->floats;
     m->floats += to_16(p->count);
@@ -263,8 +266,8 @@ void yk_model_initialise(yk_model *m, uint64_t seed)
     for (int i = 0; i < m->params; i++) {
         const yk_param *p = &m->param[i];
         float *w = m->weight + p->offset;
-        if (p->init == YK_INIT_ONES) {
-            for (int64_t j = 0; j < p->count; j++) w[j] = 1.0f;
+        if (p->init == YK_INIT_ZEROS || p->init == YK_INIT_ONES) {
+            for (int64_t j = 0; j < p->count; j++) w[j] = p->init == YK_INIT_ONES ? 1.0f : 0.0f;
             continue;
         }
         uint64_t major = yk_hash64(p->name, strlen(p->name), 0);

@@ -1,8 +1,8 @@
 /* The decoder: a list of nodes over one flat array of parameters.
  *
- * Llama-like: token embedding; L blocks of x + attention(norm(x)) and x + mlp(norm(x)); a final norm and the
- * output projection, tied to the embedding or free (RMSNorm, RoPE, SwiGLU, grouped-query attention, optional
- * QK-norm). Forward walks up the nodes, backward walks down; gradients accumulate over micro-batches.
+ * Token embedding; L blocks of x + attention(norm(x)) and x + mlp(norm(x)); a final norm and the output projection,
+ * tied to the embedding or free. Llama-like unless said otherwise (RMSNorm, RoPE, SwiGLU, grouped-query attention,
+ * optional QK-norm); LayerNorm, learned positions, GELU and biases make it GPT-2 (Radford et al. 2019). Forward walks up the nodes, backward walks down; gradients accumulate over micro-batches.
  *
  * Shapes: N rows (tokens of the micro-batch), C width, H heads, K key heads, D head size, F feed-forward,
  * V vocabulary, L layers. */
@@ -21,7 +21,7 @@
 typedef struct yk_model_shape {
     int64_t vocab, width, layers, heads, kv_heads, head_size, ffn;
     int64_t positions; /* longest document a row may have */
-    bool qk_norm, tied;
+    bool qk_norm, tied, layernorm, gelu, learned_positions, bias;
     double rope_theta, norm_eps, init_std;
     bool recompute_attention; /* backward computes attention blocks again */
     int64_t recompute_blocks; /* 0, or whole blocks again, so many at a time; neither changes a bit */
@@ -30,7 +30,7 @@ typedef struct yk_model_shape {
 yk_model_shape yk_model_shape_of(const yk_recipe *r, int64_t vocab);
 
 /* How a parameter starts. */
-typedef enum yk_init { YK_INIT_ONES, YK_INIT_NORMAL, YK_INIT_RESIDUAL } yk_init;
+typedef enum yk_init { YK_INIT_ZEROS, YK_INIT_ONES, YK_INIT_NORMAL, YK_INIT_RESIDUAL } yk_init;
 
 /* A parameter, declared once by the node that uses it (layer.h). */
 typedef struct yk_param {

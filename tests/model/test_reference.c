@@ -33,6 +33,9 @@ static const reference references[] = {
     REFERENCE(dense_tied, 32, 2, 2, 2, 16, 48, false, true),
     REFERENCE(grouped_free, 48, 2, 4, 2, 16, 96, false, false),
     REFERENCE(qk_norm_tied, 32, 1, 4, 1, 32, 64, true, true),
+    {"gpt2", {.vocab = VOCAB, .width = 32, .layers = 2, .heads = 2, .kv_heads = 2, .head_size = 16, .ffn = 128,
+              .positions = ROWS, .tied = true, .layernorm = true, .gelu = true, .learned_positions = true, .bias = true,
+              .norm_eps = 1e-5}, gpt2_loss, gpt2_gradients, gpt2_training},
     REFERENCE(deep_free, 16, 4, 2, 1, 16, 32, true, false),
 };
 enum { REFERENCES = sizeof references / sizeof *references };

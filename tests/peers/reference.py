@@ -19,6 +19,7 @@ CASES = {
     "dense_tied": dict(width=32, layers=2, heads=2, kv_heads=2, head_size=16, ffn=48, qk_norm=False, tied=True),
     "grouped_free": dict(width=48, layers=2, heads=4, kv_heads=2, head_size=16, ffn=96, qk_norm=False, tied=False),
     "qk_norm_tied": dict(width=32, layers=1, heads=4, kv_heads=1, head_size=32, ffn=64, qk_norm=True, tied=True),
+    "gpt2": dict(width=32, layers=2, heads=2, kv_heads=2, head_size=16, ffn=128, qk_norm=False, tied=True, gpt2=True),
     "deep_free": dict(width=16, layers=4, heads=2, kv_heads=1, head_size=16, ffn=32, qk_norm=True, tied=False),
 }
 THETA, EPS, Z = 10000.0, 1e-5, 1e-4
@@ -41,19 +42,31 @@ def numbers(stream, count):
 def parameters(c):
     """Names and shapes in the order in which the model declares them."""
     q, kv = c["heads"] * c["head_size"], c["kv_heads"] * c["head_size"]
+    gpt2 = c.get("gpt2", False)  # LayerNorm, learned positions, GELU and biases
+    up, inner = ("mlp.up_proj", c["ffn"]) if gpt2 else ("mlp.gate_up_proj", 2 * c["ffn"])
+    bias = lambda name, size: [(name + ".bias", (size,))] if gpt2 else []
     yield "model.embed_tokens.weight", (VOCAB, c["width"])
+    if gpt2:
+        yield "model.embed_positions.weight", (ROWS, c["width"])
     for l in range(c["layers"]):
         p = f"model.layers.{l}."
         yield p + "input_layernorm.weight", (c["width"],)
+        yield from bias(p + "input_layernorm", c["width"])
         yield p + "self_attn.qkv_proj.weight", (q + 2 * kv, c["width"])
+        yield from bias(p + "self_attn.qkv_proj", q + 2 * kv)
         if c["qk_norm"]:
             yield p + "self_attn.q_norm.weight", (c["head_size"],)
             yield p + "self_attn.k_norm.weight", (c["head_size"],)
         yield p + "self_attn.o_proj.weight", (c["width"], q)
+        yield from bias(p + "self_attn.o_proj", c["width"])
         yield p + "post_attention_layernorm.weight", (c["width"],)
-        yield p + "mlp.gate_up_proj.weight", (2 * c["ffn"], c["width"])
+        yield from bias(p + "post_attention_layernorm", c["width"])
+        yield p + up + ".weight", (inner, c["width"])
+        yield from bias(p + up, inner)
         yield p + "mlp.down_proj.weight", (c["width"], c["ffn"])
+        yield from bias(p + "mlp.down_proj", c["width"])
     yield "model.norm.weight", (c["width"],)
+    yield from bias("model.norm", c["width"])
     if not c["tied"]:
         yield "lm_head.weight", (VOCAB, c["width"])
 
@@ -68,6 +81,26 @@ def make_weights(c):
 
 def rmsnorm(x, weight):
     return x / torch.sqrt((x * x).mean(-1, keepdim=True) + EPS) * weight
+
+
+def norm(c, w, name, x):
+    if c.get("gpt2"):
+        return torch.nn.functional.layer_norm(x, x.shape[-1:], w[name + ".weight"], w[name + ".bias"], EPS)
+    return rmsnorm(x, w[name + ".weight"])
+
+
+def linear(w, name, x):
+    return torch.nn.functional.linear(x, w[name + ".weight"], w.get(name + ".bias"))
+
+
+def mlp(c, w, p, n):
+    if c.get("gpt2"):
+        u = linear(w, p + "mlp.up_proj", n)
+        active = 0.5 * u * (1 + torch.tanh(math.sqrt(2 / math.pi) * (u + 0.044715 * u**3)))
+    else:
+        gate, up = linear(w, p + "mlp.gate_up_proj", n).chunk(2, -1)
+        active = torch.nn.functional.silu(gate) * up
+    return linear(w, p + "mlp.down_proj", active)
 
 
 def rope(x, position):
@@ -90,23 +123,24 @@ def visible():
 def losses(c, w, token, target, weight, position):
     H, K, D = c["heads"], c["kv_heads"], c["head_size"]
     x, seen = w["model.embed_tokens.weight"][token], visible()
+    if c.get("gpt2"):
+        x = x + w["model.embed_positions.weight"][position]
     for l in range(c["layers"]):
         p = f"model.layers.{l}."
-        n = rmsnorm(x, w[p + "input_layernorm.weight"])
-        q, k, v = (n @ w[p + "self_attn.qkv_proj.weight"].T).split([H * D, K * D, K * D], -1)
+        n = norm(c, w, p + "input_layernorm", x)
+        q, k, v = linear(w, p + "self_attn.qkv_proj", n).split([H * D, K * D, K * D], -1)
         q, k, v = q.reshape(ROWS, H, D), k.reshape(ROWS, K, D), v.reshape(ROWS, K, D)
         if c["qk_norm"]:
             q, k = rmsnorm(q, w[p + "self_attn.q_norm.weight"]), rmsnorm(k, w[p + "self_attn.k_norm.weight"])
-        q, k = rope(q, position), rope(k, position)
+        if not c.get("gpt2"):
+            q, k = rope(q, position), rope(k, position)
         k, v = k.repeat_interleave(H // K, 1), v.repeat_interleave(H // K, 1)
         score = torch.einsum("ihd,jhd->hij", q, k) / math.sqrt(D)
         mixed = torch.einsum("hij,jhd->ihd", score.masked_fill(~seen, -math.inf).softmax(-1), v)
-        x = x + mixed.reshape(ROWS, H * D) @ w[p + "self_attn.o_proj.weight"].T
-        n = rmsnorm(x, w[p + "post_attention_layernorm.weight"])
-        gate, up = (n @ w[p + "mlp.gate_up_proj.weight"].T).chunk(2, -1)
-        x = x + (torch.nn.functional.silu(gate) * up) @ w[p + "mlp.down_proj.weight"].T
+        x = x + linear(w, p + "self_attn.o_proj", mixed.reshape(ROWS, H * D))
+        x = x + mlp(c, w, p, norm(c, w, p + "post_attention_layernorm", x))
     table = w["model.embed_tokens.weight"] if c["tied"] else w["lm_head.weight"]
-    logits = rmsnorm(x, w["model.norm.weight"]) @ table.T
+    logits = norm(c, w, "model.norm", x) @ table.T
     lse = logits.logsumexp(-1)
     cross = weight * (lse - logits[torch.arange(ROWS), target])
     return cross, cross + weight * Z * lse * lse

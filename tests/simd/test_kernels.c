@@ -101,16 +101,16 @@ static void gemm_is_the_sum(void **state)
             yk_gemm g = {.c_row = n, .a = in[0], .b = in[1], .m = m, .n = n, .k = k, .scratch = scratch};
             g.a_row = kind & 1 ? 1 : k, g.a_col = kind & 1 ? m : 1;
             g.b_row = kind & 2 ? 1 : n, g.b_col = kind & 2 ? k : 1;
-            g.accumulate = kind & 4;
             for (int t = 0; t < tables; t++) {
                 memcpy(out[t][0], in[2], (size_t)(m * n) * 4);
                 g.c = out[t][0];
+                if (kind & 4) g.init = g.c, g.init_row = n;
                 (table[t] + precision)->gemm(&(yk_team){1 + t % 3}, &g);
             }
             same_bits(0, m * n);
             for (int64_t i = 0; i < m; i++)
                 for (int64_t j = 0; j < n; j++) {
-                    float sum = contract_sum(g.accumulate ? in[2][i * n + j] : 0.0f, in[0] + i * g.a_row, g.a_col,
+                    float sum = contract_sum(g.init ? in[2][i * n + j] : 0.0f, in[0] + i * g.a_row, g.a_col,
                                              in[1] + j * g.b_col, g.b_row, k, precision);
                     assert_memory_equal(&sum, &out[0][0][i * n + j], 4);
                 }
@@ -252,7 +252,7 @@ static yk_attention attention_case(int t, const yk_segment *segment, int segment
     return (yk_attention){.o = out[t][0], .lse = out[t][1], .q = in[0], .k = in[1], .v = in[1] + AK * AD,
                           .d_o = in[2], .dq = out[t][2], .dk = out[t][3], .dv = out[t][3] + AK * AD,
                           .segment = segment, .segments = segments, .heads = AH, .kv_heads = AK, .head_size = AD,
-                          .q_row = AQ, .kv_row = AKV, .o_row = AQ, .dq_row = AQ, .dkv_row = AKV, .scale = 0.2f,
+                          .q_row = AQ, .k_row = AKV, .v_row = AKV, .o_row = AQ, .dq_row = AQ, .dkv_row = AKV, .scale = 0.2f,
                           .scratch = scratch};
 }
 
