@@ -1,28 +1,33 @@
-/* A first version: the peak, and matrix products of training shapes against it. */
+/* Measures the machine and the kernels; the peak itself here, the rest in bench_*.c. */
+#include "cli/bench.h"
+
 #include "base/log.h"
 #include "cli/cli.h"
-#include "simd/kernels.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 2048, REPEATS = 5 };
-
-typedef struct options {
-    const char *what;
-    bool json;
-    long threads;
-} options;
+enum { REPEATS = 7, STREAM = 64 << 20 }; /* floats */
 
 static bool take(void *context, int key, const char *text)
 {
-    options *o = context;
-    if (key == 'j') o->json = true;
-    else if (key == 'T') o->threads = atol(text);
-    else if (key == 0 && !o->what) o->what = text;
-    else return false;
+    yk_bench *o = context;
+    switch (key) {
+    case 'j': o->json = true; break;
+    case 'T': o->threads = atol(text); break;
+    case 'm': o->model = text; break;
+    case 'b': o->batch = atol(text); break;
+    case 't': o->seq = atol(text); break;
+    case 'u': o->micro_batch = atol(text); break;
+    case 'n': o->repeats = atol(text); break;
+    case 'p': o->precision = text; break;
+    case 'r': o->recompute = text; break;
+    case 'a': o->against = text; break;
+    default:
+        if (key != 0 || o->what) return false;
+        o->what = text;
+    }
     return true;
 }
 
@@ -32,117 +37,137 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median_seconds(const yk_kernels *k, const yk_team *team, const yk_gemm *g)
+double yk_bench_median(double *x, int n)
+{
+    qsort(x, (size_t)n, sizeof *x, by_size);
+    return x[n / 2];
+}
+
+typedef struct stream {
+    float *x;
+    double *sink; /* [threads] keeps the work from being removed */
+} stream;
+
+static void read_rows(const void *args, int64_t begin, int64_t end, int thread)
+{
+    const stream *s = args;
+    uint64_t sum[8] = {0};
+    const uint64_t *x = (const uint64_t *)(const void *)s->x;
+    for (int64_t i = 8 * begin; i < 8 * end; i += 8)
+        for (int j = 0; j < 8; j++) sum[j] ^= x[i + j];
+    s->sink[thread] = (double)(sum[0] ^ sum[1] ^ sum[2] ^ sum[3] ^ sum[4] ^ sum[5] ^ sum[6] ^ sum[7]);
+}
+
+static void update_rows(const void *args, int64_t begin, int64_t end, int thread)
+{
+    (void)thread;
+    const stream *s = args;
+    for (int64_t i = 16 * begin; i < 16 * end; i++) s->x[i] *= 1.000001f;
+}
+
+/* Gigabytes a second of `bytes` a float. */
+static double stream_rate(const yk_bench *b, const stream *s, yk_rows_fn fn, double bytes)
 {
     double t[REPEATS];
-    k->gemm(team, g);
     for (int i = 0; i < REPEATS; i++) {
         double began = yk_now();
-        k->gemm(team, g);
+        yk_team_rows(&b->team, STREAM / 16, 0, fn, s);
         t[i] = yk_now() - began;
     }
-    qsort(t, REPEATS, sizeof *t, by_size);
-    return t[REPEATS / 2];
+    return bytes * STREAM / yk_bench_median(t, REPEATS) / 1e9;
 }
 
-static const char *const type_name[YK_PRECISIONS] = {"fp32", "bf16", "fp16"};
-
-/* The three products of training for one weight matrix [N,K]: forward, gradient of the input, of the weight. */
-static yk_gemm training_product(int pass, int64_t N, int64_t K)
+static yk_status measure_peak(const yk_bench *b, json_t *result, yk_error *err)
 {
-    if (pass == 0) return (yk_gemm){.c_row = N, .a_row = K, .a_col = 1, .b_row = 1, .b_col = K, .m = ROWS, .n = N, .k = K};
-    if (pass == 1) return (yk_gemm){.c_row = K, .a_row = N, .a_col = 1, .b_row = K, .b_col = 1, .m = ROWS, .n = K, .k = N};
-    return (yk_gemm){.c_row = K, .a_row = 1, .a_col = N, .b_row = K, .b_col = 1, .m = N, .n = K, .k = ROWS,
-                     .init_row = K};
-}
-
-static yk_status bench_gemm(const yk_kernels *k, const yk_team *team, json_t *rows, json_t *aggregate, yk_error *err)
-{
-    static const int64_t shape[][2] = {{2304, 768}, {3072, 768}, {768, 3072}, {50304, 768}};
-    static const char *const pass[] = {"forward", "dx", "dw"};
-    const int64_t room = (int64_t)ROWS * 50304;
-    float *a = k->alloc(room * 4), *b = k->alloc(room * 4), *c = k->alloc(room * 4);
-    void *scratch = k->alloc(k->gemm_scratch(team));
-    double peak = k->peak_flops(team, 0.5), flops = 0, seconds = 0;
     yk_status st = YK_OK;
-    if (!a || !b || !c || !scratch) YK_FAIL(YK_ERR_MEMORY, "1.3 GB are needed for the matrices");
-    for (int64_t i = 0; i < room; i++) a[i] = b[i] = (float)(i % 17 - 8) * 0.125f;
-    for (size_t s = 0; s < 3 * sizeof shape / sizeof *shape; s++) {
-        yk_gemm g = training_product((int)s % 3, shape[s / 3][0], shape[s / 3][1]);
-        g.a = a, g.b = b, g.c = c, g.scratch = scratch;
-        g.init = g.init_row ? c : NULL;
-        double t = median_seconds(k, team, &g), work = 2.0 * (double)g.m * (double)g.n * (double)g.k;
-        flops += work;
-        seconds += t;
-        json_array_append_new(rows, json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f}", "type", type_name[k->precision], "pass",
-                                              pass[s % 3], "m", (json_int_t)g.m, "n", (json_int_t)g.n, "k",
-                                              (json_int_t)g.k, "gflops", work / t / 1e9, "share", work / t / peak));
-    }
-    json_object_set_new(aggregate, type_name[k->precision],
-                        json_pack("{s:f, s:f, s:f}", "gflops", flops / seconds / 1e9, "share", flops / seconds / peak,
-                                  "peak_gflops", peak / 1e9));
+    double sink[1024];
+    char processor[128];
+    const yk_kernels *k = b->k[YK_FP32];
+    stream s = {k->alloc(STREAM * (int64_t)sizeof(float)), sink};
+    if (!s.x) YK_FAIL(YK_ERR_MEMORY, "256 MB are needed for the bandwidth");
+    if (b->team.threads > 1024) YK_FAIL(YK_ERR_USAGE, "--threads %d: at most 1024", b->team.threads);
+    yk_team_rows(&b->team, STREAM / 16, 0, update_rows, &s);
+    yk_processor_name(processor, sizeof processor);
+    json_object_set_new(result, "processor", json_string(processor));
+    json_object_set_new(result, "isa", json_string(k->name));
+    json_object_set_new(result, "threads", json_integer(b->team.threads));
+    json_object_set_new(result, "fp32_gflops", json_real(k->peak_flops(&b->team, 0.5) / 1e9));
+    json_object_set_new(result, "bf16_gflops", json_real(b->k[YK_BF16]->peak_flops(&b->team, 0.5) / 1e9));
+    json_object_set_new(result, "read_gbs", json_real(stream_rate(b, &s, read_rows, 4)));
+    json_object_set_new(result, "update_gbs", json_real(stream_rate(b, &s, update_rows, 8)));
 done:
-    k->free(a), k->free(b), k->free(c), k->free(scratch);
+    k->free(s.x);
     return st;
 }
 
-static void print_gemm(const json_t *rows, json_t *aggregate)
+static void print_peak(const json_t *r)
 {
-    size_t i;
-    const char *type;
-    const json_t *row;
-    json_t *all;
-    printf("%-5s %-8s %6s %6s %6s %9s %7s\n", "type", "pass", "m", "n", "k", "GFLOP/s", "share");
-    json_array_foreach(rows, i, row)
-        printf("%-5s %-8s %6lld %6lld %6lld %9.1f %6.1f%%\n", json_string_value(json_object_get(row, "type")),
-               json_string_value(json_object_get(row, "pass")), (long long)json_integer_value(json_object_get(row, "m")),
-               (long long)json_integer_value(json_object_get(row, "n")),
-               (long long)json_integer_value(json_object_get(row, "k")), json_real_value(json_object_get(row, "gflops")),
-               100 * json_real_value(json_object_get(row, "share")));
-    json_object_foreach(aggregate, type, all)
-        printf("%-5s all %32.1f %6.1f%%\n", type, json_real_value(json_object_get(all, "gflops")),
-               100 * json_real_value(json_object_get(all, "share")));
+    printf("%s, %s, threads %lld\n", json_string_value(json_object_get(r, "processor")),
+           json_string_value(json_object_get(r, "isa")), (long long)json_integer_value(json_object_get(r, "threads")));
+    printf("peak measured: fp32 %.1f, bf16 %.1f GFLOP/s; memory: read %.1f GB/s, update in place %.1f GB/s\n",
+           json_real_value(json_object_get(r, "fp32_gflops")), json_real_value(json_object_get(r, "bf16_gflops")),
+           json_real_value(json_object_get(r, "read_gbs")), json_real_value(json_object_get(r, "update_gbs")));
 }
+
+/* Only the peak: it is part of every result. */
+static yk_status nothing(const yk_bench *b, json_t *result, yk_error *err)
+{
+    (void)b, (void)result, (void)err;
+    return YK_OK;
+}
+
+static void no_more(const json_t *result)
+{
+    (void)result;
+}
+
+static const yk_bench_kind peak = {"peak", nothing, no_more};
+static const yk_bench_kind *const kinds[] = {&peak, &yk_bench_gemm, &yk_bench_step, &yk_bench_decode};
 
 static yk_status perform(int argc, char **argv, yk_error *err)
 {
     yk_status st = YK_OK;
-    options o = {0};
-    yk_team team;
-    const yk_kernels *k[2];
-    json_t *result = NULL, *rows = json_array(), *aggregate = json_object();
-    YK_TRY(yk_parse(&yk_command_bench, argc, argv, 1, take, &o, err));
-    YK_TRY(yk_team_make(&team, (int)o.threads, err));
-    for (int p = 0; p < 2; p++) YK_TRY(yk_kernels_pick(&k[p], NULL, p ? YK_BF16 : YK_FP32, err));
-    bool gemm = strcmp(o.what, "gemm") == 0;
-    if (!gemm && strcmp(o.what, "peak") != 0) YK_FAIL(YK_ERR_USAGE, "`%s`: expected peak or gemm", o.what);
-    double fp32 = k[0]->peak_flops(&team, 0.5) / 1e9, bf16 = k[1]->peak_flops(&team, 0.5) / 1e9;
-    for (int p = 0; gemm && p < 2; p++) YK_TRY(bench_gemm(k[p], &team, rows, aggregate, err));
-    result = json_pack("{s:s, s:i, s:f, s:f}", "isa", k[0]->name, "threads", team.threads, "fp32_gflops", fp32,
-                       "bf16_gflops", bf16);
-    if (gemm) json_object_update_new(result, json_pack("{s:O, s:O}", "rows", rows, "aggregate", aggregate));
-    if (o.json) {
+    yk_bench b = {.model = "gpt2-124m", .precision = "bf16", .recompute = "none"};
+    json_t *result = json_object();
+    const yk_bench_kind *kind = NULL;
+    YK_TRY(yk_parse(&yk_command_bench, argc, argv, 1, take, &b, err));
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(b.what, kinds[i]->name) == 0) kind = kinds[i];
+    if (!kind) YK_FAIL(YK_ERR_USAGE, "`%s`: expected peak, gemm, step or decode", b.what);
+    YK_TRY(yk_team_make(&b.team, (int)b.threads, err));
+    for (int p = 0; p < YK_PRECISIONS; p++) YK_TRY(yk_kernels_pick(&b.k[p], NULL, (yk_precision)p, err));
+    YK_TRY(measure_peak(&b, result, err));
+    YK_TRY(kind->measure(&b, result, err));
+    if (b.json) {
         json_dumpf(result, stdout, JSON_INDENT(1));
         putchar('\n');
     } else {
-        printf("%s, threads %d, peak measured: fp32 %.1f, bf16 %.1f GFLOP/s\n", k[0]->name, team.threads, fp32, bf16);
-        if (gemm) print_gemm(rows, aggregate);
+        print_peak(result);
+        kind->print(result);
     }
 done:
     json_decref(result);
-    json_decref(rows);
-    json_decref(aggregate);
     return st;
 }
 
 static const struct argp_option option[] = {
     {"json", 'j', NULL, 0, "print JSON", 0},
     {"threads", 'T', "N", 0, "threads; 0: all", 0},
+    {"repeats", 'n', "N", 0, "measurements, of which the median is shown (5)", 0},
+    {"against", 'a', "openblas", 0, "gemm: beside OpenBLAS, in fp32", 0},
+    {"model", 'm', "NAME", 0, "step, decode: gpt2-124m or llama-34m", 0},
+    {"batch", 'b', "B", 0, "step: sequences a step", 0},
+    {"seq", 't', "T", 0, "step, decode: tokens a sequence", 0},
+    {"micro-batch", 'u', "N", 0, "step: sequences computed at once", 0},
+    {"precision", 'p', "P", 0, "step, decode: fp32, bf16 or fp16 (bf16)", 0},
+    {"recompute", 'r', "R", 0, "step: the recipe key of that name (none)", 0},
     {0},
 };
 
 const yk_command yk_command_bench = {
-    "bench", "peak|gemm", "measure this machine and the kernels",
-    "Measures the peak of fused multiply-adds and the matrix products of training against it.\v"
-    "Example:\n  yoke bench gemm --json",
+    "bench", "peak|gemm|step|decode", "measure this machine and the kernels",
+    "Measures the peak of multiply-adds and of memory; the matrix products of training; a whole training step (forward, "
+    "backward, AdamW) of a known model; or generating token by token. Shares are of the peak measured in the same run.\v"
+    "Examples:\n  yoke bench gemm --against openblas\n"
+    "  yoke bench step --model llama-34m --batch 8 --seq 512 --precision bf16 --json",
     option, perform};

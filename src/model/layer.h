@@ -8,11 +8,12 @@
 
 #include "model/model.h"
 
-enum { YK_NODE_SLOTS = 10 };
+enum { YK_NODE_SLOTS = 10, YK_PHASES = 4 };
 
 typedef struct yk_node {
     const struct yk_layer_kind *kind;
     int64_t layer;
+    int phase; /* index into model->phase */
     int param[YK_NODE_SLOTS];       /* index into model->params   */
     int64_t saved[YK_NODE_SLOTS];   /* float offset in the arena  */
     bool shared[YK_NODE_SLOTS];     /* lies in what the segments that are computed again have in common */
@@ -71,6 +72,7 @@ struct yk_model {
     float *cosine, *sine;   /* [positions, D/2] */
     float **input;          /* [nodes] what each node was given in forward */
     yk_memory memory;
+    yk_phase phase[YK_PHASES];
 };
 
 /* Declarations; shapes are checked and recorded, memory comes later. saved and scratch sizes are floats a row. */

@@ -104,6 +104,8 @@ static yk_status plan_nodes(yk_model *m, yk_error *err)
         bool first = i == 0, last = i == m->nodes - 1;
         n->kind = first ? &yk_embed_kind : last ? &yk_head_kind : i % 2 ? &yk_attention_kind : &yk_mlp_kind;
         n->layer = first || last ? -1 : (i - 1) / 2;
+        n->phase = first ? 0 : last ? 3 : i % 2 ? 1 : 2;
+        m->phase[n->phase].name = n->kind->name;
         m->scratch_now = 0;
         if (n->first == i) m->shared_now = 0;
         YK_TRY(n->kind->plan(m, n, err));
@@ -328,12 +330,24 @@ yk_memory yk_model_memory(const yk_model *m)
     return m->memory;
 }
 
+const yk_phase *yk_model_phase(const yk_model *m, int i)
+{
+    return i >= 0 && i < YK_PHASES ? &m->phase[i] : NULL;
+}
+
+void yk_model_reset_phases(yk_model *m)
+{
+    for (int i = 0; i < YK_PHASES; i++) m->phase[i].forward = m->phase[i].backward = 0;
+}
+
 static void walk_up(yk_model *m, yk_pass *p, int first, int last)
 {
     for (int i = first; i <= last; i++) {
+        double began = yk_now();
         m->input[i] = p->y;
         p->x = p->y;
         m->node[i].kind->forward(&m->node[i], p);
+        m->phase[m->node[i].phase].forward += yk_now() - began;
         if (m->node[i].recompute) m->resident = m->node[i].first;
     }
 }
@@ -345,12 +359,14 @@ void yk_model_train(yk_model *m, const yk_batch *batch, float z_loss, float *los
     p.d = m->stream;
     for (int i = m->nodes - 1; i >= 0; i--) {
         const yk_node *n = &m->node[i];
+        double began = yk_now();
         if (n->recompute && m->resident != n->first) {
             p.y = m->input[n->first];
             walk_up(m, &p, n->first, n->last);
         }
         p.x = m->input[i];
         n->kind->backward(n, &p);
+        m->phase[n->phase].backward += yk_now() - began;
     }
 }
 

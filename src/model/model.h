@@ -71,6 +71,15 @@ float *yk_model_weights(const yk_model *m);         /* [floats] */
 float *yk_model_gradients(const yk_model *m);       /* [gradient floats]; NULL unless training */
 int64_t yk_model_gradient_floats(const yk_model *m); /* floats, plus the embedding's second gradient when tied */
 
+/* Seconds that the nodes of a kind took since the model was made or reset; what is computed again counts in both.
+ * NULL after the last kind. The head's loss is computed in backward. */
+typedef struct yk_phase {
+    const char *name;
+    double forward, backward;
+} yk_phase;
+const yk_phase *yk_model_phase(const yk_model *m, int i);
+void yk_model_reset_phases(yk_model *m);
+
 /* Bytes that a model takes, by what they are for. */
 typedef struct yk_memory {
     int64_t weights, gradients, activations, scratch; /* scratch: kernels, tables of angles, the gradient stream */
