@@ -7,6 +7,7 @@
 #include "optim/optim.h"
 #include "train/train.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,6 +158,7 @@ static yk_status measure_step(const yk_bench *b, json_t *result, yk_error *err)
         whole[i] = yk_now() - began;
         update[i] = yk_now() - passed;
     }
+    peak = fmax(peak, x.k->peak_flops(&b->team, 0.5)); /* threads may not have had their processors at once */
     double seconds = yk_bench_median(whole, repeats), loss = 0, slowest = whole[repeats - 1], fastest = whole[0];
     for (int64_t i = 0; i < x.B * x.T; i++) loss += (double)x.loss[i] / tokens;
     struct rusage use;

@@ -6,7 +6,7 @@
 
 enum { TABLE = YK_OWN_PARAM }; /* parameter, only when not tied */
 enum { LOGITS, DNORMED }; /* scratch */
-enum { LOGIT_ROWS = 512 };
+enum { LOGIT_ROWS = 1024 };
 
 static yk_status plan(yk_model *m, yk_node *n, yk_error *err)
 {
