@@ -136,6 +136,30 @@ static inline v16 v16_to_fp16(v16 a)
     enum { NEAREST = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC };
     return (v16){_mm256_cvtph_ps(_mm256_cvtps_ph(a.low, NEAREST)), _mm256_cvtph_ps(_mm256_cvtps_ph(a.high, NEAREST))};
 }
+static inline v16 v16_load_bf16(const uint16_t *p)
+{
+    __m256i low = _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)p));
+    __m256i high = _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)(p + 8)));
+    return (v16){_mm256_castsi256_ps(_mm256_slli_epi32(low, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(high, 16))};
+}
+static inline void v16_store_bf16(uint16_t *p, v16 a)
+{
+    a = v16_to_bf16(a);
+    __m256i low = _mm256_srli_epi32(_mm256_castps_si256(a.low), 16);
+    __m256i high = _mm256_srli_epi32(_mm256_castps_si256(a.high), 16);
+    _mm256_storeu_si256((void *)p, _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xd8));
+}
+static inline v16 v16_load_fp16(const uint16_t *p)
+{
+    return (v16){_mm256_cvtph_ps(_mm_loadu_si128((const void *)p)),
+                 _mm256_cvtph_ps(_mm_loadu_si128((const void *)(p + 8)))};
+}
+static inline void v16_store_fp16(uint16_t *p, v16 a)
+{
+    enum { NEAREST = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC };
+    _mm_storeu_si128((void *)p, _mm256_cvtps_ph(a.low, NEAREST));
+    _mm_storeu_si128((void *)(p + 8), _mm256_cvtps_ph(a.high, NEAREST));
+}
 static inline float v16_sum(v16 a)
 {
     __m256 s8 = _mm256_add_ps(a.low, a.high);

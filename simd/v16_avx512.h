@@ -85,6 +85,20 @@ static inline v16 v16_to_fp16(v16 a)
 {
     return _mm512_cvtph_ps(_mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
+static inline v16 v16_load_bf16(const uint16_t *p)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p)), 16));
+}
+static inline void v16_store_bf16(uint16_t *p, v16 a)
+{
+    const __m512i bits = _mm512_srli_epi32(_mm512_castps_si512(v16_to_bf16(a)), 16);
+    _mm256_storeu_si256((void *)p, _mm512_cvtepi32_epi16(bits));
+}
+static inline v16 v16_load_fp16(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)p)); }
+static inline void v16_store_fp16(uint16_t *p, v16 a)
+{
+    _mm256_storeu_si256((void *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
 static inline float v16_sum(v16 a)
 {
     __m256 s8 = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));

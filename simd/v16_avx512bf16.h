@@ -18,6 +18,14 @@ static inline v16 v16_pairs(v16 first, v16 second)
     return _mm512_castsi512_ps((__m512i)_mm512_cvtne2ps_pbh(v16_not_tiny(second), v16_not_tiny(first)));
 }
 
+/* Of two rows of 16 stored bf16: lane i holds even[i] (low half) and odd[i]. */
+static inline v16 v16_pairs_of(const uint16_t *even, const uint16_t *odd)
+{
+    const __m512i low = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)even));
+    const __m512i high = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)odd));
+    return _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+}
+
 /* Lane i holds the terms even[i] (low half) and odd[i]. */
 static inline v16 v16_interleave(v16 even, v16 odd)
 {

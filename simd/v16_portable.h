@@ -104,6 +104,41 @@ static inline v16 v16_to_fp16(v16 a)
     return r;
 }
 
+/* 16 numbers of two bytes: widened exactly; rounded as v16_to_bf16 and v16_to_fp16 do. */
+static inline v16 v16_load_bf16(const uint16_t *p) { YK_V16_MAP(v16_bits_to_float((uint32_t)p[i] << 16)); }
+static inline void v16_store_bf16(uint16_t *p, v16 a)
+{
+    a = v16_to_bf16(a);
+    for (int i = 0; i < 16; i++) {
+        uint32_t bits;
+        memcpy(&bits, &a.lane[i], sizeof bits);
+        p[i] = (uint16_t)(bits >> 16);
+    }
+}
+static inline v16 v16_load_fp16(const uint16_t *p)
+{
+    v16 r;
+    for (int i = 0; i < 16; i++) {
+        uint32_t exponent = p[i] >> 10 & 31, fraction = p[i] & 0x3ff, sign = (uint32_t)(p[i] & 0x8000) << 16;
+        float x = exponent == 0 ? (float)fraction * 0x1p-24f
+                                : v16_bits_to_float((exponent == 31 ? 0xff : exponent + 112) << 23 | fraction << 13);
+        r.lane[i] = sign ? -x : x;
+    }
+    return r;
+}
+static inline void v16_store_fp16(uint16_t *p, v16 a)
+{
+    a = v16_to_fp16(a);
+    for (int i = 0; i < 16; i++) {
+        uint32_t bits;
+        memcpy(&bits, &a.lane[i], sizeof bits);
+        uint32_t size = bits & 0x7fffffff, half = (size - (112u << 23)) >> 13;
+        if (size < (uint32_t)113 << 23) half = (uint32_t)(v16_bits_to_float(size) * 0x1p24f);
+        if (size >= 0x7f800000) half = size > 0x7f800000 ? 0x7e00 : 0x7c00;
+        p[i] = (uint16_t)(bits >> 31 << 15 | half);
+    }
+}
+
 /* The fixed tree of the numerics contract: lanes i and i + 8, then 4, 2, 1 apart. */
 static inline float v16_sum(v16 a)
 {
