@@ -17,24 +17,35 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Precision of the operands of matrix products; sums, and everything else, are fp32. */
+/* Precision of a table: that of the operands of matrix products and of the tensors it stores. Sums, weights and their
+ * gradients, and the residual stream are fp32. */
 typedef enum yk_precision { YK_FP32, YK_BF16, YK_FP16, YK_PRECISIONS } yk_precision;
+
+/* A tensor of type `void *` holds numbers in the table's precision, yk_type_size() bytes each (rounded as
+ * the operands of products are), or fp32 where a field beside it says YK_FLOAT. Rows and columns count numbers. */
+typedef enum yk_type { YK_STORED, YK_FLOAT } yk_type;
+
+/* One side of a matrix product: element (i,j) at data[i row + j col]; one of the strides is 1. */
+typedef struct yk_operand {
+    const void *data;
+    yk_type type;
+    int64_t row, col;
+} yk_operand;
 
 /* C[m,n] = init[m,n] (NULL: 0) + sum over k of A[m,k] B[k,n] in one fp32 accumulator that begins with init:
  *   fp32: an fma a term, k ascending; fp16: the same of operands rounded to the nearest half;
  *   bf16: operands rounded to the nearest bf16 (|x| < 2^-56 to +0), pairs of k ascending, in each the odd term
  *   first, then the even one, an fma each; an odd k is padded with zero. */
+#define YK_STORED_K 16384 /* the largest k of a product that is stored: its sums stay in registers */
 typedef struct yk_gemm {
-    float *c;
+    void *c; /* [m,n] rows at c_row */
+    yk_type c_type;
     int64_t c_row;
-    const float *a; /* element (m,k) at a[m a_row + k a_col]; one of the strides is 1 */
-    int64_t a_row, a_col;
-    const float *b; /* element (k,n) at b[k b_row + n b_col]; one of the strides is 1 */
-    int64_t b_row, b_col;
+    yk_operand a, b;   /* [m,k], [k,n] */
     const float *init; /* rows at init_row: c itself to add to it, a residual, or a bias (init_row = 0) */
     int64_t init_row;
-    int64_t m, n, k;
-    void *scratch; /* gemm_scratch() bytes, 64-byte aligned */
+    int64_t m, n, k;   /* k >= 1 */
+    void *scratch;     /* gemm_scratch() bytes */
 } yk_gemm;
 
 /* y[r,:] (+)= table[id[r],:]. Backward: dtable[id[r],:] += dy[r,:], r ascending. */
@@ -51,23 +62,27 @@ typedef struct yk_embed {
 /* RMSNorm (Zhang, Sennrich 2019) over groups of `width` inside a row:
  *   rstd = 1 / sqrt(mean(x^2) + eps);  y = x rstd weight.
  * Backward: g = dy weight; dx (+)= rstd (g - x rstd^2 mean(g x)); dweight += sum of dy x rstd over rows and
- * groups ascending. y may be x in the forward pass only if the caller keeps x elsewhere. */
+ * groups ascending; y (or NULL) gets the same bits as in the forward pass. dx may be dy. */
 typedef struct yk_rmsnorm {
-    float *y, *rstd;             /* y: rows at y_row; rstd [N,groups] */
-    const float *x, *weight;     /* x: rows at x_row; weight [width]  */
-    const float *dy;             /* rows at y_row */
-    float *dx, *dweight;         /* dx: rows at dx_row */
+    void *y;
+    const void *x;
+    yk_type x_type;
+    float *rstd;                 /* [N,groups] */
+    const float *weight;         /* [width]    */
+    const float *dy;
+    float *dx, *dweight;
     int64_t rows, groups, width; /* a row holds groups x width contiguous elements */
-    int64_t x_row, y_row, dx_row;
+    int64_t x_row, y_row, dx_row, dy_row;
     float eps;
     bool accumulate_dx;
 } yk_rmsnorm;
 
 /* LayerNorm (Ba et al. 2016) of rows: y = (x - mean) rstd weight + bias with rstd = 1 / sqrt(mean((x - mean)^2) + eps).
  * Backward, with h = (x - mean) rstd and g = dy weight: dx (+)= rstd (g - mean(g) - h mean(g h)); dweight += sum of dy h,
- * dbias += sum of dy over rows ascending. */
+ * dbias += sum of dy over rows ascending; y (or NULL) gets the same bits as in the forward pass. */
 typedef struct yk_layernorm {
-    float *y, *mean, *rstd;          /* y [N,C]; mean, rstd [N] */
+    void *y;                         /* [N,C] */
+    float *mean, *rstd;              /* [N] */
     const float *x, *weight, *bias;  /* x [N,C]; weight, bias [C] */
     const float *dy;                 /* [N,C] */
     float *dx, *dweight, *dbias;     /* dx [N,C] */
@@ -79,7 +94,8 @@ typedef struct yk_layernorm {
 /* Rotary embedding (Su et al. 2021), half-split: pair (i, i + D/2) of each head is turned by position[r] x
  * theta^(-2i/D), in place. `inverse` turns back, which is the backward pass. */
 typedef struct yk_rope {
-    float *x; /* rows at x_row; heads x D contiguous */
+    void *x; /* rows at x_row; heads x D contiguous */
+    yk_type type;
     const int32_t *position;     /* [N] */
     const float *cosine, *sine;  /* [positions, D/2] */
     int64_t rows, heads, head_size, x_row;
@@ -98,12 +114,13 @@ typedef struct yk_segment {
 
 /* Scaled dot-product attention by streaming softmax (Milakov, Gimelshein 2018; Dao et al. 2022) over key blocks
  * of YK_KEY_BLOCK positions counted from the start of the document: a constant of bits v1. Query head h reads
- * key head h / (H / K). Backward recomputes the probabilities from lse. dq, dk, dv are overwritten. */
+ * key head h / (H / K). Backward recomputes the probabilities from lse; dq, dk, dv are overwritten. */
 #define YK_KEY_BLOCK 64
 typedef struct yk_attention {
-    float *o, *lse;          /* o [.,H D] rows at o_row; lse [N,H]: log of the sum of exp(scores) */
-    const float *q, *k, *v;  /* rows at q_row, k_row, v_row */
-    const float *d_o;        /* rows at o_row */
+    void *o;                 /* [.,H D] rows at o_row */
+    float *lse;              /* [N,H]: log of the sum of exp(scores); NULL: not wanted */
+    const void *q, *k, *v;   /* rows at q_row, k_row, v_row */
+    const void *d_o;         /* rows at o_row */
     float *dq, *dk, *dv;     /* rows at dq_row, dkv_row, dkv_row */
     const yk_segment *segment;
     int64_t segments, heads, kv_heads, head_size;
@@ -112,37 +129,40 @@ typedef struct yk_attention {
     void *scratch; /* attention_scratch() bytes */
 } yk_attention;
 
-/* SwiGLU (Shazeer 2020): y = silu(gate) up, with [gate | up] = x. dx may be x. */
+/* SwiGLU (Shazeer 2020): y = silu(gate) up, with [gate | up] = x. Backward gives dx and y again; dx may be x, y may
+ * be dy. */
 typedef struct yk_swiglu {
-    float *y;        /* [N,F]  */
-    const float *x;  /* [N,2F] */
-    const float *dy; /* [N,F]  */
-    float *dx;       /* [N,2F] */
+    void *y;        /* [N,F]  */
+    const void *x;  /* [N,2F] */
+    const void *dy; /* [N,F]  */
+    void *dx;       /* [N,2F] */
     int64_t rows, width; /* width = F */
 } yk_swiglu;
 
 /* GELU, tanh form (Hendrycks, Gimpel 2016): y = x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3), which is
- * x (1 + tanh u) / 2. dx may be x. */
+ * x (1 + tanh u) / 2. Backward gives dx and y again; dx may be x, y may be dy. */
 typedef struct yk_gelu {
-    float *y;
-    const float *x, *dy;
-    float *dx;
+    void *y;
+    const void *x, *dy;
+    void *dx;
     int64_t n; /* a multiple of 16 */
 } yk_gelu;
 
 /* Softmax cross-entropy of rows of logits with a target and a weight each:
  *   lse = log sum exp(logits); loss = weight (lse - logits[target] + z lse^2);
- *   dlogits = weight ((1 + 2 z lse) softmax - onehot(target)), in place when `gradient`.
- * Rows with weight 0 get loss 0 and zero gradients; their target is not read. */
+ *   dlogits = weight ((1 + 2 z lse) softmax - onehot(target)).
+ * Rows with weight 0 get loss 0 and zero gradients; their target is not read. logits are overwritten when gradients
+ * are wanted; those may lie in the same memory, each row where the row of logits begins. */
 typedef struct yk_cross_entropy {
     float *logits;         /* [N,V] */
+    void *dlogits;         /* [N,V] rows at d_row, NULL: not wanted */
+    int64_t d_row;
     const int32_t *target; /* [N] */
     const float *weight;   /* [N] */
     float *loss;           /* [N] the cross-entropy alone, times weight */
     int32_t *best;         /* [N] or NULL: the id with the highest logit (the lowest such id) */
     int64_t rows, vocab;
     float z;
-    bool gradient;
 } yk_cross_entropy;
 
 /* y = a + b, elementwise over n; y may be a or b. */
@@ -156,15 +176,16 @@ typedef struct yk_add {
 typedef struct yk_bias {
     float *y;                /* [N,C] */
     const float *x, *bias;   /* [N,C], [C] */
-    const float *dy;         /* [N,C] */
+    const void *dy;          /* [N,C] */
+    yk_type type;            /* of dy */
     float *dbias;            /* [C] */
     int64_t rows, width;
 } yk_bias;
 
-/* y[to[r],:] = x[r,:]; to = NULL: y[r,:]. */
+/* y[to[r],:] = x[r,:]; to = NULL: y[r,:]. Any type: width, y_row and x_row are bytes. */
 typedef struct yk_copy_rows {
-    float *y;
-    const float *x;
+    void *y;
+    const void *x;
     const int32_t *to;
     int64_t rows, width, y_row, x_row;
 } yk_copy_rows;
@@ -226,6 +247,9 @@ typedef struct yk_kernels {
  * environment, else the fastest). YK_ERR_USAGE names the unknown set, or the missing processor feature, and what
  * is there. */
 yk_status yk_kernels_pick(const yk_kernels **table, const char *name, yk_precision precision, yk_error *err);
+
+/* Bytes of a number of a type in a table. */
+int64_t yk_type_size(const yk_kernels *k, yk_type type);
 
 /* The i-th set built in, slowest first, those this machine cannot run included; NULL after the last. */
 const yk_kernels *yk_kernels_at(int i, yk_precision precision);

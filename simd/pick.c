@@ -68,6 +68,11 @@ bool yk_kernels_runs_here(const yk_kernels *table)
     return false;
 }
 
+int64_t yk_type_size(const yk_kernels *k, yk_type type)
+{
+    return type == YK_FLOAT || k->precision == YK_FP32 ? 4 : 2;
+}
+
 static void list_sets(char *out, size_t size)
 {
     size_t used = 0;

@@ -2,6 +2,7 @@
 
 #include <fenv.h>
 #include <float.h>
+#include <hwloc.h>
 #include <omp.h>
 #include <sched.h>
 #include <stdio.h>
@@ -25,9 +26,26 @@ static int keeps_ieee754(void)
     return fegetround() == FE_TONEAREST && half > 0.0f && half * 2.0f == smallest;
 }
 
+/* The first data or unified cache of each level. */
+static void measure_caches(int64_t cache[3])
+{
+    static const hwloc_obj_type_t level[] = {HWLOC_OBJ_L1CACHE, HWLOC_OBJ_L2CACHE, HWLOC_OBJ_L3CACHE};
+    hwloc_topology_t topology;
+    if (hwloc_topology_init(&topology) != 0) return;
+    hwloc_topology_set_all_types_filter(topology, HWLOC_TYPE_FILTER_KEEP_NONE);
+    for (int i = 0; i < 3; i++) hwloc_topology_set_type_filter(topology, level[i], HWLOC_TYPE_FILTER_KEEP_ALL);
+    if (hwloc_topology_load(topology) == 0)
+        for (int i = 0; i < 3; i++) {
+            hwloc_obj_t found = hwloc_get_obj_by_type(topology, level[i], 0);
+            if (found) cache[i] = (int64_t)found->attr->cache.size;
+        }
+    hwloc_topology_destroy(topology);
+}
+
 yk_status yk_team_make(yk_team *team, int threads, yk_error *err)
 {
-    team->threads = threads > 0 ? threads : allowed_processors();
+    *team = (yk_team){.threads = threads > 0 ? threads : allowed_processors()};
+    measure_caches(team->cache);
     omp_set_dynamic(0);
     int bad = 0;
 #pragma omp parallel num_threads(team->threads) reduction(+ : bad)

@@ -11,10 +11,11 @@
 #include <stdint.h>
 
 typedef struct yk_team {
-    int threads; /* >= 1 */
+    int threads;      /* >= 1 */
+    int64_t cache[3]; /* bytes of L1, L2 and L3 that a thread reaches; 0: unknown */
 } yk_team;
 
-/* threads = 0 takes as many as the affinity mask of the process allows. Fails with
+/* threads = 0 takes as many as the affinity mask of the process allows. Cache sizes come from hwloc. Fails with
  * YK_ERR_NUMERIC when a thread does not round to nearest or flushes subnormal numbers. */
 yk_status yk_team_make(yk_team *team, int threads, yk_error *err);
 

@@ -12,28 +12,34 @@ enum { ROWS = 2048, REPEATS = 7, MOST_REPEATS = 99 };
 
 static const char *const type_name[YK_PRECISIONS] = {"fp32", "bf16", "fp16"};
 
-/* The three products of training for one weight matrix [N,K]: forward, gradient of the input, of the weight. */
-static yk_gemm training_product(int pass, int64_t N, int64_t K)
+typedef struct matrices {
+    float *a, *b, *c;
+    void *scratch;
+} matrices;
+
+/* The three products of training for one weight matrix w[N,K]: forward x w^T, gradient of the input dy w, of the weight
+ * dy^T x. Activations are stored in the table's precision, weights and sums are fp32, as in a step. */
+static yk_gemm training_product(int pass, int64_t N, int64_t K, const matrices *x)
 {
-    if (pass == 0) return (yk_gemm){.c_row = N, .a_row = K, .a_col = 1, .b_row = 1, .b_col = K, .m = ROWS, .n = N, .k = K};
-    if (pass == 1) return (yk_gemm){.c_row = K, .a_row = N, .a_col = 1, .b_row = K, .b_col = 1, .m = ROWS, .n = K, .k = N};
-    return (yk_gemm){.c_row = K, .a_row = 1, .a_col = N, .b_row = K, .b_col = 1, .m = N, .n = K, .k = ROWS,
-                     .init_row = K};
+    yk_gemm g = {.c = x->c, .c_type = YK_FLOAT, .c_row = pass ? K : N, .m = ROWS, .n = pass ? K : N, .k = pass ? N : K,
+                 .scratch = x->scratch};
+    if (pass == 0) g.a = (yk_operand){x->a, YK_STORED, K, 1}, g.b = (yk_operand){x->b, YK_FLOAT, 1, K};
+    if (pass == 1) g.a = (yk_operand){x->a, YK_STORED, N, 1}, g.b = (yk_operand){x->b, YK_FLOAT, K, 1};
+    if (pass == 2) {
+        g.a = (yk_operand){x->a, YK_STORED, 1, N}, g.b = (yk_operand){x->b, YK_STORED, K, 1};
+        g.m = N, g.k = ROWS, g.init = x->c, g.init_row = K;
+    }
+    return g;
 }
 
 /* The same product by sgemm. */
 static void by_openblas(const yk_gemm *g)
 {
-    bool ta = g->a_col != 1, tb = g->b_col != 1;
+    bool ta = g->a.col != 1, tb = g->b.col != 1;
     cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)g->m, (int)g->n,
-                (int)g->k, 1.0f, g->a, (int)(ta ? g->a_col : g->a_row), g->b, (int)(tb ? g->b_col : g->b_row),
+                (int)g->k, 1.0f, g->a.data, (int)(ta ? g->a.col : g->a.row), g->b.data, (int)(tb ? g->b.col : g->b.row),
                 g->init ? 1.0f : 0.0f, g->c, (int)g->c_row);
 }
-
-typedef struct matrices {
-    float *a, *b, *c;
-    void *scratch;
-} matrices;
 
 /* Median seconds of the kernel and, when asked for, of OpenBLAS, taken by turns. */
 static void time_product(const yk_bench *b, const yk_kernels *k, const yk_gemm *g, bool both, double seconds[2])
@@ -57,10 +63,8 @@ static void measure_type(const yk_bench *b, const yk_kernels *k, const matrices 
     bool both = b->against && k->precision == YK_FP32;
     double peak = k->peak_flops(&b->team, 0.5), flops = 0, seconds[2] = {0};
     for (size_t s = 0; s < 3 * sizeof shape / sizeof *shape; s++) {
-        yk_gemm g = training_product((int)s % 3, shape[s / 3][0], shape[s / 3][1]);
+        yk_gemm g = training_product((int)s % 3, shape[s / 3][0], shape[s / 3][1], x);
         double t[2], work = 2.0 * (double)g.m * (double)g.n * (double)g.k;
-        g.a = x->a, g.b = x->b, g.c = x->c, g.scratch = x->scratch;
-        g.init = g.init_row ? x->c : NULL;
         time_product(b, k, &g, both, t);
         flops += work;
         peak = fmax(peak, k->peak_flops(&b->team, 0.1)); /* threads may not have had their processors at once */

@@ -6,7 +6,7 @@ enum { TABLE, POSITIONS }; /* parameters */
 static yk_status plan(yk_model *m, yk_node *n, yk_error *err)
 {
     yk_status st = YK_OK;
-    yk_declare_saved(m, n, YK_OUTPUT, m->shape.width);
+    yk_declare_saved(m, n, YK_OUTPUT, YK_FLOAT, m->shape.width);
     YK_TRY(yk_declare_param(m, n, TABLE, "model.embed_tokens.weight", m->shape.vocab, m->shape.width, YK_INIT_NORMAL, false,
                             err));
     if (m->shape.learned_positions)

@@ -15,15 +15,16 @@ typedef struct yk_node {
     int64_t layer;
     int phase; /* index into model->phase */
     int param[YK_NODE_SLOTS];       /* index into model->params   */
-    int64_t saved[YK_NODE_SLOTS];   /* float offset in the arena  */
+    int64_t saved[YK_NODE_SLOTS];   /* byte offset in the arena   */
     bool shared[YK_NODE_SLOTS];     /* lies in what the segments that are computed again have in common */
-    int64_t scratch[YK_NODE_SLOTS]; /* float offset in the arena  */
+    int64_t scratch[YK_NODE_SLOTS]; /* byte offset in the arena   */
     int first, last; /* the segment it belongs to */
     bool recompute;  /* backward computes the segment again from its input (Chen et al. 2016) */
 } yk_node;
 
 /* Slots that every block has: what it saves for the next node, its norm (norm.c), and the first of its own. */
-enum { YK_OUTPUT, YK_NORMED, YK_STATISTICS, YK_OWN_SAVED };
+enum { YK_OUTPUT, YK_STATISTICS, YK_OWN_SAVED };
+enum { YK_NORMED, YK_DNORMED, YK_OWN_SCRATCH };
 enum { YK_NORM, YK_NORM_BIAS, YK_OWN_PARAM };
 
 /* One pass over one micro-batch. */
@@ -64,9 +65,9 @@ struct yk_model {
     int params, param_room;
     int64_t floats;
     float *weight, *gradient;
-    int64_t saved_floats, shared_floats, shared_now, scratch_floats, scratch_now;
+    int64_t saved_bytes, shared_bytes, shared_now, scratch_bytes, scratch_now;
     int resident; /* first node of the segment whose activations the shared part holds */
-    float *saved, *scratch; /* arenas */
+    char *saved, *scratch;  /* arenas */
     float *stream;          /* backward: [max_rows, C] */
     void *kernel_scratch;
     float *cosine, *sine;   /* [positions, D/2] */
@@ -75,11 +76,12 @@ struct yk_model {
     yk_phase phase[YK_PHASES];
 };
 
-/* Declarations; shapes are checked and recorded, memory comes later. saved and scratch sizes are floats a row. */
+/* Declarations; shapes are checked and recorded, memory comes later. Saved and scratch tensors have `width` numbers of
+ * a type a row. */
 yk_status yk_declare_param(struct yk_model *m, yk_node *n, int slot, const char *suffix, int64_t rows,
                            int64_t columns, yk_init init, bool decay, yk_error *err);
-void yk_declare_saved(struct yk_model *m, yk_node *n, int slot, int64_t floats_a_row);
-void yk_declare_scratch(struct yk_model *m, yk_node *n, int slot, int64_t floats_a_row);
+void yk_declare_saved(struct yk_model *m, yk_node *n, int slot, yk_type type, int64_t width);
+void yk_declare_scratch(struct yk_model *m, yk_node *n, int slot, yk_type type, int64_t width);
 
 static inline float *yk_weight(const yk_pass *p, const yk_node *n, int slot)
 {
@@ -89,31 +91,46 @@ static inline float *yk_gradient(const yk_pass *p, const yk_node *n, int slot)
 {
     return p->m->gradient + p->m->param[n->param[slot]].offset;
 }
-static inline float *yk_saved(const yk_pass *p, const yk_node *n, int slot)
+static inline void *yk_saved(const yk_pass *p, const yk_node *n, int slot)
 {
     return p->m->saved + n->saved[slot];
 }
-static inline float *yk_scratch(const yk_pass *p, const yk_node *n, int slot)
+static inline void *yk_scratch(const yk_pass *p, const yk_node *n, int slot)
 {
     return p->m->scratch + n->scratch[slot];
 }
 
-/* The norm that a block begins with, RMSNorm or LayerNorm: p->x -> NORMED; backward: dy -> p->d, added to it or not. */
+/* The i-th number of a stored tensor. */
+static inline void *yk_at(const yk_pass *p, void *stored, int64_t i)
+{
+    return (char *)stored + i * yk_type_size(p->m->k, YK_STORED);
+}
+
+/* The norm that a block begins with, RMSNorm or LayerNorm: p->x -> NORMED; backward: DNORMED -> p->d, added to it or
+ * not, and NORMED again where `again`. */
 yk_status yk_norm_plan(struct yk_model *m, yk_node *n, const char *name, yk_error *err);
 void yk_norm_forward(const yk_node *n, yk_pass *p);
-void yk_norm_backward(const yk_node *n, yk_pass *p, const float *dy, bool accumulate);
+void yk_norm_backward(const yk_node *n, yk_pass *p, bool accumulate, bool again);
 
-/* A linear layer: weight [out,in] in `slot`, bias [out] in slot + 1 when the model has biases.
- *   y[N,out] = x[N,in] w^T + bias + residual[N,out] (or NULL);  dx = dy w;  dw += dy^T x;  dbias += sum of dy. */
+/* A linear layer: weight [out,in] in `slot`, bias [out] in slot + 1 when the model has biases; x[N,in] is stored.
+ *   y[N,out] = x w^T + bias + residual[N,out] (or NULL);  dx = dy w;  dw += dy^T x;  dbias += sum of dy. */
 yk_status yk_linear_plan(struct yk_model *m, yk_node *n, int slot, const char *name, int64_t out, int64_t in, yk_init init,
                          yk_error *err);
-void yk_linear_forward(const yk_node *n, const yk_pass *p, int slot, float *y, const float *x, const float *residual);
-void yk_linear_backward(const yk_node *n, const yk_pass *p, int slot, float *dx, const float *dy, const float *x);
+void yk_linear_forward(const yk_node *n, const yk_pass *p, int slot, void *y, yk_type y_type, const void *x,
+                       const float *residual);
+void yk_linear_dx(const yk_node *n, const yk_pass *p, int slot, void *dx, yk_type dx_type, const void *dy, yk_type dy_type);
+void yk_linear_dw(const yk_node *n, const yk_pass *p, int slot, const void *dy, yk_type dy_type, const void *x);
 
-/* The three products alone, of a weight w[out,in] that lies elsewhere; init as in yk_gemm. */
-void yk_product(const yk_pass *p, float *y, const float *x, const float *w, int64_t rows, int64_t in, int64_t out,
-                const float *init, int64_t init_row);
-void yk_product_dx(const yk_pass *p, float *dx, const float *dy, const float *w, int64_t rows, int64_t in, int64_t out);
-void yk_product_dw(const yk_pass *p, float *dw, const float *dy, const float *x, int64_t rows, int64_t in, int64_t out);
+/* The three products alone, of a weight w[out,in] that lies elsewhere; x is stored, rows of dy lie dy_row apart. */
+typedef struct yk_product {
+    const float *w;
+    int64_t rows, in, out;
+} yk_product;
+void yk_product_forward(const yk_pass *p, const yk_product *s, void *y, yk_type y_type, const void *x, const float *init,
+                        int64_t init_row);
+void yk_product_dx(const yk_pass *p, const yk_product *s, void *dx, yk_type dx_type, const void *dy, yk_type dy_type,
+                   int64_t dy_row);
+void yk_product_dw(const yk_pass *p, const yk_product *s, float *dw, const void *dy, yk_type dy_type, int64_t dy_row,
+                   const void *x);
 
 #endif

@@ -2,26 +2,28 @@
 
 #include <stdio.h>
 
-void yk_product(const yk_pass *p, float *y, const float *x, const float *w, int64_t rows, int64_t in, int64_t out,
-                const float *init, int64_t init_row)
+void yk_product_forward(const yk_pass *p, const yk_product *s, void *y, yk_type y_type, const void *x, const float *init,
+                        int64_t init_row)
 {
-    p->m->k->gemm(&p->m->team, &(yk_gemm){.c = y, .c_row = out, .a = x, .a_row = in, .a_col = 1, .b = w,
-                                          .b_row = 1, .b_col = in, .m = rows, .n = out, .k = in, .init = init,
-                                          .init_row = init_row, .scratch = p->m->kernel_scratch});
+    p->m->k->gemm(&p->m->team, &(yk_gemm){.c = y, .c_type = y_type, .c_row = s->out, .a = {x, YK_STORED, s->in, 1},
+                                          .b = {s->w, YK_FLOAT, 1, s->in}, .m = s->rows, .n = s->out, .k = s->in,
+                                          .init = init, .init_row = init_row, .scratch = p->m->kernel_scratch});
 }
 
-void yk_product_dx(const yk_pass *p, float *dx, const float *dy, const float *w, int64_t rows, int64_t in, int64_t out)
+void yk_product_dx(const yk_pass *p, const yk_product *s, void *dx, yk_type dx_type, const void *dy, yk_type dy_type,
+                   int64_t dy_row)
 {
-    p->m->k->gemm(&p->m->team, &(yk_gemm){.c = dx, .c_row = in, .a = dy, .a_row = out, .a_col = 1, .b = w,
-                                          .b_row = in, .b_col = 1, .m = rows, .n = in, .k = out,
+    p->m->k->gemm(&p->m->team, &(yk_gemm){.c = dx, .c_type = dx_type, .c_row = s->in, .a = {dy, dy_type, dy_row, 1},
+                                          .b = {s->w, YK_FLOAT, s->in, 1}, .m = s->rows, .n = s->in, .k = s->out,
                                           .scratch = p->m->kernel_scratch});
 }
 
-void yk_product_dw(const yk_pass *p, float *dw, const float *dy, const float *x, int64_t rows, int64_t in, int64_t out)
+void yk_product_dw(const yk_pass *p, const yk_product *s, float *dw, const void *dy, yk_type dy_type, int64_t dy_row,
+                   const void *x)
 {
-    p->m->k->gemm(&p->m->team, &(yk_gemm){.c = dw, .c_row = in, .a = dy, .a_row = 1, .a_col = out, .b = x,
-                                          .b_row = in, .b_col = 1, .m = out, .n = in, .k = rows, .init = dw,
-                                          .init_row = in, .scratch = p->m->kernel_scratch});
+    p->m->k->gemm(&p->m->team, &(yk_gemm){.c = dw, .c_type = YK_FLOAT, .c_row = s->in, .a = {dy, dy_type, 1, dy_row},
+                                          .b = {x, YK_STORED, s->in, 1}, .m = s->out, .n = s->in, .k = s->rows,
+                                          .init = dw, .init_row = s->in, .scratch = p->m->kernel_scratch});
 }
 
 yk_status yk_linear_plan(yk_model *m, yk_node *n, int slot, const char *name, int64_t out, int64_t in, yk_init init,
@@ -35,27 +37,37 @@ yk_status yk_linear_plan(yk_model *m, yk_node *n, int slot, const char *name, in
     return st;
 }
 
-void yk_linear_forward(const yk_node *n, const yk_pass *p, int slot, float *y, const float *x, const float *residual)
+static yk_product product_of(const yk_node *n, const yk_pass *p, int slot)
 {
     const yk_param *w = &p->m->param[n->param[slot]];
-    int64_t rows = p->batch->rows, out = w->shape[0];
+    return (yk_product){yk_weight(p, n, slot), p->batch->rows, w->shape[1], w->shape[0]};
+}
+
+void yk_linear_forward(const yk_node *n, const yk_pass *p, int slot, void *y, yk_type y_type, const void *x,
+                       const float *residual)
+{
+    const yk_product s = product_of(n, p, slot);
     const float *init = residual, *bias = p->m->shape.bias ? yk_weight(p, n, slot + 1) : NULL;
     if (bias && residual) {
-        p->m->k->bias_forward(&p->m->team, &(yk_bias){.y = y, .x = residual, .bias = bias, .rows = rows, .width = out});
+        p->m->k->bias_forward(&p->m->team, &(yk_bias){.y = y, .x = residual, .bias = bias, .rows = s.rows, .width = s.out});
         init = y;
     } else if (bias) {
         init = bias;
     }
-    yk_product(p, y, x, yk_weight(p, n, slot), rows, w->shape[1], out, init, init == bias ? 0 : out);
+    yk_product_forward(p, &s, y, y_type, x, init, init == bias ? 0 : s.out);
 }
 
-void yk_linear_backward(const yk_node *n, const yk_pass *p, int slot, float *dx, const float *dy, const float *x)
+void yk_linear_dx(const yk_node *n, const yk_pass *p, int slot, void *dx, yk_type dx_type, const void *dy, yk_type dy_type)
 {
-    const yk_param *w = &p->m->param[n->param[slot]];
-    int64_t rows = p->batch->rows, out = w->shape[0], in = w->shape[1];
-    yk_product_dw(p, yk_gradient(p, n, slot), dy, x, rows, in, out);
+    const yk_product s = product_of(n, p, slot);
+    yk_product_dx(p, &s, dx, dx_type, dy, dy_type, s.out);
+}
+
+void yk_linear_dw(const yk_node *n, const yk_pass *p, int slot, const void *dy, yk_type dy_type, const void *x)
+{
+    const yk_product s = product_of(n, p, slot);
+    yk_product_dw(p, &s, yk_gradient(p, n, slot), dy, dy_type, s.out, x);
     if (p->m->shape.bias)
-        p->m->k->bias_backward(&p->m->team, &(yk_bias){.dy = dy, .dbias = yk_gradient(p, n, slot + 1), .rows = rows,
-                                                       .width = out});
-    yk_product_dx(p, dx, dy, yk_weight(p, n, slot), rows, in, out);
+        p->m->k->bias_backward(&p->m->team, &(yk_bias){.dy = dy, .type = dy_type, .dbias = yk_gradient(p, n, slot + 1),
+                                                       .rows = s.rows, .width = s.out});
 }

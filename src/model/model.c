@@ -57,22 +57,26 @@ done:
     return st;
 }
 
-/* The output of a segment is kept; the rest of one that is computed again lies in the shared part. */
-void yk_declare_saved(yk_model *m, yk_node *n, int slot, int64_t floats_a_row)
+static int64_t bytes_of(const yk_model *m, yk_type type, int64_t width)
 {
-    int64_t size = to_16(floats_a_row * m->max_rows);
-    n->shared[slot] = n->recompute && !(slot == YK_OUTPUT && n == &m->node[n->last]);
-    int64_t *end = n->shared[slot] ? &m->shared_now : &m->saved_floats;
-    n->saved[slot] = *end;
-    *end += size;
-    if (m->shared_now > m->shared_floats) m->shared_floats = m->shared_now;
+    return (yk_type_size(m->k, type) * width * m->max_rows + 63) / 64 * 64;
 }
 
-void yk_declare_scratch(yk_model *m, yk_node *n, int slot, int64_t floats_a_row)
+/* The output of a segment is kept; the rest of one that is computed again lies in the shared part. */
+void yk_declare_saved(yk_model *m, yk_node *n, int slot, yk_type type, int64_t width)
+{
+    n->shared[slot] = n->recompute && !(slot == YK_OUTPUT && n == &m->node[n->last]);
+    int64_t *end = n->shared[slot] ? &m->shared_now : &m->saved_bytes;
+    n->saved[slot] = *end;
+    *end += bytes_of(m, type, width);
+    if (m->shared_now > m->shared_bytes) m->shared_bytes = m->shared_now;
+}
+
+void yk_declare_scratch(yk_model *m, yk_node *n, int slot, yk_type type, int64_t width)
 {
     n->scratch[slot] = m->scratch_now;
-    m->scratch_now += to_16(floats_a_row * m->max_rows);
-    if (m->scratch_now > m->scratch_floats) m->scratch_floats = m->scratch_now;
+    m->scratch_now += bytes_of(m, type, width);
+    if (m->scratch_now > m->scratch_bytes) m->scratch_bytes = m->scratch_now;
 }
 
 /* Nodes 1 .. 2 L are attention and mlp by turns; embedding and head stand alone. */
@@ -112,7 +116,7 @@ static yk_status plan_nodes(yk_model *m, yk_error *err)
     }
     for (int i = 0; i < m->nodes; i++)
         for (int slot = 0; slot < YK_NODE_SLOTS; slot++)
-            if (m->node[i].shared[slot]) m->node[i].saved[slot] += m->saved_floats;
+            if (m->node[i].shared[slot]) m->node[i].saved[slot] += m->saved_bytes;
 done:
     return st;
 }
@@ -132,8 +136,8 @@ static yk_memory memory_of(const yk_model *m)
 {
     const int64_t size = (int64_t)sizeof(float);
     return (yk_memory){.weights = m->floats * size, .gradients = m->training ? yk_model_gradient_floats(m) * size : 0,
-                       .activations = (m->saved_floats + m->shared_floats) * size,
-                       .scratch = (m->scratch_floats + m->max_rows * m->shape.width + 2 * angles_of(m)) * size +
+                       .activations = m->saved_bytes + m->shared_bytes,
+                       .scratch = m->scratch_bytes + (m->max_rows * m->shape.width + 2 * angles_of(m)) * size +
                                   kernel_scratch_bytes(m)};
 }
 
@@ -152,8 +156,8 @@ static yk_status take_memory(yk_model *m, yk_error *err)
     m->memory = memory_of(m);
     m->weight = take(m, m->floats);
     if (m->training) m->gradient = take(m, yk_model_gradient_floats(m));
-    m->saved = take(m, m->saved_floats + m->shared_floats);
-    m->scratch = take(m, m->scratch_floats);
+    m->saved = m->k->alloc(m->saved_bytes + m->shared_bytes);
+    m->scratch = m->k->alloc(m->scratch_bytes);
     m->stream = take(m, m->max_rows * m->shape.width);
     m->cosine = take(m, angles_of(m));
     m->sine = take(m, angles_of(m));
@@ -387,7 +391,7 @@ void yk_model_finish_gradients(yk_model *m)
 
 yk_status yk_cache_new(yk_cache *c, const yk_model *m, int64_t rows, yk_error *err)
 {
-    int64_t bytes = m->shape.layers * rows * 2 * m->shape.kv_heads * m->shape.head_size * (int64_t)sizeof(float);
+    int64_t bytes = m->shape.layers * rows * 2 * m->shape.kv_heads * m->shape.head_size * yk_type_size(m->k, YK_STORED);
     c->rows = rows;
     c->kv = m->k->alloc(bytes);
     return c->kv ? YK_OK

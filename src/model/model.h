@@ -104,7 +104,7 @@ void yk_model_finish_gradients(yk_model *m);
 
 /* Keys and values of `rows` positions for every layer. */
 typedef struct yk_cache {
-    float *kv; /* [L][rows][2 K D] */
+    void *kv; /* [L][rows][2 K D], stored */
     int64_t rows;
 } yk_cache;
 yk_status yk_cache_new(yk_cache *c, const yk_model *m, int64_t rows, yk_error *err);

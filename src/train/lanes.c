@@ -32,7 +32,7 @@ void yk_lanes_merge(yk_lanes *l, int64_t lane)
     for (; lane >> level & 1; level++)
         l->k->add(&l->team, &(yk_add){.y = gradient, .a = l->partial[level], .b = gradient, .n = l->floats});
     if (lane + 1 == l->lanes) return;
-    l->k->copy_rows(&l->team, &(yk_copy_rows){.y = l->partial[level], .x = gradient, .rows = l->floats / 16, .width = 16,
-                                              .y_row = 16, .x_row = 16});
+    l->k->copy_rows(&l->team, &(yk_copy_rows){.y = l->partial[level], .x = gradient, .rows = l->floats / 16, .width = 64,
+                                              .y_row = 64, .x_row = 64});
     l->k->zero(&l->team, gradient, l->floats * (int64_t)sizeof(float));
 }

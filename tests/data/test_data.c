@@ -46,7 +46,7 @@ static int make_world(void **state)
     const char *tmp = getenv("TMPDIR");
     snprintf(w->dir, sizeof w->dir, "%.40s/yoke-data-XXXXXX", tmp && strlen(tmp) <= 40 ? tmp : "/tmp");
     assert_non_null(mkdtemp(w->dir));
-    assert_int_equal(yk_bpe_trainer_new(&b, &(yk_team){1}, &err), YK_OK);
+    assert_int_equal(yk_bpe_trainer_new(&b, &(yk_team){.threads = 1}, &err), YK_OK);
     assert_int_equal(yk_bpe_trainer_add(b, "a1 b2", 5, &err), YK_OK);
     assert_int_equal(yk_bpe_trainer_learn(b, 256 + YK_SPECIAL_COUNT, &w->t, &err), YK_OK);
     yk_bpe_trainer_free(b);
@@ -54,7 +54,7 @@ static int make_world(void **state)
         w->documents[d] = yk_path("%s/%d.jsonl.zst", w->dir, d);
         w->shard[d] = yk_path("%s/%d.tok", w->dir, d);
         write_documents(w->documents[d], d);
-        assert_int_equal(yk_shard_write(w->documents[d], w->shard[d], w->t, &(yk_team){2}, &err), YK_OK);
+        assert_int_equal(yk_shard_write(w->documents[d], w->shard[d], w->t, &(yk_team){.threads = 2}, &err), YK_OK);
         w->domain[d] = (yk_domain){.name = d ? "b" : "a", .weight = d ? 0.75 : 0.25};
         assert_int_equal(yk_shard_open(&w->domain[d].train, w->shard[d], &err), YK_OK);
     }

@@ -62,7 +62,7 @@ static yk_model *make_in(yk_precision precision, int shape, const char *isa, int
     yk_model *m = NULL;
     const yk_kernels *k;
     assert_int_equal(yk_kernels_pick(&k, isa, precision, &err), YK_OK);
-    assert_int_equal(yk_model_new(&m, &shapes[shape], ROWS, true, k, &(yk_team){threads}, &err), YK_OK);
+    assert_int_equal(yk_model_new(&m, &shapes[shape], ROWS, true, k, &(yk_team){.threads = threads}, &err), YK_OK);
     yk_model_initialise(m, 3);
     return m;
 }
@@ -174,7 +174,7 @@ static void recomputation_has_the_same_bits(void **state)
     assert_int_equal(yk_kernels_pick(&k, NULL, YK_FP32, &err), YK_OK);
     yk_model *all = NULL;
     float loss[ROWS], again[ROWS];
-    assert_int_equal(yk_model_new(&all, &deep, ROWS, true, k, &(yk_team){2}, &err), YK_OK);
+    assert_int_equal(yk_model_new(&all, &deep, ROWS, true, k, &(yk_team){.threads = 2}, &err), YK_OK);
     yk_model_initialise(all, 3);
     train_in_parts(all, 3, loss);
     int64_t most = yk_model_memory(all).activations;
@@ -185,8 +185,8 @@ static void recomputation_has_the_same_bits(void **state)
         int64_t floats;
         deep.recompute_attention = policy == 0;
         deep.recompute_blocks = blocks[policy];
-        assert_int_equal(yk_model_plan(&deep, ROWS, true, k, &(yk_team){2}, &planned, &floats, &err), YK_OK);
-        assert_int_equal(yk_model_new(&m, &deep, ROWS, true, k, &(yk_team){2}, &err), YK_OK);
+        assert_int_equal(yk_model_plan(&deep, ROWS, true, k, &(yk_team){.threads = 2}, &planned, &floats, &err), YK_OK);
+        assert_int_equal(yk_model_new(&m, &deep, ROWS, true, k, &(yk_team){.threads = 2}, &err), YK_OK);
         assert_int_equal(yk_memory_sum(yk_model_memory(m)), yk_memory_sum(planned));
         assert_true(policy == 3 || yk_model_memory(m).activations < most);
         yk_model_initialise(m, 3);
@@ -219,7 +219,7 @@ static void decoding_has_the_bits_of_training(void **state)
             int32_t row = 4 + i, wanted = 0;
             yk_batch b = {.rows = 1, .token = token + i, .position = position + i, .segment = &now, .segments = 1};
             yk_model_decode(m, &cache, &b, &row, &wanted, 1, logits);
-            k->cross_entropy(&(yk_team){1}, &(yk_cross_entropy){.logits = logits, .target = target + i,
+            k->cross_entropy(&(yk_team){.threads = 1}, &(yk_cross_entropy){.logits = logits, .target = target + i,
                              .weight = weight + i, .loss = one, .rows = 1, .vocab = VOCAB});
             assert_memory_equal(one, loss + i, sizeof *one);
         }

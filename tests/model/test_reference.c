@@ -73,7 +73,7 @@ static yk_model *make(const reference *x, const yk_kernels *k)
 {
     yk_error err;
     yk_model *m = NULL;
-    assert_int_equal(yk_model_new(&m, &x->shape, ROWS, true, k, &(yk_team){2}, &err), YK_OK);
+    assert_int_equal(yk_model_new(&m, &x->shape, ROWS, true, k, &(yk_team){.threads = 2}, &err), YK_OK);
     int count;
     const yk_param *p = yk_model_params(m, &count);
     for (int i = 0; i < count; i++)
@@ -158,7 +158,7 @@ static void twenty_steps_of_adamw_agree(void **state)
         for (int step = 1; step <= STEPS; step++) {
             double loss = train(m) / targets;
             check("loss of a step", references[i].name, loss, references[i].training[step - 1], loss);
-            assert_true(yk_optimiser_step(&o, k, &(yk_team){2}, 1 / targets, yk_learning_rate(&r, step), step, &norm));
+            assert_true(yk_optimiser_step(&o, k, &(yk_team){.threads = 2}, 1 / targets, yk_learning_rate(&r, step), step, &norm));
         }
         yk_optimiser_free(&o, k);
         yk_model_free(m);

@@ -15,6 +15,7 @@ enum { TABLES = 8, ROOM = 1 << 17 };
 static const yk_kernels *table[TABLES];
 static int tables;
 static float *in[4], *out[TABLES][4], *scratch;
+static void *stored[4]; /* in[] in the precision of the test */
 
 static int set_up(void **state)
 {
@@ -24,6 +25,7 @@ static int set_up(void **state)
         if (yk_kernels_runs_here(k)) table[tables++] = k;
     for (int i = 0; i < 4; i++) {
         in[i] = table[0]->alloc(ROOM * 4);
+        stored[i] = table[0]->alloc(ROOM * 4);
         for (int t = 0; t < tables; t++) out[t][i] = table[0]->alloc(ROOM * 4);
     }
     scratch = table[0]->alloc((int64_t)64 << 20);
@@ -35,6 +37,7 @@ static int tear_down(void **state)
     (void)state;
     for (int i = 0; i < 4; i++) {
         table[0]->free(in[i]);
+        table[0]->free(stored[i]);
         for (int t = 0; t < tables; t++) table[0]->free(out[t][i]);
     }
     table[0]->free(scratch);
@@ -47,16 +50,25 @@ static void fill(float *x, int64_t n, uint64_t seed, double scale)
     for (int64_t i = 0; i < n; i++) x[i] = (float)(scale * yk_rng_normal(&r, (uint64_t)i));
 }
 
-/* All tables wrote the same bits into output `i`. */
-static void same_bits(int i, int64_t n)
+/* All tables wrote the same bytes into output `i`. */
+static void same_bytes(int i, int64_t bytes)
 {
     for (int t = 1; t < tables; t++) {
-        if (memcmp(out[t][i], out[0][i], (size_t)n * 4) == 0) continue;
-        for (int64_t j = 0; j < n; j++)
-            if (memcmp(&out[t][i][j], &out[0][i][j], 4) != 0)
-                fail_msg("%s differs from portable at %lld of output %d: %a, %a", table[t]->name, (long long)j, i,
-                         (double)out[t][i][j], (double)out[0][i][j]);
+        if (memcmp(out[t][i], out[0][i], (size_t)bytes) == 0) continue;
+        for (int64_t j = 0; j < bytes; j += 2)
+            if (memcmp((char *)out[t][i] + j, (char *)out[0][i] + j, 2) != 0)
+                fail_msg("%s differs from portable at byte %lld of output %d", table[t]->name, (long long)j, i);
     }
+}
+
+static void same_bits(int i, int64_t n)
+{
+    same_bytes(i, 4 * n);
+}
+
+static void same_stored(int i, int64_t n, yk_precision precision)
+{
+    same_bytes(i, n * yk_type_size(table[0] + precision, YK_STORED));
 }
 
 static void close_to(double got, double want, double tolerance)
@@ -76,6 +88,37 @@ static float rounded(float x, yk_precision precision)
     return fabs(y) > 65504 ? copysignf(INFINITY, x) : (float)y;
 }
 
+/* x as a tensor of a precision: independent of the kernels. */
+static void put(yk_precision precision, void *to, const float *from, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float x = rounded(from[i], precision);
+        uint32_t bits;
+        memcpy(&bits, &x, sizeof bits);
+        _Float16 half = (_Float16)x;
+        if (precision == YK_FP32) ((float *)to)[i] = x;
+        if (precision == YK_BF16) ((uint16_t *)to)[i] = (uint16_t)(bits >> 16);
+        if (precision == YK_FP16) memcpy((uint16_t *)to + i, &half, sizeof half);
+    }
+}
+
+static float get(yk_precision precision, const void *from, int64_t i)
+{
+    _Float16 half;
+    if (precision == YK_FP32) return ((const float *)from)[i];
+    memcpy(&half, (const uint16_t *)from + i, sizeof half);
+    uint32_t bits = (uint32_t)((const uint16_t *)from)[i] << 16;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return precision == YK_BF16 ? x : (float)half;
+}
+
+/* What may lie between a stored result and its definition. */
+static double grain(yk_precision precision)
+{
+    return precision == YK_FP32 ? 1e-6 : precision == YK_FP16 ? 0x1p-11 : 0x1p-8;
+}
+
 /* The contract's sum for one element of C; x(i), y(i): the i-th factors. */
 static float contract_sum(float sum, const float *a, int64_t along_a, const float *b, int64_t along_b, int64_t k,
                           yk_precision precision)
@@ -87,40 +130,50 @@ static float contract_sum(float sum, const float *a, int64_t along_a, const floa
     return sum;
 }
 
+/* One product in every way to store a, b and c, against the sum. */
+static void check_product(const int64_t *shape, yk_precision precision, bool ta, bool tb, bool add, int types)
+{
+    int64_t m = shape[0], n = shape[1], k = shape[2], c_row = n + 3;
+    yk_gemm g = {.c_type = (yk_type)(types >> 2), .c_row = c_row, .m = m, .n = n, .k = k, .scratch = scratch};
+    g.a = (yk_operand){types & 1 ? (void *)in[0] : stored[0], (yk_type)(types & 1), ta ? 1 : k, ta ? m : 1};
+    g.b = (yk_operand){types >> 1 & 1 ? (void *)in[1] : stored[1], (yk_type)(types >> 1 & 1), tb ? 1 : n, tb ? k : 1};
+    for (int t = 0; t < tables; t++) {
+        memcpy(out[t][0], in[2], (size_t)(m * c_row) * 4);
+        g.c = out[t][0];
+        if (add) g.init = types >> 2 ? g.c : in[2], g.init_row = c_row;
+        (table[t] + precision)->gemm(&(yk_team){.threads = 1 + t % 3, .cache = {0, 1 << (12 + 2 * t), 1 << 20}}, &g);
+    }
+    same_bits(0, m * c_row);
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < n; j++) {
+            float sum = contract_sum(add ? in[2][i * c_row + j] : 0.0f, in[0] + i * g.a.row, g.a.col,
+                                     in[1] + j * g.b.col, g.b.row, k, precision);
+            if (types >> 2) assert_memory_equal(&sum, &out[0][0][i * c_row + j], 4);
+            else assert_true(rounded(sum, precision) == get(precision, out[0][0], i * c_row + j));
+        }
+}
+
 static void gemm_is_the_sum(void **state)
 {
     (void)state;
     static const int64_t shape[][3] = {{1, 1, 1},      {3, 17, 5},    {12, 32, 64},  {13, 33, 300},
                                        {70, 100, 257}, {200, 48, 16}, {2, 3, 4300}, {2100, 7, 2}};
     for (size_t s = 0; s < sizeof shape / sizeof *shape; s++)
-        for (int kind = 0; kind < 8 * YK_PRECISIONS; kind++) {
+        for (int kind = 0; kind < 64 * YK_PRECISIONS; kind++) {
             int64_t m = shape[s][0], n = shape[s][1], k = shape[s][2];
-            fill(in[0], m * k, 1, 1), fill(in[1], k * n, 2, kind & 4 ? 1 : 1e-4), fill(in[2], m * n, 3, 1);
+            yk_precision precision = (yk_precision)(kind / 64);
+            if (m > 100 && kind % 9 != 0) continue;
+            fill(in[0], m * k, 1, 1), fill(in[1], k * n, 2, kind & 4 ? 1 : 1e-4), fill(in[2], m * (n + 3), 3, 1);
             in[0][0] = 0x1p-57f, in[1][0] = -0x1p-60f, in[0][m * k / 2] = 1e-7f;
-            yk_precision precision = (yk_precision)(kind / 8);
-            yk_gemm g = {.c_row = n, .a = in[0], .b = in[1], .m = m, .n = n, .k = k, .scratch = scratch};
-            g.a_row = kind & 1 ? 1 : k, g.a_col = kind & 1 ? m : 1;
-            g.b_row = kind & 2 ? 1 : n, g.b_col = kind & 2 ? k : 1;
-            for (int t = 0; t < tables; t++) {
-                memcpy(out[t][0], in[2], (size_t)(m * n) * 4);
-                g.c = out[t][0];
-                if (kind & 4) g.init = g.c, g.init_row = n;
-                (table[t] + precision)->gemm(&(yk_team){1 + t % 3}, &g);
-            }
-            same_bits(0, m * n);
-            for (int64_t i = 0; i < m; i++)
-                for (int64_t j = 0; j < n; j++) {
-                    float sum = contract_sum(g.init ? in[2][i * n + j] : 0.0f, in[0] + i * g.a_row, g.a_col,
-                                             in[1] + j * g.b_col, g.b_row, k, precision);
-                    assert_memory_equal(&sum, &out[0][0][i * n + j], 4);
-                }
+            put(precision, stored[0], in[0], m * k), put(precision, stored[1], in[1], k * n);
+            check_product(shape[s], precision, kind & 1, kind & 2, kind & 4, kind >> 3 & 7);
         }
 }
 
 static void exp_is_accurate(void **state)
 {
     (void)state;
-    yk_team one = {1};
+    yk_team one = {.threads = 1};
     for (int64_t i = 0; i < ROOM; i++) in[0][i] = (float)(-90.0 + 178.0 * (double)i / ROOM);
     in[0][0] = -INFINITY, in[0][1] = 0.0f;
     for (int t = 0; t < tables; t++) table[t]->exp(&one, out[t][0], in[0], ROOM);
@@ -130,36 +183,90 @@ static void exp_is_accurate(void **state)
         if (in[0][i] >= -87.0f) assert_true(fabs(out[0][0][i] / exp((double)in[0][i]) - 1) < 2.5e-7);
 }
 
-static void rmsnorm_matches_its_definition(void **state)
+enum { NORM_ROWS = 9, NORM_GROUPS = 3, NORM_WIDTH = 48, NORM_ROW = NORM_GROUPS * NORM_WIDTH + 16 };
+
+/* `y` of the backward pass is that of the forward pass. */
+static void rmsnorm_case(yk_precision precision, yk_type x_type)
 {
-    (void)state;
-    enum { N = 9, G = 3, C = 48, ROW = G * C + 16 };
-    fill(in[0], N * ROW, 1, 2), fill(in[1], C, 2, 1), fill(in[2], N * ROW, 3, 1);
+    enum { N = NORM_ROWS, G = NORM_GROUPS, C = NORM_WIDTH, ROW = NORM_ROW };
+    static char forward[N * ROW * 4];
     for (int t = 0; t < tables; t++) {
-        yk_rmsnorm a = {.y = out[t][0], .rstd = out[t][1], .x = in[0], .weight = in[1], .dy = in[2], .dx = out[t][2],
-                        .dweight = out[t][3], .rows = N, .groups = G, .width = C, .x_row = ROW, .y_row = ROW,
-                        .dx_row = ROW, .eps = 1e-5f};
-        memset(out[t][0], 0, ROOM * 4), memset(out[t][2], 0, ROOM * 4), memset(out[t][3], 0, ROOM * 4);
-        table[t]->rmsnorm_forward(&(yk_team){1 + t}, &a);
-        table[t]->rmsnorm_backward(&(yk_team){1 + t}, &a);
+        yk_rmsnorm a = {.y = out[t][0], .rstd = out[t][1], .x = x_type == YK_STORED ? stored[0] : in[0], .x_type = x_type,
+                        .weight = in[1], .dy = in[2], .dx = out[t][2], .dweight = out[t][3], .rows = N, .groups = G,
+                        .width = C, .x_row = ROW, .y_row = ROW, .dx_row = ROW, .dy_row = ROW, .eps = 1e-5f};
+        for (int i = 0; i < 4; i++) memset(out[t][i], 0, ROOM * 4);
+        (table[t] + precision)->rmsnorm_forward(&(yk_team){.threads = 1 + t}, &a);
+        memcpy(forward, out[t][0], sizeof forward);
+        memset(out[t][0], 0, ROOM * 4);
+        (table[t] + precision)->rmsnorm_backward(&(yk_team){.threads = 1 + t}, &a);
+        assert_memory_equal(forward, out[t][0], sizeof forward);
     }
-    same_bits(0, N * ROW), same_bits(1, N * G), same_bits(2, N * ROW), same_bits(3, C);
+    same_stored(0, N * ROW, precision), same_bits(1, N * G), same_bits(2, N * ROW), same_bits(3, C);
     double dweight[C] = {0};
     for (int r = 0; r < N; r++)
         for (int g = 0; g < G; g++) {
-            const float *x = in[0] + r * ROW + g * C, *dy = in[2] + r * ROW + g * C;
-            double square = 0, back = 0;
-            for (int c = 0; c < C; c++) square += (double)x[c] * x[c];
-            double rstd = 1 / sqrt(square / C + 1e-5);
-            for (int c = 0; c < C; c++) back += (double)dy[c] * in[1][c] * x[c];
+            double square = 0, back = 0, x[C];
+            const float *dy = in[2] + r * ROW + g * C;
             for (int c = 0; c < C; c++) {
-                close_to(out[0][0][r * ROW + g * C + c], x[c] * rstd * in[1][c], 1e-6);
+                int at = r * ROW + g * C + c;
+                x[c] = x_type == YK_STORED ? get(precision, stored[0], at) : in[0][at];
+                square += x[c] * x[c];
+                back += (double)dy[c] * in[1][c] * x[c];
+            }
+            double rstd = 1 / sqrt(square / C + 1e-5);
+            for (int c = 0; c < C; c++) {
+                close_to(get(precision, out[0][0], r * ROW + g * C + c), x[c] * rstd * in[1][c], grain(precision));
                 double dx = rstd * (dy[c] * in[1][c] - x[c] * rstd * rstd * back / C);
                 close_to(out[0][2][r * ROW + g * C + c], dx, 1e-5);
                 dweight[c] += dy[c] * x[c] * rstd;
             }
         }
     for (int c = 0; c < C; c++) close_to(out[0][3][c], dweight[c], 1e-5);
+}
+
+static void rmsnorm_matches_its_definition(void **state)
+{
+    (void)state;
+    fill(in[0], NORM_ROWS * NORM_ROW, 1, 2), fill(in[1], NORM_WIDTH, 2, 1), fill(in[2], NORM_ROWS * NORM_ROW, 3, 1);
+    for (int precision = YK_FP32; precision < YK_PRECISIONS; precision++) {
+        put(precision, stored[0], in[0], NORM_ROWS * NORM_ROW);
+        rmsnorm_case(precision, YK_STORED);
+        rmsnorm_case(precision, YK_FLOAT);
+    }
+}
+
+static void layernorm_matches_its_definition(void **state)
+{
+    (void)state;
+    enum { N = 7, C = 80 };
+    fill(in[0], N * C, 1, 2), fill(in[1], 2 * C, 2, 1), fill(in[2], N * C, 3, 1);
+    for (int p = YK_FP32; p < YK_PRECISIONS; p++) {
+        for (int t = 0; t < tables; t++) {
+            yk_layernorm a = {.y = out[t][0], .mean = out[t][1], .rstd = out[t][1] + N, .x = in[0], .weight = in[1],
+                              .bias = in[1] + C, .dy = in[2], .dx = out[t][2], .dweight = out[t][3],
+                              .dbias = out[t][3] + C, .rows = N, .width = C, .eps = 1e-5f};
+            for (int i = 0; i < 4; i++) memset(out[t][i], 0, ROOM * 4);
+            (table[t] + p)->layernorm_forward(&(yk_team){.threads = 1 + t}, &a);
+            (table[t] + p)->layernorm_backward(&(yk_team){.threads = 1 + t}, &a);
+        }
+        same_stored(0, N * C, p), same_bits(1, 2 * N), same_bits(2, N * C), same_bits(3, 2 * C);
+    }
+    for (int r = 0; r < N; r++) {
+        const float *x = in[0] + r * C, *dy = in[2] + r * C;
+        double mean = 0, square = 0, mean_g = 0, mean_gh = 0;
+        for (int c = 0; c < C; c++) mean += (double)x[c] / C;
+        for (int c = 0; c < C; c++) square += (x[c] - mean) * (x[c] - mean) / C;
+        double rstd = 1 / sqrt(square + 1e-5);
+        for (int c = 0; c < C; c++) {
+            mean_g += (double)dy[c] * in[1][c] / C;
+            mean_gh += (double)dy[c] * in[1][c] * (x[c] - mean) * rstd / C;
+        }
+        for (int c = 0; c < C; c++) {
+            double h = (x[c] - mean) * rstd;
+            close_to(get(YK_FP16, out[0][0], r * C + c), h * in[1][c] + in[1][C + c], grain(YK_FP16));
+            close_to(out[0][2][r * C + c], rstd * (dy[c] * in[1][c] - mean_g - h * mean_gh), 1e-5);
+        }
+    }
 }
 
 static void rope_turns_and_turns_back(void **state)
@@ -173,12 +280,12 @@ static void rope_turns_and_turns_back(void **state)
             in[2][p * D / 2 + i] = (float)sin(p * pow(100, -i / 16.0));
         }
     fill(in[0], N * H * D, 1, 1);
-    yk_rope a = {.position = position, .cosine = in[1], .sine = in[2], .rows = N, .heads = H, .head_size = D,
-                 .x_row = H * D};
+    yk_rope a = {.type = YK_FLOAT, .position = position, .cosine = in[1], .sine = in[2], .rows = N, .heads = H,
+                 .head_size = D, .x_row = H * D};
     for (int t = 0; t < tables; t++) {
         memcpy(out[t][0], in[0], N * H * D * 4);
         a.x = out[t][0], a.inverse = false;
-        table[t]->rope(&(yk_team){1 + t}, &a);
+        table[t]->rope(&(yk_team){.threads = 1 + t}, &a);
     }
     same_bits(0, N * H * D);
     for (int r = 0; r < N; r++)
@@ -189,30 +296,75 @@ static void rope_turns_and_turns_back(void **state)
                 close_to(out[0][0][(r * H + h) * D + i], x[i] * cos(angle) - x[i + D / 2] * sin(angle), 1e-6);
             }
     a.x = out[0][0], a.inverse = true;
-    table[0]->rope(&(yk_team){1}, &a);
+    table[0]->rope(&(yk_team){.threads = 1}, &a);
     for (int i = 0; i < N * H * D; i++) close_to(out[0][0][i], in[0][i], 1e-6);
+    a.type = YK_STORED, a.inverse = false;
+    for (int p = YK_FP32; p < YK_PRECISIONS; p++) {
+        for (int t = 0; t < tables; t++) {
+            put(p, a.x = out[t][0], in[0], N * H * D);
+            (table[t] + p)->rope(&(yk_team){.threads = 1 + t}, &a);
+        }
+        same_stored(0, N * H * D, p);
+        for (int i = 0; i < N * H * D; i += D)
+            close_to(get(p, out[0][0], i), in[0][i] * cos(position[i / H / D]) - in[0][i + D / 2] * sin(position[i / H / D]),
+                     3 * grain(p));
+    }
 }
 
+/* Backward in place: dx over x, y over dy. */
 static void swiglu_matches_its_definition(void **state)
 {
     (void)state;
     enum { N = 5, F = 64 };
     fill(in[0], N * 2 * F, 1, 3), fill(in[1], N * F, 2, 1);
-    for (int t = 0; t < tables; t++) {
-        yk_swiglu a = {.y = out[t][0], .x = in[0], .dy = in[1], .dx = out[t][1], .rows = N, .width = F};
-        table[t]->swiglu_forward(&(yk_team){1 + t}, &a);
-        table[t]->swiglu_backward(&(yk_team){1 + t}, &a);
-    }
-    same_bits(0, N * F), same_bits(1, 2 * N * F);
-    for (int r = 0; r < N; r++)
-        for (int i = 0; i < F; i++) {
-            double g = in[0][r * 2 * F + i], u = in[0][r * 2 * F + F + i], s = 1 / (1 + exp(-g)), dy = in[1][r * F + i];
-            close_to(out[0][0][r * F + i], g * s * u, 1e-6);
-            close_to(out[0][1][r * 2 * F + i], dy * u * s * (1 + g * (1 - s)), 1e-5);
-            close_to(out[0][1][r * 2 * F + F + i], dy * g * s, 1e-6);
+    for (int p = YK_FP32; p < YK_PRECISIONS; p++) {
+        put(p, stored[0], in[0], N * 2 * F);
+        for (int t = 0; t < tables; t++) {
+            put(p, out[t][1], in[0], 2 * N * F), put(p, out[t][2], in[1], N * F);
+            yk_swiglu a = {.y = out[t][0], .x = stored[0], .rows = N, .width = F};
+            (table[t] + p)->swiglu_forward(&(yk_team){.threads = 1 + t}, &a);
+            a.x = a.dx = out[t][1], a.dy = a.y = out[t][2];
+            (table[t] + p)->swiglu_backward(&(yk_team){.threads = 1 + t}, &a);
+            assert_memory_equal(out[t][0], out[t][2], N * F * 2);
         }
+        same_stored(0, N * F, p), same_stored(1, 2 * N * F, p), same_stored(2, N * F, p);
+        for (int r = 0; r < N; r++)
+            for (int i = 0; i < F; i++) {
+                double g = get(p, stored[0], r * 2 * F + i), u = get(p, stored[0], r * 2 * F + F + i), s = 1 / (1 + exp(-g));
+                double dy = rounded(in[1][r * F + i], p);
+                close_to(get(p, out[0][0], r * F + i), g * s * u, 2 * grain(p));
+                close_to(get(p, out[0][1], r * 2 * F + i), dy * u * s * (1 + g * (1 - s)), 10 * grain(p));
+                close_to(get(p, out[0][1], r * 2 * F + F + i), dy * g * s, 2 * grain(p));
+            }
+    }
 }
 
+static void gelu_matches_its_definition(void **state)
+{
+    (void)state;
+    enum { N = 320 };
+    fill(in[0], N, 1, 3), fill(in[1], N, 2, 1);
+    for (int p = YK_FP32; p < YK_PRECISIONS; p++) {
+        put(p, stored[0], in[0], N);
+        for (int t = 0; t < tables; t++) {
+            put(p, out[t][1], in[0], N), put(p, out[t][2], in[1], N);
+            yk_gelu a = {.y = out[t][0], .x = stored[0], .n = N};
+            (table[t] + p)->gelu_forward(&(yk_team){.threads = 1 + t}, &a);
+            a.x = a.dx = out[t][1], a.dy = a.y = out[t][2];
+            (table[t] + p)->gelu_backward(&(yk_team){.threads = 1 + t}, &a);
+            assert_memory_equal(out[t][0], out[t][2], N * 2);
+        }
+        same_stored(0, N, p), same_stored(1, N, p), same_stored(2, N, p);
+        for (int i = 0; i < N; i++) {
+            double x = get(p, stored[0], i), root = sqrt(2 / M_PI), th = tanh(root * (x + 0.044715 * x * x * x));
+            double slope = (1 + th) / 2 + x / 2 * (1 - th * th) * root * (1 + 3 * 0.044715 * x * x);
+            close_to(get(p, out[0][0], i), x * (1 + th) / 2, 2 * grain(p));
+            close_to(get(p, out[0][1], i), rounded(in[1][i], p) * slope, 4 * grain(p));
+        }
+    }
+}
+
+/* Gradients in place of the logits. */
 static void cross_entropy_matches_its_definition(void **state)
 {
     (void)state;
@@ -220,43 +372,51 @@ static void cross_entropy_matches_its_definition(void **state)
     int32_t target[N] = {0, 102, 50, 3, 7, 9}, best[TABLES][N];
     float weight[N] = {1, 1, 0.5f, 0, 1, 1};
     fill(in[0], N * V, 1, 3);
-    for (int t = 0; t < tables; t++) {
-        memcpy(out[t][0], in[0], N * V * 4);
-        table[t]->cross_entropy(&(yk_team){1 + t}, &(yk_cross_entropy){.logits = out[t][0], .target = target,
-                                .weight = weight, .loss = out[t][1], .best = best[t], .rows = N, .vocab = V,
-                                .z = 1e-3f, .gradient = true});
-        assert_memory_equal(best[t], best[0], sizeof best[0]);
-    }
-    same_bits(0, N * V), same_bits(1, N);
-    for (int r = 0; r < N; r++) {
-        const float *x = in[0] + r * V;
-        double sum = 0;
-        int top = 0;
-        for (int i = 0; i < V; i++) {
-            sum += exp((double)x[i]);
-            if (x[i] > x[top]) top = i;
+    for (int p = YK_FP32; p < YK_PRECISIONS; p++) {
+        int64_t d_row = V * 4 / yk_type_size(table[0] + p, YK_STORED);
+        for (int t = 0; t < tables; t++) {
+            memcpy(out[t][0], in[0], N * V * 4);
+            memset(out[t][2], 0, ROOM * 4);
+            (table[t] + p)->cross_entropy(&(yk_team){.threads = 1 + t},
+                                          &(yk_cross_entropy){.logits = out[t][0], .dlogits = out[t][0], .d_row = d_row,
+                                                              .target = target, .weight = weight, .loss = out[t][1],
+                                                              .best = best[t], .rows = N, .vocab = V, .z = 1e-3f});
+            for (int r = 0; r < N; r++)
+                for (int i = 0; i < V; i++) out[t][2][r * V + i] = get(p, out[t][0], r * d_row + i);
+            assert_memory_equal(best[t], best[0], sizeof best[0]);
         }
-        assert_int_equal(best[0][r], weight[r] > 0 ? top : -1);
-        close_to(out[0][1][r], weight[r] * (log(sum) - x[target[r]]), 1e-6);
-        for (int i = 0; i < V; i++)
-            close_to(out[0][0][r * V + i],
-                     weight[r] * ((1 + 2e-3 * log(sum)) * exp((double)x[i]) / sum - (i == target[r])), 1e-6);
+        same_bits(1, N), same_bits(2, N * V);
+        for (int r = 0; r < N; r++) {
+            const float *x = in[0] + r * V;
+            double sum = 0;
+            int top = 0;
+            for (int i = 0; i < V; i++) {
+                sum += exp((double)x[i]);
+                if (x[i] > x[top]) top = i;
+            }
+            assert_int_equal(best[0][r], weight[r] > 0 ? top : -1);
+            close_to(out[0][1][r], weight[r] * (log(sum) - x[target[r]]), 1e-6);
+            for (int i = 0; i < V; i++)
+                close_to(out[0][2][r * V + i],
+                         weight[r] * ((1 + 2e-3 * log(sum)) * exp((double)x[i]) / sum - (i == target[r])), grain(p));
+        }
     }
 }
 
 /* One document after another, causal and not, with grouped heads; the definition in double precision. */
 enum { AN = 200, AH = 4, AK = 2, AD = 32, AQ = AH * AD, AKV = 2 * AK * AD };
 
-static yk_attention attention_case(int t, const yk_segment *segment, int segments)
+static yk_attention attention_case(yk_precision precision, int t, const yk_segment *segment, int segments)
 {
-    return (yk_attention){.o = out[t][0], .lse = out[t][1], .q = in[0], .k = in[1], .v = in[1] + AK * AD,
-                          .d_o = in[2], .dq = out[t][2], .dk = out[t][3], .dv = out[t][3] + AK * AD,
+    int64_t half = AK * AD * yk_type_size(table[0] + precision, YK_STORED);
+    return (yk_attention){.o = out[t][0], .lse = out[t][1], .q = stored[0], .k = stored[1], .v = (char *)stored[1] + half,
+                          .d_o = stored[2], .dq = out[t][2], .dk = out[t][3], .dv = out[t][3] + AK * AD,
                           .segment = segment, .segments = segments, .heads = AH, .kv_heads = AK, .head_size = AD,
                           .q_row = AQ, .k_row = AKV, .v_row = AKV, .o_row = AQ, .dq_row = AQ, .dkv_row = AKV, .scale = 0.2f,
                           .scratch = scratch};
 }
 
-static void attention_is_near(const yk_segment *segment, int segments, double tolerance)
+static void attention_is_near(yk_precision precision, const yk_segment *segment, int segments, double tolerance)
 {
     static double dq[AN * AQ], dkv[AN * AKV];
     memset(dq, 0, sizeof dq), memset(dkv, 0, sizeof dkv);
@@ -277,7 +437,7 @@ static void attention_is_near(const yk_segment *segment, int segments, double to
                         o[d] += (p[j] /= d ? 1 : sum) * in[1][(segment[s].key + j) * AKV + (AK + kh) * AD + d];
                 close_to(out[0][1][row * AH + h], log(sum), tolerance);
                 for (int d = 0; d < AD; d++) {
-                    close_to(out[0][0][row * AQ + h * AD + d], o[d], tolerance);
+                    close_to(get(precision, out[0][0], row * AQ + h * AD + d), o[d], tolerance);
                     delta += o[d] * in[2][row * AQ + h * AD + d];
                 }
                 for (int j = 0; j < last; j++) {
@@ -302,13 +462,15 @@ static void attention_matches_its_definition(void **state)
     static const yk_segment segment[] = {{0, 0, 0, 130, 130, 1}, {130, 130, 0, 1, 1, 1}, {131, 131, 0, 69, 69, 0}};
     fill(in[0], AN * AQ, 1, 1), fill(in[1], AN * AKV, 2, 1), fill(in[2], AN * AQ, 3, 1);
     for (int precision = YK_PRECISIONS - 1; precision >= YK_FP32; precision--) {
+        put(precision, stored[0], in[0], AN * AQ), put(precision, stored[1], in[1], AN * AKV);
+        put(precision, stored[2], in[2], AN * AQ);
         for (int t = 0; t < tables; t++) {
-            yk_attention a = attention_case(t, segment, 3);
-            (table[t] + precision)->attention_forward(&(yk_team){1 + t}, &a);
-            (table[t] + precision)->attention_backward(&(yk_team){1 + t}, &a);
+            yk_attention a = attention_case(precision, t, segment, 3);
+            (table[t] + precision)->attention_forward(&(yk_team){.threads = 1 + t}, &a);
+            (table[t] + precision)->attention_backward(&(yk_team){.threads = 1 + t}, &a);
         }
-        same_bits(0, AN * AQ), same_bits(1, AN * AH), same_bits(2, AN * AQ), same_bits(3, AN * AKV);
-        attention_is_near(segment, 3, precision == YK_FP32 ? 2e-5 : precision == YK_FP16 ? 5e-3 : 4e-2);
+        same_stored(0, AN * AQ, precision), same_bits(1, AN * AH), same_bits(2, AN * AQ), same_bits(3, AN * AKV);
+        attention_is_near(precision, segment, 3, precision == YK_FP32 ? 2e-5 : precision == YK_FP16 ? 5e-3 : 4e-2);
     }
 }
 
@@ -319,14 +481,15 @@ static void attention_of_a_row_stands_alone(void **state)
     const yk_segment whole = {0, 0, 0, 130, 130, 1};
     fill(in[0], AN * AQ, 1, 9), fill(in[1], AN * AKV, 2, 9);
     for (int precision = YK_FP32; precision < YK_PRECISIONS; precision++) {
-        yk_attention a = attention_case(0, &whole, 1);
-        (table[0] + precision)->attention_forward(&(yk_team){1}, &a);
+        put(precision, stored[0], in[0], AN * AQ), put(precision, stored[1], in[1], AN * AKV);
+        yk_attention a = attention_case(precision, 0, &whole, 1);
+        (table[0] + precision)->attention_forward(&(yk_team){.threads = 1}, &a);
         for (int i = 0; i < 130; i++) {
             const yk_segment one = {i, 0, i, 1, i + 1, 1};
-            a = attention_case(1, &one, 1);
-            (table[tables - 1] + precision)->attention_forward(&(yk_team){2}, &a);
+            a = attention_case(precision, 1, &one, 1);
+            (table[tables - 1] + precision)->attention_forward(&(yk_team){.threads = 2}, &a);
         }
-        assert_memory_equal(out[0][0], out[1][0], 130 * AQ * 4);
+        assert_memory_equal(out[0][0], out[1][0], 130 * AQ * yk_type_size(table[0] + precision, YK_STORED));
         assert_memory_equal(out[0][1], out[1][1], 130 * AH * 4);
     }
 }
@@ -339,7 +502,7 @@ static void adamw_matches_its_definition(void **state)
     for (int i = 0; i < N; i++) in[3][i] *= in[3][i];
     for (int t = 0; t < tables; t++) {
         for (int i = 0; i < 4; i++) memcpy(out[t][i], in[i], N * 4);
-        table[t]->adamw(&(yk_team){1 + t}, &(yk_adamw){.weight = out[t][0], .gradient = out[t][1], .m = out[t][2],
+        table[t]->adamw(&(yk_team){.threads = 1 + t}, &(yk_adamw){.weight = out[t][0], .gradient = out[t][1], .m = out[t][2],
                         .v = out[t][3], .n = N, .scale = 0.5f, .lr = 0.01f, .beta1 = 0.9f, .beta2 = 0.95f,
                         .eps = 1e-8f, .decay = 0.1f, .bias1 = 0.271f, .bias2 = 0.142625f});
     }
@@ -360,13 +523,13 @@ static void sums_and_copies(void **state)
     int32_t id[R] = {3, 1, 3, 0, 2, 2, 2, 1, 3, 3};
     fill(in[0], N, 1, 1), fill(in[1], N, 2, 1);
     for (int t = 0; t < tables; t++) {
-        table[t]->sum_squares(&(yk_team){1 + t}, &(yk_sum_squares){in[0], N, partial[t]});
+        table[t]->sum_squares(&(yk_team){.threads = 1 + t}, &(yk_sum_squares){in[0], N, partial[t]});
         assert_memory_equal(partial[t], partial[0], sizeof partial[0]);
-        table[t]->add(&(yk_team){1 + t}, &(yk_add){out[t][0], in[0], in[1], N});
+        table[t]->add(&(yk_team){.threads = 1 + t}, &(yk_add){out[t][0], in[0], in[1], N});
         memset(out[t][1], 0, ROOM * 4);
-        table[t]->embed_forward(&(yk_team){1 + t}, &(yk_embed){.y = out[t][2], .table = in[1], .id = id, .rows = R,
+        table[t]->embed_forward(&(yk_team){.threads = 1 + t}, &(yk_embed){.y = out[t][2], .table = in[1], .id = id, .rows = R,
                                                                .width = W});
-        table[t]->embed_backward(&(yk_team){1 + t}, &(yk_embed){.dy = in[0], .dtable = out[t][1], .id = id, .rows = R,
+        table[t]->embed_backward(&(yk_team){.threads = 1 + t}, &(yk_embed){.dy = in[0], .dtable = out[t][1], .id = id, .rows = R,
                                                                 .width = W});
     }
     same_bits(0, N), same_bits(1, 4 * W), same_bits(2, R * W);
@@ -392,8 +555,10 @@ int main(void)
         cmocka_unit_test(gemm_is_the_sum),
         cmocka_unit_test(exp_is_accurate),
         cmocka_unit_test(rmsnorm_matches_its_definition),
+        cmocka_unit_test(layernorm_matches_its_definition),
         cmocka_unit_test(rope_turns_and_turns_back),
         cmocka_unit_test(swiglu_matches_its_definition),
+        cmocka_unit_test(gelu_matches_its_definition),
         cmocka_unit_test(cross_entropy_matches_its_definition),
         cmocka_unit_test(attention_matches_its_definition),
         cmocka_unit_test(attention_of_a_row_stands_alone),

@@ -21,7 +21,7 @@ static yk_tokenizer *trained(int threads, int32_t vocab, int copies)
     yk_error err;
     yk_bpe_trainer *b = NULL;
     yk_tokenizer *t = NULL;
-    assert_int_equal(yk_bpe_trainer_new(&b, &(yk_team){threads}, &err), YK_OK);
+    assert_int_equal(yk_bpe_trainer_new(&b, &(yk_team){.threads = threads}, &err), YK_OK);
     for (int i = 0; i < copies; i++) assert_int_equal(yk_bpe_trainer_add(b, prose, strlen(prose), &err), YK_OK);
     assert_int_equal(yk_bpe_trainer_learn(b, vocab, &t, &err), YK_OK);
     yk_bpe_trainer_free(b);
@@ -91,7 +91,7 @@ static void merges_stay_inside_pieces(void **state)
         yk_bpe_trainer *b = NULL;
         yk_tokenizer *t = NULL;
         yk_ids ids = {0};
-        assert_int_equal(yk_bpe_trainer_new(&b, &(yk_team){1}, &err), YK_OK);
+        assert_int_equal(yk_bpe_trainer_new(&b, &(yk_team){.threads = 1}, &err), YK_OK);
         assert_int_equal(yk_bpe_trainer_add(b, cases[i].text, strlen(cases[i].text), &err), YK_OK);
         assert_int_equal(yk_bpe_trainer_learn(b, 256 + YK_SPECIAL_COUNT + 4, &t, &err), YK_OK);
         encode(t, cases[i].probe, strlen(cases[i].probe), &ids);

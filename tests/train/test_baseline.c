@@ -106,7 +106,7 @@ static void test_sizes_equal_the_programs(void **state)
 {
     const fixture *f = *state;
     if (system("command -v gzip xz > /dev/null 2>&1") != 0) skip();
-    yk_team one = {1};
+    yk_team one = {.threads = 1};
     yk_error err;
     int64_t ours = 0, theirs = 0;
     for (int i = 0; i < TEXTS; i++) {
@@ -135,13 +135,13 @@ static void test_team_size_does_not_matter(void **state)
     char *path = write_documents(f, 0, TEXTS);
     yk_baseline sum[3] = {{0}};
     for (int k = 0; k < 3; k++) {
-        yk_team team = {1 + 2 * k};
+        yk_team team = {.threads = 1 + 2 * k};
         assert_int_equal(yk_baseline_add(&sum[k], path, &team, &err), YK_OK);
     }
     assert_int_equal(sum[0].documents, TEXTS);
     assert_memory_equal(&sum[0], &sum[1], sizeof sum[0]);
     assert_memory_equal(&sum[0], &sum[2], sizeof sum[0]);
-    yk_team two = {2};
+    yk_team two = {.threads = 2};
     double gzip, xz;
     assert_int_equal(yk_baseline_bpb(path, &two, &gzip, &xz, &err), YK_OK);
     assert_true(gzip == 8.0 * (double)sum[0].gzip / (double)sum[0].raw);
@@ -154,7 +154,7 @@ static void test_nothing_to_compress(void **state)
 {
     const fixture *f = *state;
     yk_error err;
-    yk_team one = {1};
+    yk_team one = {.threads = 1};
     double gzip, xz;
     char *path = write_documents(f, 0, 1);
     assert_int_equal(yk_baseline_bpb(path, &one, &gzip, &xz, &err), YK_ERR_INPUT);
