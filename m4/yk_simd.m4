@@ -5,7 +5,8 @@ AC_DEFUN([YK_SIMD_SET], [
   yk_save_CFLAGS=$CFLAGS
   CFLAGS="$CFLAGS -Werror $2"
   AC_COMPILE_IFELSE(
-    [AC_LANG_PROGRAM([m4_foreach_w([yk_header], m4_default([$3], [immintrin.h]), [[#include <]yk_header[>]m4_newline])], [$4])],
+    [AC_LANG_PROGRAM(
+      [m4_foreach_w([yk_header], m4_default([$3], [immintrin.h]), [[#include <]yk_header[>]m4_newline])], [$4])],
     [yk_have_$1=yes], [yk_have_$1=no])
   CFLAGS=$yk_save_CFLAGS
   AC_MSG_RESULT([$yk_have_$1])

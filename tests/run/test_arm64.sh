@@ -5,7 +5,11 @@ arm=$top_builddir/arm64 recipe=$top_srcdir/conf/tiny.yaml
 dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
 passed=0 failed=0
 verdict() { # name, wanted, found
-    if [ -n "$2" ] && [ "$2" = "$3" ]; then passed=$((passed + 1)); echo "ok: $1"; else failed=$((failed + 1)); echo "FAILED: $1: $3, wanted $2"; fi
+    if [ -n "$2" ] && [ "$2" = "$3" ]; then
+        passed=$((passed + 1)) && echo "ok: $1"
+    else
+        failed=$((failed + 1)) && echo "FAILED: $1: $3, wanted $2"
+    fi
 }
 "$top_srcdir/scripts/cross-arm64" "$arm" >"$dir/log" 2>&1
 case $? in
@@ -23,8 +27,8 @@ digest() { # precision, set of this machine or of AArch64, command
     precision=$1 isa=$2
     shift 2
     rm -rf "$dir/run"
-    YOKE_ISA=$isa "$@" run "$recipe" --run-dir "$dir/run" --set pretrain.steps=10 --set threads=2 --set precision="$precision" \
-        2>"$dir/log" | tail -n 1
+    YOKE_ISA=$isa "$@" run "$recipe" --run-dir "$dir/run" --set pretrain.steps=10 --set threads=2 \
+        --set precision="$precision" 2>"$dir/log" | tail -n 1
 }
 for case in fp32:portable fp32:neon bf16:portable bf16:neon bf16:neonbf16 fp16:neon; do
     wanted=$(digest "${case%:*}" "" "$top_builddir/yoke")
