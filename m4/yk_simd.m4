@@ -1,10 +1,12 @@
-# YK_SIMD_SET(NAME, flags, [header = immintrin.h], [statement]): whether the compiler builds an instruction set's
+# YK_SIMD_SET(NAME, flags, [headers = immintrin.h], [statement]): whether the compiler builds an instruction set's
 # table, shown by the statement. The flags reach only the table's own object.
 AC_DEFUN([YK_SIMD_SET], [
   AC_MSG_CHECKING([whether the compiler builds the $1 table ($2)])
   yk_save_CFLAGS=$CFLAGS
   CFLAGS="$CFLAGS -Werror $2"
-  AC_COMPILE_IFELSE([AC_LANG_PROGRAM([[#include <]m4_default([$3], [immintrin.h])[>]], [$4])],
+  AC_COMPILE_IFELSE(
+    [AC_LANG_PROGRAM(
+      [m4_foreach_w([yk_header], m4_default([$3], [immintrin.h]), [[#include <]yk_header[>]m4_newline])], [$4])],
     [yk_have_$1=yes], [yk_have_$1=no])
   CFLAGS=$yk_save_CFLAGS
   AC_MSG_RESULT([$yk_have_$1])

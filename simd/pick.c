@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef YOKE_HAVE_NEONBF16
+#include <sys/auxv.h>
+#endif
 
 typedef struct set {
     const yk_kernels *tables; /* [YK_PRECISIONS] */
@@ -34,9 +37,15 @@ static bool has_avx512bf16(void)
     return has_avx512() && __builtin_cpu_supports("avx512bf16");
 }
 #endif
+#ifdef YOKE_HAVE_NEONBF16
+static bool has_neonbf16(void)
+{
+    return getauxval(AT_HWCAP2) & HWCAP2_BF16;
+}
+#endif
 
 extern const yk_kernels yk_portable_kernels[], yk_avx2_kernels[], yk_avx512_kernels[], yk_avx512bf16_kernels[],
-    yk_neon_kernels[];
+    yk_neon_kernels[], yk_neonbf16_kernels[];
 
 /* Slowest first. */
 static const set sets[] = {
@@ -52,6 +61,9 @@ static const set sets[] = {
 #endif
 #ifdef YOKE_HAVE_NEON
     {yk_neon_kernels, always},
+#endif
+#ifdef YOKE_HAVE_NEONBF16
+    {yk_neonbf16_kernels, has_neonbf16},
 #endif
 };
 enum { SETS = sizeof sets / sizeof *sets };

@@ -119,17 +119,20 @@ static inline float32x4_t v16_to_bf16_quarter(float32x4_t a)
     r = vbslq_u32(vcgtq_u32(size, vdupq_n_u32(0x7f800000)), vdupq_n_u32(0x7fc00000), r);
     return vreinterpretq_f32_u32(r);
 }
-/* The conversions keep a NaN's payload; the contract has one NaN of each sign. */
-static inline float32x4_t v16_to_fp16_quarter(float32x4_t a)
+/* To four IEEE halves. The conversion keeps a NaN's payload; the contract has one NaN of each sign. */
+static inline uint16x4_t v16_half_quarter(float32x4_t a)
 {
-    const uint32x4_t bits = vreinterpretq_u32_f32(a), sign = vandq_u32(bits, vdupq_n_u32(0x80000000));
-    float32x4_t r = vcvt_f32_f16(vcvt_f16_f32(a));
-    float32x4_t nan = vreinterpretq_f32_u32(vorrq_u32(sign, vdupq_n_u32(0x7fc00000)));
-    return vbslq_f32(vceqq_f32(a, a), r, nan);
+    uint16x4_t half = vreinterpret_u16_f16(vcvt_f16_f32(a)), nan = vorr_u16(half, vdup_n_u16(0x3ff));
+    nan = vand_u16(nan, vdup_n_u16(0xfe00));
+    return vbsl_u16(vmovn_u32(vceqq_f32(a, a)), half, nan);
+}
+static inline float32x4_t v16_widen_quarter(uint16x4_t half)
+{
+    return vcvt_f32_f16(vreinterpret_f16_u16(half));
 }
 #define YK_EXP2(i) v16_exp2_quarter(a.q[i])
 #define YK_BF16(i) v16_to_bf16_quarter(a.q[i])
-#define YK_FP16(i) v16_to_fp16_quarter(a.q[i])
+#define YK_FP16(i) v16_widen_quarter(v16_half_quarter(a.q[i]))
 YK_V16_OF_1(v16_exp2_integer, YK_EXP2)
 YK_V16_OF_1(v16_to_bf16, YK_BF16)
 YK_V16_OF_1(v16_to_fp16, YK_FP16)
@@ -139,7 +142,32 @@ YK_V16_OF_1(v16_to_fp16, YK_FP16)
 #undef YK_V16_OF_1
 #undef YK_V16_OF_2
 #undef YK_V16_OF_3
+
+/* Numbers of two bytes. */
+static inline v16 v16_load_bf16(const uint16_t *p)
+{
+#define YK_WIDEN(i) vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * (i)), 16))
+    return YK_V16_QUARTERS(YK_WIDEN);
+#undef YK_WIDEN
+}
+static inline v16 v16_load_fp16(const uint16_t *p)
+{
+#define YK_WIDEN(i) v16_widen_quarter(vld1_u16(p + 4 * (i)))
+    return YK_V16_QUARTERS(YK_WIDEN);
+#undef YK_WIDEN
+}
 #undef YK_V16_QUARTERS
+static inline void v16_store_bf16(uint16_t *p, v16 a)
+{
+    const v16 rounded = v16_to_bf16(a);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) vst1_u16(p + 4 * i, vshrn_n_u32(vreinterpretq_u32_f32(rounded.q[i]), 16));
+}
+static inline void v16_store_fp16(uint16_t *p, v16 a)
+{
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) vst1_u16(p + 4 * i, v16_half_quarter(a.q[i]));
+}
 
 /* r: four rows of one block of 4 x 4. */
 static inline void v16_transpose4(float32x4_t r[4])

@@ -7,6 +7,7 @@
 #include <argp.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 typedef struct yk_command {
     const char *name, *arguments, *summary, *text; /* text: what it does, and an example */
@@ -25,6 +26,9 @@ yk_status yk_parse(const yk_command *c, int argc, char **argv, int least, yk_opt
 
 /* Set when SIGTERM, SIGINT or SIGUSR1 came. */
 extern volatile sig_atomic_t yk_stop_asked;
+
+/* The instruction sets built in, which are the values of YOKE_ISA. */
+void yk_print_sets(FILE *out, const char *between);
 
 /* The man page of the program, from the commands and the recipe's keys. */
 void yk_print_manual(void);

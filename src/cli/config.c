@@ -95,8 +95,9 @@ void yk_print_manual(void)
     puts(".SH RECIPE");
     yk_recipe_reference(YK_DOC_ROFF, &keys);
     fputs(keys.data, stdout);
-    puts(".SH ENVIRONMENT\n.TP\n.B YOKE_ISA\nForces an instruction set: portable, avx2, avx512.");
-    puts(".SH EXIT STATUS\n0 success, 1 internal error or a difference found, 2 usage, 3 recipe, 4 input, 5 input/output, "
+    fputs(".SH ENVIRONMENT\n.TP\n.B YOKE_ISA\nForces an instruction set: ", stdout);
+    yk_print_sets(stdout, ", ");
+    puts(".\n.SH EXIT STATUS\n0 success, 1 internal error or a difference found, 2 usage, 3 recipe, 4 input, 5 input/output, "
          "6 damaged file, 7 run directory in use, 8 memory, 9 shape mismatch, 10 numbers not finite.");
     yk_buf_free(&keys);
 }

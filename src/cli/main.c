@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "cli/cli.h"
+#include "simd/kernels.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,13 +22,21 @@ static void stop(int signal)
     yk_stop_asked = 1;
 }
 
+void yk_print_sets(FILE *out, const char *between)
+{
+    const yk_kernels *k;
+    for (int i = 0; (k = yk_kernels_at(i, YK_FP32)); i++) fprintf(out, "%s%s", i ? between : "", k->name);
+}
+
 static void usage(FILE *out)
 {
     fputs("usage: yoke COMMAND [OPTION...] [ARGUMENT...]\n\n"
           "Trains language models on CPUs, from raw text to an evaluated model.\n\n", out);
     for (const yk_command *const *c = yk_commands; *c; c++) fprintf(out, "  %-10s %s\n", (*c)->name, (*c)->summary);
     fputs("\n`yoke COMMAND --help` shows options and an example.\n"
-          "`yoke --version` prints the version. YOKE_ISA=portable|avx2|avx512 forces an instruction set.\n", out);
+          "`yoke --version` prints the version. YOKE_ISA=", out);
+    yk_print_sets(out, "|");
+    fputs(" forces an instruction set.\n", out);
 }
 
 int main(int argc, char **argv)

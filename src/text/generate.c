@@ -24,7 +24,8 @@ static void sentence(const yk_rng *r, uint64_t *at, yk_buf *out)
     char first[64];
     strcpy(first, PICK(who));
     first[0] = (char)(first[0] - 'a' + 'A');
-    yk_buf_printf(out, "%s %s %s", first, PICK(does), PICK(how));
+    const char *manner = PICK(how), *deed = PICK(does); /* the order of draws is part of the text */
+    yk_buf_printf(out, "%s %s %s", first, deed, manner);
     yk_buf_printf(out, " %s", PICK(what));
     yk_buf_printf(out, " %s.", PICK(where));
 }
