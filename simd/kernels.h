@@ -207,6 +207,20 @@ typedef struct yk_adamw {
     float scale, lr, beta1, beta2, eps, decay, bias1, bias2;
 } yk_adamw;
 
+/* The elementary functions of the contract, y = f(x) elementwise over n; y may be x. To 1 ulp in their ranges:
+ *   exp      [-87, 88]; 0 below, exp(88) above
+ *   log      positive numbers, subnormal ones too; log(0) = -infinity, NaN below
+ *   sigmoid  1 / (1 + exp(-x)) from -88 on; sigmoid(-88) below
+ *   tanh     everywhere
+ * A NaN gives a NaN (tests/simd/exhaustive.c measures all of it). */
+typedef enum yk_function { YK_EXP, YK_LOG, YK_SIGMOID, YK_TANH, YK_FUNCTIONS } yk_function;
+typedef struct yk_map {
+    yk_function function;
+    float *y;
+    const float *x;
+    int64_t n;
+} yk_map;
+
 typedef struct yk_kernels {
     const char *name; /* portable, avx2, avx512, avx512bf16, neon */
     yk_precision precision;
@@ -233,7 +247,7 @@ typedef struct yk_kernels {
     void (*copy_rows)(const yk_team *team, const yk_copy_rows *a);
     void (*sum_squares)(const yk_team *team, const yk_sum_squares *a);
     void (*adamw)(const yk_team *team, const yk_adamw *a);
-    void (*exp)(const yk_team *team, float *y, const float *x, int64_t n); /* the contract's exp, for tests */
+    void (*map)(const yk_team *team, const yk_map *a);
     double (*peak_flops)(const yk_team *team, double seconds); /* measured: independent chains of the product's own step, FLOP/s */
     /* Memory of this table: zeroed, 64-byte aligned, NULL when it cannot be had. */
     void *(*alloc)(int64_t bytes);

@@ -82,6 +82,16 @@ static inline __m256 v16_exp2_half(__m256 n)
     return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
 }
 static inline v16 v16_exp2_integer(v16 n) { return (v16){v16_exp2_half(n.low), v16_exp2_half(n.high)}; }
+static inline __m256 v16_split_half(__m256 a, __m256 *exponent)
+{
+    const __m256i root = _mm256_set1_epi32(0x3f3504f3), above = _mm256_sub_epi32(_mm256_castps_si256(a), root);
+    *exponent = _mm256_cvtepi32_ps(_mm256_srai_epi32(above, 23));
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_and_si256(above, _mm256_set1_epi32(0x7fffff)), root));
+}
+static inline v16 v16_split(v16 a, v16 *exponent)
+{
+    return (v16){v16_split_half(a.low, &exponent->low), v16_split_half(a.high, &exponent->high)};
+}
 static inline void v16_transpose8(__m256 r[8])
 {
     __m256 t[8];

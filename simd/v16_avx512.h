@@ -40,6 +40,12 @@ static inline v16 v16_exp2_integer(v16 n)
     __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
     return _mm512_castsi512_ps(_mm512_slli_epi32(biased, 23));
 }
+static inline v16 v16_split(v16 a, v16 *exponent)
+{
+    const __m512i root = _mm512_set1_epi32(0x3f3504f3), above = _mm512_sub_epi32(_mm512_castps_si512(a), root);
+    *exponent = _mm512_cvtepi32_ps(_mm512_srai_epi32(above, 23));
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_and_si512(above, _mm512_set1_epi32(0x7fffff)), root));
+}
 static inline void v16_transpose(v16 r[16])
 {
     __m512 t[16];

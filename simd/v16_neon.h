@@ -109,6 +109,18 @@ static inline float32x4_t v16_exp2_quarter(float32x4_t n)
     int32x4_t biased = vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127));
     return vreinterpretq_f32_s32(vshlq_n_s32(biased, 23));
 }
+static inline float32x4_t v16_split_quarter(float32x4_t a, float32x4_t *exponent)
+{
+    const int32x4_t root = vdupq_n_s32(0x3f3504f3), above = vsubq_s32(vreinterpretq_s32_f32(a), root);
+    *exponent = vcvtq_f32_s32(vshrq_n_s32(above, 23));
+    return vreinterpretq_f32_s32(vaddq_s32(vandq_s32(above, vdupq_n_s32(0x7fffff)), root));
+}
+static inline v16 v16_split(v16 a, v16 *exponent)
+{
+#define YK_SPLIT(i) v16_split_quarter(a.q[i], &exponent->q[i])
+    return YK_V16_QUARTERS(YK_SPLIT);
+#undef YK_SPLIT
+}
 static inline float32x4_t v16_to_bf16_quarter(float32x4_t a)
 {
     const uint32x4_t bits = vreinterpretq_u32_f32(a), size = vandq_u32(bits, vdupq_n_u32(0x7fffffff));

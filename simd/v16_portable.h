@@ -43,15 +43,37 @@ static inline v16 v16_select_less(v16 a, v16 b, v16 x, v16 y)
 /* To the nearest integer, ties to even; |a| < 2^22. */
 static inline v16 v16_round(v16 a) { YK_V16_MAP(rintf(a.lane[i])); }
 
-/* 2^n for integral -126 <= n <= 127. */
+static inline float v16_bits_to_float(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static inline uint32_t v16_float_to_bits(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+/* 2^n for integral -126 <= n <= 127: the sum with 1.5 x 2^23 has n in its low bits. */
 static inline v16 v16_exp2_integer(v16 n)
 {
-    v16 r;
+    YK_V16_MAP(v16_bits_to_float((v16_float_to_bits(n.lane[i] + 0x1.8p23f) + 127) << 23));
+}
+
+/* a = m 2^exponent with m in [sqrt(1/2), sqrt(2)), for normal a > 0; returns m. */
+static inline v16 v16_split(v16 a, v16 *exponent)
+{
+    const uint32_t root = 0x3f3504f3; /* sqrt(1/2) */
+    v16 m;
     for (int i = 0; i < 16; i++) {
-        uint32_t bits = (uint32_t)((int32_t)n.lane[i] + 127) << 23;
-        memcpy(&r.lane[i], &bits, sizeof bits);
+        uint32_t above = v16_float_to_bits(a.lane[i]) - root;
+        exponent->lane[i] = (float)((int32_t)above >> 23);
+        m.lane[i] = v16_bits_to_float((above & 0x7fffff) + root);
     }
-    return r;
+    return m;
 }
 
 /* Rows become columns: lane j of r[i] and lane i of r[j] change places. */
@@ -63,13 +85,6 @@ static inline void v16_transpose(v16 r[16])
             r[i].lane[j] = r[j].lane[i];
             r[j].lane[i] = t;
         }
-}
-
-static inline float v16_bits_to_float(uint32_t bits)
-{
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
 }
 
 /* To the nearest bf16, ties to even; |x| < 2^-56 becomes +0 (numerics contract, rule 4). */

@@ -1,7 +1,8 @@
 #!/bin/sh
-# One digest of conf/tiny.yaml whatever computes it, and after kills.
+# One digest of conf/tiny.yaml whatever computes it, after kills, and that of the contract: golden.digests.
+# With the argument `golden` prints that file with the digests of this build: make golden
 : "${top_srcdir:=.}" "${top_builddir:=build}"
-yoke=$top_builddir/yoke recipe=$top_srcdir/conf/tiny.yaml
+yoke=$top_builddir/yoke recipe=$top_srcdir/conf/tiny.yaml golden=$top_srcdir/tests/run/golden.digests
 dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
 passed=0 failed=0
 verdict() { # name, wanted, found
@@ -11,6 +12,16 @@ digest() { # environment and options of a fresh run
     rm -rf "$dir/run"
     "$@" --run-dir "$dir/run" 2>"$dir/log" | tail -n 1
 }
+
+if [ "${1-}" = golden ]; then
+    grep '^#' "$golden"
+    grep -v '^#' "$golden" | while read -r name old options; do
+        new=$(digest "$yoke" run "$recipe" $options)
+        [ -n "$new" ] || exit 1
+        echo "$name ${new#digest }${options:+ $options}"
+    done
+    exit
+fi
 
 first=$(digest "$yoke" run "$recipe" --set threads=1)
 case $first in "digest "????????????????????????????????) ;; *) echo "FAILED: no digest: $first"; cat "$dir/log" ;; esac
@@ -28,10 +39,15 @@ each_set() { # name, options
         verdict "$name, YOKE_ISA=$isa" "${wanted:=$found}" "$found"
     done
 }
-each_set fp32
-verdict "and that is the digest of the threads" "$first" "$wanted"
-each_set bf16 --set precision=bf16 --set pretrain.steps=10
-each_set fp16 --set precision=fp16 --set pretrain.steps=10
+before=$failed
+while read -r name bits options; do
+    case $name in \#*) continue ;; esac
+    each_set "$name" $options
+    verdict "$name, the digest of bits v1" "digest $bits" "$wanted"
+    [ "$name" != fp32 ] || verdict "fp32, the digest of the threads" "$first" "$wanted"
+done <"$golden"
+[ $failed = $before ] || echo "Where all sets agree and golden.digests alone does not, a change has touched the contract's bits:" \
+    "undo it, or, if it is meant, make golden, and say so in doc/numerics.md and NEWS."
 verdict "half the micro-batch" "$first" "$(digest "$yoke" run "$recipe" --set pretrain.micro_batch=2)"
 verdict "recompute: block" "$first" "$(digest "$yoke" run "$recipe" --set recompute=block)"
 verdict "a second time" "$first" "$("$yoke" run "$recipe" --run-dir "$dir/run" 2>"$dir/log" | tail -n 1)"
