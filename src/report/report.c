@@ -88,14 +88,18 @@ static double wall_seconds(json_t *stages)
 static void tiles(yk_buf *out, json_t *s)
 {
     double unigram = yk_json_number(s, "masked.unigram_accuracy"),
-           steps = yk_json_number(s, "pretrain.steps");
+           steps = yk_json_number(s, "pretrain.steps"),
+           skipped = yk_json_number(s, "pretrain.skipped_steps");
     double documents = yk_json_number(s, "corpus.documents"),
            bytes = yk_json_number(s, "corpus.bytes");
     char below[4][128] = {"", "", "of what the processor reaches", ""};
     if (unigram >= 0)
         snprintf(below[0], sizeof below[0], "of masked tokens; always the commonest token: %s",
                  yk_percent(unigram, 1).text);
-    if (steps > 0) snprintf(below[1], sizeof below[1], "over %s steps", yk_count(steps).text);
+    if (steps > 0)
+        snprintf(below[1], sizeof below[1], "over %s steps%s%s%s", yk_count(steps).text,
+                 skipped > 0 ? ", " : "", skipped > 0 ? yk_count(skipped).text : "",
+                 skipped > 0 ? " skipped" : "");
     if (documents > 0 && bytes > 0)
         snprintf(below[3], sizeof below[3], "from %s of text in %s documents", yk_bytes(bytes).text,
                  yk_count(documents).text);

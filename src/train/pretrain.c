@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "optim/optim.h"
 #include "train/lanes.h"
+#include "train/loss_scale.h"
 #include "train/metrics.h"
 #include "train/session.h"
 #include "train/train.h"
@@ -22,6 +23,7 @@ typedef struct trainer {
     yk_sampler *sampler;
     yk_optimiser optimiser;
     yk_lanes lanes;
+    yk_loss_scale loss_scale;
     yk_metrics metrics;
     char *checkpoints, *best_path;
     int64_t micro, step, applied, skipped, skipped_in_a_row;
@@ -29,8 +31,10 @@ typedef struct trainer {
     char data[33];  /* hash over the training shards */
     double start_bpb, best_bpb, trained_seconds, peak;
     double pace; /* seconds a step, smoothed over the last twenty or so, for the progress line */
-    double loss, masked_loss, norm, rate;
-    double causal_nats, causal_targets, masked_nats, masked_targets; /* of the step */
+    /* of the step */
+    double loss, norm, rate, scale; /* scale: of the loss */
+    double causal_nats, causal_targets, masked_nats, masked_targets;
+    bool step_skipped;
 } trainer;
 
 int64_t yk_micro_batch(const yk_recipe *r)
@@ -47,10 +51,12 @@ static json_t *progress_document(const trainer *t)
 {
     yk_buf recipe = {0};
     yk_recipe_canonical(t->r, key_prefixes, &recipe);
-    json_t *d = json_pack("{s:s, s:I, s:I, s:I, s:s, s:s, s:f, s:f, s:f, s:s, s:s, s:s}", "kind", "pretrain", "step",
-                          (json_int_t)t->step, "applied", (json_int_t)t->applied, "skipped", (json_int_t)t->skipped,
-                          "losses", t->chain, "data", t->data, "start_bpb", t->start_bpb, "best_bpb", t->best_bpb, "seconds",
-                          t->trained_seconds, "isa", t->s.k->name, "numerics", "bits v1", "recipe", recipe.data);
+    json_t *d = json_pack("{s:s, s:I, s:I, s:I, s:{s:f, s:I}, s:s, s:s, s:f, s:f, s:f, s:s, s:s, s:s}", "kind", "pretrain",
+                          "step", (json_int_t)t->step, "applied", (json_int_t)t->applied, "skipped",
+                          (json_int_t)t->skipped, "loss_scale", "value", t->loss_scale.value, "good",
+                          (json_int_t)t->loss_scale.good, "losses", t->chain, "data", t->data, "start_bpb", t->start_bpb,
+                          "best_bpb", t->best_bpb, "seconds", t->trained_seconds, "isa", t->s.k->name, "numerics", "bits v1",
+                          "recipe", recipe.data);
     yk_buf_free(&recipe);
     return d;
 }
@@ -157,6 +163,9 @@ static yk_status resume(trainer *t, yk_error *err)
     t->step = json_integer_value(json_object_get(d, "step"));
     t->applied = json_integer_value(json_object_get(d, "applied"));
     t->skipped = json_integer_value(json_object_get(d, "skipped"));
+    const json_t *scale = json_object_get(d, "loss_scale");
+    t->loss_scale.value = json_real_value(json_object_get(scale, "value"));
+    t->loss_scale.good = json_integer_value(json_object_get(scale, "good"));
     t->start_bpb = json_real_value(json_object_get(d, "start_bpb"));
     t->best_bpb = json_real_value(json_object_get(d, "best_bpb"));
     t->trained_seconds = json_real_value(json_object_get(d, "seconds"));
@@ -224,7 +233,8 @@ done:
     return st;
 }
 
-/* Samples [first, first + count) of the step as one micro-batch; adds their losses in order. */
+/* Samples [first, first + count) of the step as one micro-batch; adds their losses in order. Weights of 1 become the
+ * loss scale, a power of two, so that dividing by it again is exact. */
 static double train_micro(trainer *t, int64_t first, int64_t count)
 {
     yk_session *s = &t->s;
@@ -244,13 +254,15 @@ static double train_micro(trainer *t, int64_t first, int64_t count)
         masked[i] = x.masked;
         targets += x.targets;
     }
+    for (int64_t r = 0; r < count * T; r++) s->weight[r] *= (float)t->scale;
     yk_batch b = {.rows = count * T, .token = s->token, .position = s->position, .target = s->target, .weight = s->weight,
                   .segment = s->segment, .segments = segments};
     yk_model_train(s->model, &b, (float)t->r->pretrain_z_loss, s->loss, NULL);
     for (int64_t r = 0; r < count * T; r++) {
-        t->loss += (double)s->loss[r];
-        *(masked[r / T] ? &t->masked_nats : &t->causal_nats) += (double)s->loss[r];
-        *(masked[r / T] ? &t->masked_targets : &t->causal_targets) += (double)s->weight[r];
+        double nats = (double)s->loss[r] / t->scale, weight = (double)s->weight[r] / t->scale;
+        t->loss += nats;
+        *(masked[r / T] ? &t->masked_nats : &t->causal_nats) += nats;
+        *(masked[r / T] ? &t->masked_targets : &t->causal_targets) += weight;
     }
     return targets;
 }
@@ -264,12 +276,30 @@ static void chain_loss(trainer *t)
     yk_digest_free(d);
 }
 
+/* The step was not applied. One whose gradient alone overflowed is the loss scale's affair; the others may not become
+ * many in a row. */
+static yk_status skip_step(trainer *t, yk_error *err)
+{
+    t->skipped++;
+    if (isfinite(t->loss) && yk_loss_scale_overflow(&t->loss_scale)) {
+        yk_log("pretrain   step %lld is skipped: a gradient overflowed; the loss scale is now %.0f", (long long)t->step,
+               t->loss_scale.value);
+        return YK_OK;
+    }
+    yk_warn("step %lld: loss or gradient is not finite; the step is skipped", (long long)t->step);
+    if (++t->skipped_in_a_row < GIVE_UP_AFTER) return YK_OK;
+    return yk_fail(err, YK_ERR_NUMERIC, "%d steps in a row were not finite, the last is %lld; lower pretrain.lr and run "
+                   "again: it goes on from the last checkpoint", GIVE_UP_AFTER, (long long)t->step);
+}
+
 /* One optimiser step: lanes one after another, merged by the fixed tree. The loss of each sample is summed inside its
  * lane in order; the sum of weights is exact, so it needs no order. */
 static yk_status train_step(trainer *t, yk_error *err)
 {
     int64_t per_lane = t->r->pretrain_batch / t->r->lanes, base = t->step * t->r->pretrain_batch;
     double targets = 0, nats = 0;
+    yk_status st = YK_OK;
+    t->scale = t->loss_scale.value;
     t->causal_nats = t->causal_targets = t->masked_nats = t->masked_targets = 0;
     for (int64_t lane = 0; lane < t->r->lanes; lane++) {
         t->loss = 0;
@@ -284,20 +314,18 @@ static yk_status train_step(trainer *t, yk_error *err)
     t->step++;
     t->loss = nats / targets;
     t->rate = yk_learning_rate(t->r, t->step);
-    bool finite = isfinite(t->loss);
-    double scale = finite ? 1 / targets : NAN;
-    if (yk_optimiser_step(&t->optimiser, t->s.k, &t->s.team, scale, t->rate, t->applied + 1, &t->norm)) {
+    double unit = isfinite(t->loss) ? 1 / (targets * t->scale) : NAN;
+    t->step_skipped = !yk_optimiser_step(&t->optimiser, t->s.k, &t->s.team, unit, t->rate, t->applied + 1, &t->norm);
+    if (t->step_skipped) {
+        YK_TRY(skip_step(t, err));
+    } else {
         t->applied++;
         t->skipped_in_a_row = 0;
-    } else {
-        t->skipped++;
-        yk_warn("step %lld: loss or gradient is not finite; the step is skipped", (long long)t->step);
-        if (++t->skipped_in_a_row >= GIVE_UP_AFTER)
-            return yk_fail(err, YK_ERR_NUMERIC, "%d steps in a row were not finite, the last is %lld; lower pretrain.lr and "
-                           "run again: it goes on from the last checkpoint", GIVE_UP_AFTER, (long long)t->step);
+        yk_loss_scale_good(&t->loss_scale);
     }
     chain_loss(t);
-    return YK_OK;
+done:
+    return st;
 }
 
 /* Bits a byte of the step's causal sequences; NAN when it had none. */
@@ -327,13 +355,13 @@ static yk_status record_step(trainer *t, double seconds, yk_error *err)
     double a_step = (double)(t->r->pretrain_batch * t->r->pretrain_seq);
     t->pace = t->pace > 0 ? 0.95 * t->pace + 0.05 * seconds : seconds;
     show_step(t, a_step / t->pace);
-    bool applied = t->skipped_in_a_row == 0;
     json_t *row = json_pack("{s:s, s:I, s:o, s:o, s:o, s:f, s:o, s:I, s:f, s:f, s:b}", "type", "step", "step",
                             (json_int_t)t->step, "loss", number_or_null(t->loss), "masked_loss",
                             number_or_null(t->masked_nats / t->masked_targets), "bpb", number_or_null(step_bpb(t)), "lr",
                             t->rate, "grad_norm", number_or_null(t->norm), "tokens",
                             (json_int_t)((double)t->step * a_step), "tokens_per_s", a_step / seconds, "seconds", seconds,
-                            "skipped", !applied);
+                            "skipped", t->step_skipped);
+    if (t->scale != 1) json_object_set_new(row, "loss_scale", json_real(t->scale));
     return yk_metrics_add(&t->metrics, row, err);
 }
 
@@ -412,10 +440,11 @@ static yk_status summarise(trainer *t, yk_error *err)
     double tokens = (double)(t->step * t->r->pretrain_batch * t->r->pretrain_seq);
     double rate = t->trained_seconds > 0 ? tokens / t->trained_seconds : 0;
     final_digest(t, digest);
-    json_t *pretrain = json_pack("{s:I, s:f, s:f, s:f, s:I, s:{s:f}}", "steps", (json_int_t)t->step, "tokens", tokens,
+    json_t *pretrain = json_pack("{s:I, s:f, s:f, s:f, s:I, s:f, s:{s:f}}", "steps", (json_int_t)t->step, "tokens", tokens,
                                  "tokens_per_s", rate, "peak_share",
-                                 rate * yk_model_flops_per_token(t->s.model, t->r->pretrain_seq) / t->peak, "skipped",
-                                 (json_int_t)t->skipped, "heldout_bpb", "start", t->start_bpb);
+                                 rate * yk_model_flops_per_token(t->s.model, t->r->pretrain_seq) / t->peak,
+                                 "skipped_steps", (json_int_t)t->skipped, "loss_scale", t->loss_scale.value,
+                                 "heldout_bpb", "start", t->start_bpb);
     json_t *model = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "parameters",
                               (json_int_t)yk_model_parameters(t->s.model), "width", (json_int_t)m->width, "layers",
                               (json_int_t)m->layers, "heads", (json_int_t)m->heads, "kv_heads", (json_int_t)m->kv_heads,
@@ -435,6 +464,7 @@ static yk_status start(trainer *t, yk_error *err)
     const yk_recipe *r = t->r;
     char number[32];
     t->micro = yk_micro_batch(r);
+    t->loss_scale = yk_loss_scale_of(r);
     strcpy(t->chain, "00000000000000000000000000000000");
     YK_TRY(yk_mkdirs(t->checkpoints, err));
     YK_TRY(yk_session_open(&t->s, r, t->job->dir, t->job->team, t->micro * r->pretrain_seq, true, err));
