@@ -35,6 +35,7 @@ typedef struct trainer {
     double loss, norm, rate, scale; /* scale: of the loss */
     double causal_nats, causal_targets, masked_nats, masked_targets;
     bool step_skipped;
+    int64_t flushed; /* elements of its gradient that bf16 would flush, when an evaluation follows */
 } trainer;
 
 int64_t yk_micro_batch(const yk_recipe *r)
@@ -45,18 +46,18 @@ int64_t yk_micro_batch(const yk_recipe *r)
 }
 
 /* What must be equal for a checkpoint to be gone on from. */
-static const char *const key_prefixes[] = {"seed", "lanes", "precision", "corpus.", "clean.", "tokenizer.", "model.", "pretrain.", NULL};
+static const char *const key_prefixes[] = {"seed", "lanes", "precision", "numerics", "corpus.", "clean.", "tokenizer.", "model.", "pretrain.", NULL};
 
 static json_t *progress_document(const trainer *t)
 {
     yk_buf recipe = {0};
     yk_recipe_canonical(t->r, key_prefixes, &recipe);
-    json_t *d = json_pack("{s:s, s:I, s:I, s:I, s:{s:f, s:I}, s:s, s:s, s:f, s:f, s:f, s:s, s:s, s:s}", "kind", "pretrain",
+    json_t *d = json_pack("{s:s, s:I, s:I, s:I, s:{s:f, s:I}, s:s, s:s, s:f, s:f, s:f, s:s, s:s, s:b, s:s}", "kind", "pretrain",
                           "step", (json_int_t)t->step, "applied", (json_int_t)t->applied, "skipped",
                           (json_int_t)t->skipped, "loss_scale", "value", t->loss_scale.value, "good",
                           (json_int_t)t->loss_scale.good, "losses", t->chain, "data", t->data, "start_bpb", t->start_bpb,
-                          "best_bpb", t->best_bpb, "seconds", t->trained_seconds, "isa", t->s.k->name, "numerics", "bits v1",
-                          "recipe", recipe.data);
+                          "best_bpb", t->best_bpb, "seconds", t->trained_seconds, "isa", t->s.k->name, "numerics",
+                          yk_contract_of(t->r), "openblas", t->s.openblas, "recipe", recipe.data);
     yk_buf_free(&recipe);
     return d;
 }
@@ -179,6 +180,23 @@ done:
     return st;
 }
 
+/* How many of the model's numbers bf16 flushes: not zero and below 2^-56 (numerics contract, rule 4). */
+static int64_t count_flushed(const trainer *t, const float *x)
+{
+    int64_t count = 0;
+    yk_count_below a = {.x = x, .n = yk_model_floats(t->s.model), .bound = 0x1p-56f, .count = &count};
+    t->s.k->count_below(&t->s.team, &a);
+    return count;
+}
+
+/* As shares of the parameters; there is no gradient before the first step. */
+static json_t *flushed_shares(const trainer *t)
+{
+    double all = (double)yk_model_parameters(t->s.model);
+    return json_pack("{s:f, s:o}", "weights", (double)count_flushed(t, yk_model_weights(t->s.model)) / all, "gradients",
+                     t->step > 0 ? json_real((double)t->flushed / all) : json_null());
+}
+
 /* The first evaluation takes all of the held-out text, as the last one (the evaluate stage) does; those between, a part. */
 static yk_status evaluate(trainer *t, yk_error *err)
 {
@@ -196,9 +214,11 @@ static yk_status evaluate(trainer *t, yk_error *err)
     }
     double bpb = all.nats / M_LN2 / all.bytes;
     if (t->step == 0) t->start_bpb = t->best_bpb = bpb;
-    YK_TRY(yk_metrics_add(&t->metrics, json_pack("{s:s, s:I, s:I, s:f, s:O}", "type", "eval", "step", (json_int_t)t->step,
-                                                 "tokens", (json_int_t)(t->step * t->r->pretrain_batch * t->r->pretrain_seq),
-                                                 "bpb", bpb, "by_domain", by_domain), err));
+    json_t *row = json_pack("{s:s, s:I, s:I, s:f, s:O}", "type", "eval", "step", (json_int_t)t->step, "tokens",
+                            (json_int_t)(t->step * t->r->pretrain_batch * t->r->pretrain_seq), "bpb", bpb, "by_domain",
+                            by_domain);
+    if (t->s.k->precision == YK_BF16) json_object_set_new(row, "flushed", flushed_shares(t));
+    YK_TRY(yk_metrics_add(&t->metrics, row, err));
     if (t->step > 0 && bpb < t->best_bpb) {
         t->best_bpb = bpb;
         YK_TRY(save(t, t->best_path, err));
@@ -276,6 +296,11 @@ static void chain_loss(trainer *t)
     yk_digest_free(d);
 }
 
+static bool evaluation_is_due(const trainer *t)
+{
+    return t->step % t->r->pretrain_eval_every == 0 || t->step == t->r->pretrain_steps;
+}
+
 /* The step was not applied. One whose gradient alone overflowed is the loss scale's affair; the others may not become
  * many in a row. */
 static yk_status skip_step(trainer *t, yk_error *err)
@@ -314,6 +339,7 @@ static yk_status train_step(trainer *t, yk_error *err)
     t->step++;
     t->loss = nats / targets;
     t->rate = yk_learning_rate(t->r, t->step);
+    if (t->s.k->precision == YK_BF16 && evaluation_is_due(t)) t->flushed = count_flushed(t, yk_model_gradients(t->s.model));
     double unit = isfinite(t->loss) ? 1 / (targets * t->scale) : NAN;
     t->step_skipped = !yk_optimiser_step(&t->optimiser, t->s.k, &t->s.team, unit, t->rate, t->applied + 1, &t->norm);
     if (t->step_skipped) {
@@ -383,7 +409,7 @@ static yk_status loop(trainer *t, yk_error *err)
         t->trained_seconds += seconds;
         YK_TRY(record_step(t, seconds, err));
         bool last = t->step == r->pretrain_steps;
-        if (t->step % r->pretrain_eval_every == 0 || last) {
+        if (evaluation_is_due(t)) {
             YK_TRY(evaluate(t, err));
             YK_TRY(show_samples(t, err));
         }
@@ -481,10 +507,11 @@ static yk_status start(trainer *t, yk_error *err)
     hash_data(t);
     YK_TRY(resume(t, err));
     YK_TRY(yk_metrics_open(&t->metrics, t->job->dir, t->step, err));
-    yk_log("pretrain   %.2fM parameters, %lld steps of %lld x %lld tokens, %s, threads %d, %s",
+    yk_log("pretrain   %.2fM parameters, %lld steps of %lld x %lld tokens, %s, threads %d, %s%s",
            (double)yk_model_parameters(t->s.model) / 1e6, (long long)r->pretrain_steps, (long long)r->pretrain_batch,
            (long long)r->pretrain_seq, t->s.k->name, t->job->team->threads,
-           yk_human_bytes((double)yk_memory_sum(yk_model_memory(t->s.model)), number));
+           yk_human_bytes((double)yk_memory_sum(yk_model_memory(t->s.model)), number),
+           t->s.openblas ? ", products by OpenBLAS" : "");
 done:
     return st;
 }

@@ -30,7 +30,7 @@ each_set() { # name, options
 each_set fp32
 verdict "and that is the digest of the threads" "$first" "$wanted"
 each_set bf16 --set precision=bf16 --set pretrain.steps=10
-each_set fp16 --set precision=fp16 --set pretrain.steps=10
+each_set fp16 --set precision=fp16 --set pretrain.steps=10 --set pretrain.loss_scale_every=2
 verdict "half the micro-batch" "$first" "$(digest "$yoke" run "$recipe" --set pretrain.micro_batch=2)"
 verdict "recompute: block" "$first" "$(digest "$yoke" run "$recipe" --set recompute=block)"
 verdict "a second time" "$first" "$("$yoke" run "$recipe" --run-dir "$dir/run" 2>"$dir/log" | tail -n 1)"
