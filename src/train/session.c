@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/rng.h"
 #include "simd/fast.h"
+#include "train/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,6 +68,8 @@ yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir
     if (s->end < 0 || s->mask < 0)
         YK_FAIL(YK_ERR_INPUT, "%s: lacks the special token %s or %s that training needs", path, YK_TOKEN_END, YK_TOKEN_MASK);
     s->plain = yk_tokenizer_vocab(s->tokenizer) - YK_SPECIAL_COUNT;
+    yk_room room = yk_room_left("");
+    if (training) YK_TRY(yk_needs_fit(r, yk_tokenizer_vocab(s->tokenizer), &room, s->k, team, err));
     yk_model_shape shape = yk_model_shape_of(r, yk_tokenizer_vocab(s->tokenizer));
     YK_TRY(yk_model_new(&s->model, &shape, max_rows, training, s->k, team, err));
     yk_model_initialise(s->model, (uint64_t)r->seed);
