@@ -35,6 +35,8 @@ static void header(yk_buf *out, const yk_record *r)
          yk_json_number(s, "threads") == 1 ? " thread" : " threads");
     fact(out, &first, "", yk_json_text(s, "processor"), "");
     fact(out, &first, "", yk_json_text(s, "isa"), "");
+    fact(out, &first, "", yk_json_text(s, "precision"), "");
+    fact(out, &first, "numerics ", yk_json_text(s, "numerics"), "");
     yk_buf_puts(out, "</p>\n");
     if (yk_json_text(s, "digest"))
         yk_html_add(out, "<p class=\"digest\">digest <code>%s</code></p>\n",

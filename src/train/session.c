@@ -41,10 +41,10 @@ done:
     return st;
 }
 
-static yk_status pick_kernels(yk_session *s, const char *run_dir, yk_error *err)
+/* After the built-in table was picked, and memory found to be enough to measure in. */
+static yk_status apply_profile(yk_session *s, const char *run_dir, yk_error *err)
 {
     yk_status st = YK_OK;
-    YK_TRY(yk_kernels_pick(&s->k, NULL, yk_precision_of(s->recipe), err));
     if (strcmp(s->recipe->numerics, "fast") != 0 || s->k->precision != YK_FP32) goto done;
     YK_TRY(choose_product(s, run_dir, err));
     if (!s->openblas) goto done;
@@ -61,7 +61,7 @@ yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir
     char *path = yk_path("%s/tokenizer/tokenizer.json", run_dir);
     *s = (yk_session){.recipe = r, .team = *team, .max_rows = max_rows};
     if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(pick_kernels(s, run_dir, err));
+    YK_TRY(yk_kernels_pick(&s->k, NULL, yk_precision_of(r), err));
     YK_TRY(yk_tokenizer_load(&s->tokenizer, path, err));
     s->end = yk_tokenizer_special(s->tokenizer, YK_TOKEN_END);
     s->mask = yk_tokenizer_special(s->tokenizer, YK_TOKEN_MASK);
@@ -70,6 +70,7 @@ yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir
     s->plain = yk_tokenizer_vocab(s->tokenizer) - YK_SPECIAL_COUNT;
     yk_room room = yk_room_left("");
     if (training) YK_TRY(yk_needs_fit(r, yk_tokenizer_vocab(s->tokenizer), &room, s->k, team, err));
+    YK_TRY(apply_profile(s, run_dir, err));
     yk_model_shape shape = yk_model_shape_of(r, yk_tokenizer_vocab(s->tokenizer));
     YK_TRY(yk_model_new(&s->model, &shape, max_rows, training, s->k, team, err));
     yk_model_initialise(s->model, (uint64_t)r->seed);
