@@ -197,6 +197,11 @@ static json_t *flushed_shares(const trainer *t)
                      t->step > 0 ? json_real((double)t->flushed / all) : json_null());
 }
 
+static json_t *number_or_null(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
 /* The first evaluation takes all of the held-out text, as the last one (the evaluate stage) does; those between, a part. */
 static yk_status evaluate(trainer *t, yk_error *err)
 {
@@ -208,15 +213,15 @@ static yk_status evaluate(trainer *t, yk_error *err)
     for (size_t d = 0; d < t->r->corpora; d++) {
         yk_heldout one = {0};
         yk_evaluate_shard(&t->s, &t->domains[d].heldout, t->r->evaluate_stride, most, &one);
-        json_object_set_new(by_domain, t->domains[d].name, json_real(one.nats / M_LN2 / one.bytes));
+        json_object_set_new(by_domain, t->domains[d].name, number_or_null(one.nats / M_LN2 / one.bytes));
         all.nats += one.nats;
         all.bytes += one.bytes;
     }
     double bpb = all.nats / M_LN2 / all.bytes;
     if (t->step == 0) t->start_bpb = t->best_bpb = bpb;
-    json_t *row = json_pack("{s:s, s:I, s:I, s:f, s:O}", "type", "eval", "step", (json_int_t)t->step, "tokens",
-                            (json_int_t)(t->step * t->r->pretrain_batch * t->r->pretrain_seq), "bpb", bpb, "by_domain",
-                            by_domain);
+    json_t *row = json_pack("{s:s, s:I, s:I, s:o, s:O}", "type", "eval", "step", (json_int_t)t->step, "tokens",
+                            (json_int_t)(t->step * t->r->pretrain_batch * t->r->pretrain_seq), "bpb", number_or_null(bpb),
+                            "by_domain", by_domain);
     if (t->s.k->precision == YK_BF16) json_object_set_new(row, "flushed", flushed_shares(t));
     YK_TRY(yk_metrics_add(&t->metrics, row, err));
     if (t->step > 0 && bpb < t->best_bpb) {
@@ -369,11 +374,6 @@ static void show_step(trainer *t, double tokens_per_s)
     yk_progress("pretrain   %lld/%lld  loss %.3f  %.3f bits/byte  %.0f tokens/s  %.0f %% of peak  %s left",
                 (long long)t->step, (long long)t->r->pretrain_steps, t->loss, step_bpb(t), tokens_per_s, 100 * share,
                 yk_human_seconds(left, time));
-}
-
-static json_t *number_or_null(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
 }
 
 static yk_status record_step(trainer *t, double seconds, yk_error *err)
