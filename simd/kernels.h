@@ -221,6 +221,14 @@ typedef struct yk_map {
     int64_t n;
 } yk_map;
 
+/* count += how many x are not zero and smaller than `bound` in magnitude. */
+typedef struct yk_count_below {
+    const float *x;
+    int64_t n;
+    float bound;
+    int64_t *count;
+} yk_count_below;
+
 typedef struct yk_kernels {
     const char *name; /* portable, avx2, avx512, avx512bf16, neon */
     yk_precision precision;
@@ -249,6 +257,7 @@ typedef struct yk_kernels {
     void (*adamw)(const yk_team *team, const yk_adamw *a);
     void (*map)(const yk_team *team, const yk_map *a);
     double (*peak_flops)(const yk_team *team, double seconds); /* measured: independent chains of the product's own step, FLOP/s */
+    void (*count_below)(const yk_team *team, const yk_count_below *a);
     /* Memory of this table: zeroed, 64-byte aligned, NULL when it cannot be had. */
     void *(*alloc)(int64_t bytes);
     void (*free)(void *p);

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "cli/cli.h"
+#include "simd/fast.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ static bool take(void *context, int key, const char *text)
     case 'p': o->precision = text; break;
     case 'r': o->recompute = text; break;
     case 'a': o->against = text; break;
+    case 'f': o->profile = text; break;
     default:
         if (key != 0 || o->what) return false;
         o->what = text;
@@ -102,8 +104,9 @@ done:
 
 static void print_peak(const json_t *r)
 {
-    printf("%s, %s, threads %lld\n", json_string_value(json_object_get(r, "processor")),
-           json_string_value(json_object_get(r, "isa")), (long long)json_integer_value(json_object_get(r, "threads")));
+    printf("%s, %s, %s%s, threads %lld\n", json_string_value(json_object_get(r, "processor")),
+           json_string_value(json_object_get(r, "isa")), json_string_value(json_object_get(r, "profile")),
+           json_is_true(json_object_get(r, "openblas")) ? " (OpenBLAS in fp32)" : "", (long long)json_integer_value(json_object_get(r, "threads")));
     printf("peak measured: fp32 %.1f, bf16 %.1f GFLOP/s; memory: read %.1f GB/s, update in place %.1f GB/s\n",
            json_real_value(json_object_get(r, "fp32_gflops")), json_real_value(json_object_get(r, "bf16_gflops")),
            json_real_value(json_object_get(r, "read_gbs")), json_real_value(json_object_get(r, "update_gbs")));
@@ -124,10 +127,27 @@ static void no_more(const json_t *result)
 static const yk_bench_kind peak = {"peak", nothing, no_more};
 static const yk_bench_kind *const kinds[] = {&peak, &yk_bench_gemm, &yk_bench_step, &yk_bench_decode};
 
+/* As a run of that profile does; `fast` decides by the products of GPT-2's feed-forward block. */
+static yk_status pick_tables(yk_bench *b, json_t *result, yk_error *err)
+{
+    yk_status st = YK_OK;
+    bool fast = strcmp(b->profile, "fast") == 0;
+    if (!fast && strcmp(b->profile, "exact") != 0) YK_FAIL(YK_ERR_USAGE, "--profile %s: expected exact or fast", b->profile);
+    for (int p = 0; p < YK_PRECISIONS; p++) YK_TRY(yk_kernels_pick(&b->k[p], NULL, (yk_precision)p, err));
+    bool openblas = fast && yk_openblas_is_quicker(b->k[YK_FP32], &b->team, 1024, 3072, 768);
+    json_object_set_new(result, "profile", json_string(b->profile));
+    json_object_set_new(result, "openblas", json_boolean(openblas));
+    if (!openblas) goto done;
+    yk_kernels_openblas(&b->fast, b->k[YK_FP32], &b->team);
+    b->k[YK_FP32] = &b->fast;
+done:
+    return st;
+}
+
 static yk_status perform(int argc, char **argv, yk_error *err)
 {
     yk_status st = YK_OK;
-    yk_bench b = {.model = "gpt2-124m", .precision = "bf16", .recompute = "none"};
+    yk_bench b = {.model = "gpt2-124m", .precision = "bf16", .recompute = "none", .profile = "exact"};
     json_t *result = json_object();
     const yk_bench_kind *kind = NULL;
     YK_TRY(yk_parse(&yk_command_bench, argc, argv, 1, take, &b, err));
@@ -135,7 +155,7 @@ static yk_status perform(int argc, char **argv, yk_error *err)
         if (strcmp(b.what, kinds[i]->name) == 0) kind = kinds[i];
     if (!kind) YK_FAIL(YK_ERR_USAGE, "`%s`: expected peak, gemm, step or decode", b.what);
     YK_TRY(yk_team_make(&b.team, (int)b.threads, err));
-    for (int p = 0; p < YK_PRECISIONS; p++) YK_TRY(yk_kernels_pick(&b.k[p], NULL, (yk_precision)p, err));
+    YK_TRY(pick_tables(&b, result, err));
     YK_TRY(measure_peak(&b, result, err));
     YK_TRY(kind->measure(&b, result, err));
     if (b.json) {
@@ -155,6 +175,7 @@ static const struct argp_option option[] = {
     {"threads", 'T', "N", 0, "threads; 0: all", 0},
     {"repeats", 'n', "N", 0, "measurements, of which the median is shown (5)", 0},
     {"against", 'a', "openblas", 0, "gemm: beside OpenBLAS, in fp32", 0},
+    {"profile", 'f', "exact|fast", 0, "the recipe key `numerics` (exact)", 0},
     {"model", 'm', "NAME", 0, "step, decode: gpt2-124m or llama-34m", 0},
     {"batch", 'b', "B", 0, "step: sequences a step", 0},
     {"seq", 't', "T", 0, "step, decode: tokens a sequence", 0},

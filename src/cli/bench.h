@@ -9,11 +9,12 @@
 #include <jansson.h>
 
 typedef struct yk_bench {
-    const char *what, *model, *precision, *recompute, *against;
+    const char *what, *model, *precision, *recompute, *against, *profile;
     long threads, batch, seq, micro_batch, repeats; /* 0: chosen */
     bool json;
     yk_team team;
-    const yk_kernels *k[YK_PRECISIONS];
+    const yk_kernels *k[YK_PRECISIONS]; /* of the profile */
+    yk_kernels fast;
 } yk_bench;
 
 /* One thing to measure: what it adds to the result, and how the result is shown. */

@@ -1,7 +1,8 @@
 /* What a recipe will take, before it runs. */
 #include "base/log.h"
 #include "cli/cli.h"
-#include "model/model.h"
+#include "train/memory.h"
+#include "train/session.h"
 #include "train/train.h"
 
 #include <jansson.h>
@@ -25,23 +26,17 @@ static bool take(void *context, int key, const char *text)
 }
 
 /* One policy of `recompute` as a row of bytes. */
-static yk_status plan_policy(const yk_recipe *r, const yk_kernels *k, const yk_team *team, json_t *rows, yk_error *err)
+static yk_status plan_policy(const yk_recipe *r, const char *policy, const yk_kernels *k, const yk_team *team, json_t *rows,
+                             yk_error *err)
 {
-    yk_status st = YK_OK;
-    yk_memory m;
-    int64_t floats;
-    yk_model_shape shape = yk_model_shape_of(r, r->tokenizer_vocab);
-    YK_TRY(yk_model_plan(&shape, yk_micro_batch(r) * r->pretrain_seq, true, k, team, &m, &floats, err));
-    json_int_t optimiser = 8 * floats, levels = 0;
-    while ((int64_t)1 << levels < r->lanes) levels++;
-    json_int_t lanes = levels * m.gradients;
-    json_array_append_new(rows, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "recompute", r->recompute, "weights",
-                                          (json_int_t)m.weights, "gradients", (json_int_t)m.gradients + lanes, "optimizer",
-                                          optimiser, "activations", (json_int_t)m.activations, "scratch",
-                                          (json_int_t)m.scratch, "total",
-                                          (json_int_t)yk_memory_sum(m) + optimiser + lanes));
-done:
-    return st;
+    yk_needs n;
+    yk_status st = yk_needs_of(&n, r, r->tokenizer_vocab, policy, yk_micro_batch(r), k, team, err);
+    if (st != YK_OK) return st;
+    json_array_append_new(rows, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "recompute", policy, "weights",
+                                          (json_int_t)n.weights, "gradients", (json_int_t)n.gradients, "optimizer",
+                                          (json_int_t)n.optimiser, "activations", (json_int_t)n.activations, "scratch",
+                                          (json_int_t)n.scratch, "total", (json_int_t)n.total));
+    return YK_OK;
 }
 
 static void print_rows(const yk_recipe *r, const yk_kernels *k, const json_t *rows)
@@ -65,7 +60,6 @@ static void print_rows(const yk_recipe *r, const yk_kernels *k, const json_t *ro
 
 static yk_status perform(int argc, char **argv, yk_error *err)
 {
-    static const char *const policies[] = {"none", "attention", "block", "every-2", "every-4"};
     yk_status st = YK_OK;
     options o = {0};
     yk_recipe r = {0};
@@ -75,14 +69,8 @@ static yk_status perform(int argc, char **argv, yk_error *err)
     YK_TRY(yk_parse(&yk_command_plan, argc, argv, 1, take, &o, err));
     YK_TRY(yk_recipe_load(&r, o.recipe, o.set, o.sets, err));
     YK_TRY(yk_team_make(&team, (int)r.threads, err));
-    YK_TRY(yk_kernels_pick(&k, NULL, YK_FP32, err));
-    char *own = r.recompute;
-    for (size_t i = 0; i < sizeof policies / sizeof *policies && st == YK_OK; i++) {
-        r.recompute = (char *)(uintptr_t)policies[i];
-        st = plan_policy(&r, k, &team, rows, err);
-    }
-    r.recompute = own;
-    YK_TRY(st);
+    YK_TRY(yk_kernels_pick(&k, NULL, yk_precision_of(&r), err));
+    for (const char *const *p = yk_recompute_policies; *p; p++) YK_TRY(plan_policy(&r, *p, k, &team, rows, err));
     if (o.json) {
         json_dumpf(rows, stdout, JSON_INDENT(1));
         putchar('\n');

@@ -371,6 +371,9 @@ static yk_status check_training(const yk_recipe *r, yk_error *err)
     if (strcmp(r->precision, "bf16") == 0 && r->pretrain_seq % 2 != 0)
         return yk_fail_key(r, &r->pretrain_seq, err, "is %lld; it must be even for precision bf16, which multiplies pairs",
                            (long long)r->pretrain_seq);
+    if ((r->pretrain_loss_scale & (r->pretrain_loss_scale - 1)) != 0)
+        return yk_fail_key(r, &r->pretrain_loss_scale, err, "is %lld; it must be a power of two, or 0",
+                           (long long)r->pretrain_loss_scale);
     if (r->evaluate_stride > r->pretrain_seq)
         return yk_fail_key(r, &r->evaluate_stride, err,
                            "is %lld; it must not exceed pretrain.seq, %lld",

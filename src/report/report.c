@@ -35,6 +35,8 @@ static void header(yk_buf *out, const yk_record *r)
          yk_json_number(s, "threads") == 1 ? " thread" : " threads");
     fact(out, &first, "", yk_json_text(s, "processor"), "");
     fact(out, &first, "", yk_json_text(s, "isa"), "");
+    fact(out, &first, "", yk_json_text(s, "precision"), "");
+    fact(out, &first, "numerics ", yk_json_text(s, "numerics"), "");
     yk_buf_puts(out, "</p>\n");
     if (yk_json_text(s, "digest"))
         yk_html_add(out, "<p class=\"digest\">digest <code>%s</code></p>\n",
@@ -88,14 +90,18 @@ static double wall_seconds(json_t *stages)
 static void tiles(yk_buf *out, json_t *s)
 {
     double unigram = yk_json_number(s, "masked.unigram_accuracy"),
-           steps = yk_json_number(s, "pretrain.steps");
+           steps = yk_json_number(s, "pretrain.steps"),
+           skipped = yk_json_number(s, "pretrain.skipped_steps");
     double documents = yk_json_number(s, "corpus.documents"),
            bytes = yk_json_number(s, "corpus.bytes");
     char below[4][128] = {"", "", "of what the processor reaches", ""};
     if (unigram >= 0)
         snprintf(below[0], sizeof below[0], "of masked tokens; always the commonest token: %s",
                  yk_percent(unigram, 1).text);
-    if (steps > 0) snprintf(below[1], sizeof below[1], "over %s steps", yk_count(steps).text);
+    if (steps > 0)
+        snprintf(below[1], sizeof below[1], "over %s steps%s%s%s", yk_count(steps).text,
+                 skipped > 0 ? ", " : "", skipped > 0 ? yk_count(skipped).text : "",
+                 skipped > 0 ? " skipped" : "");
     if (documents > 0 && bytes > 0)
         snprintf(below[3], sizeof below[3], "from %s of text in %s documents", yk_bytes(bytes).text,
                  yk_count(documents).text);

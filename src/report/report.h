@@ -5,7 +5,7 @@
  *
  * metrics.jsonl, one object a line:
  *   {"type":"step","step":s,"loss":nats,"bpb":b|null,"lr":x,"grad_norm":g,"tokens":total,
- *    "tokens_per_s":v,"seconds":t,"skipped":bool,"masked_loss":x|null}
+ *    "tokens_per_s":v,"seconds":t,"skipped":bool,"masked_loss":x|null,"loss_scale":s}
  *   {"type":"eval","step":s,"tokens":total,"bpb":all,"by_domain":{"name":bpb},
  *    "masked_accuracy":a,"final":bool}
  *   {"type":"mixture","domains":{"name":{"wanted":share,"realised":share,"epochs":e}}}

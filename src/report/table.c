@@ -108,6 +108,8 @@ void yk_report_table(json_t *summary, yk_buf *out)
            xz = yk_json_number(summary, "baseline.xz_bpb");
     double unigram = yk_json_number(summary, "masked.unigram_accuracy");
     double peak = yk_json_number(summary, "pretrain.peak_share");
+    double skipped = yk_json_number(summary, "pretrain.skipped_steps");
+    double scale = yk_json_number(summary, "pretrain.loss_scale");
     char value[128], beside[128] = "";
     stage_rows(out, yk_json_at(summary, "stages"));
     if (!isnan(end)) {
@@ -125,6 +127,9 @@ void yk_report_table(json_t *summary, yk_buf *out)
     figure(out, "tokens per second",
            yk_count(yk_json_number(summary, "pretrain.tokens_per_s")).text,
            isnan(peak) ? NULL : beside);
+    snprintf(beside, sizeof beside, "loss scale %s", yk_count(scale).text);
+    if (skipped > 0)
+        figure(out, "skipped steps", yk_count(skipped).text, scale > 1 ? beside : "not finite");
     figure(out, "tokens seen", yk_count(yk_json_number(summary, "pretrain.tokens")).text, NULL);
     figure(out, "bytes a token",
            yk_fixed(yk_json_number(summary, "tokenizer.bytes_per_token"), 2).text, NULL);

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "config.h"
 #include "simd/kernels.h"
+#include "train/session.h"
 
 #include <hdf5.h>
 #include <libxml/xmlversion.h>
@@ -55,7 +56,7 @@ yk_status yk_manifest_write(const yk_job *job, yk_error *err)
     yk_processor_name(processor, sizeof processor);
     if (job->recipe->corpus_manifest[0]) YK_TRY(read_corpus(job->recipe->corpus_manifest, &corpus, err));
     manifest = json_pack("{s:{s:s, s:s, s:s}, s:{s:s, s:i}, s:o, s:O*}", "yoke", "version", PACKAGE_VERSION, "numerics",
-                         "bits v1", "isa", k->name, "machine", "processor", processor, "threads", job->team->threads,
+                         yk_contract_of(job->recipe), "isa", k->name, "machine", "processor", processor, "threads", job->team->threads,
                          "libraries", library_versions(), "corpus", corpus);
     text = manifest ? json_dumps(manifest, JSON_INDENT(1)) : NULL;
     if (!text) YK_FAIL(YK_ERR_MEMORY, "out of memory");

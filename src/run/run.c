@@ -3,12 +3,14 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "config.h"
 #include "data/shard.h"
 #include "report/report.h"
 #include "run/manifest.h"
 #include "store/checkpoint.h"
 #include "text/clean.h"
 #include "text/documents.h"
+#include "train/session.h"
 #include "train/train.h"
 
 #include <stdio.h>
@@ -27,7 +29,7 @@ typedef struct stage {
 
 static const char *const clean_keys[] = {"seed", "corpus.", "clean.", NULL};
 static const char *const tokenizer_keys[] = {"seed", "tokenizer.", NULL};
-static const char *const pretrain_keys[] = {"seed", "lanes", "precision", "corpus.", "model.", "pretrain.", NULL};
+static const char *const pretrain_keys[] = {"seed", "lanes", "precision", "numerics", "corpus.", "model.", "pretrain.", NULL};
 static const char *const evaluate_keys[] = {"evaluate.", NULL};
 
 static const stage stages[] = {
@@ -206,6 +208,8 @@ static yk_status conclude(run *u, bool finished, yk_error *err)
     const char *digest = json_string_value(json_object_get(u->job.summary, "digest"));
     json_object_set(u->job.summary, "stages", u->listed);
     json_object_set_new(u->job.summary, "name", json_string(u->name));
+    json_object_set_new(u->job.summary, "precision", json_string(u->job.recipe->precision));
+    json_object_set_new(u->job.summary, "numerics", json_string(yk_contract_of(u->job.recipe)));
     json_object_set_new(u->job.summary, "threads", json_integer(u->team.threads));
     if (u->any_work) {
         YK_TRY(write_json(u->summary_path, u->job.summary, err));
@@ -218,10 +222,23 @@ static yk_status conclude(run *u, bool finished, yk_error *err)
     printf("%s", table.data ? table.data : "");
     printf("report %s/report.html\n", u->job.dir);
     if (!finished) printf("stopped; the same command goes on from here\n");
+    if (digest && strcmp(u->job.recipe->numerics, "fast") == 0)
+        yk_log("numerics: fast; the digest can be compared with no other machine's, nor with a run of numerics: exact");
     if (digest) printf("digest %s\n", digest);
     fflush(stdout);
 done:
     yk_buf_free(&table);
+    return st;
+}
+
+static yk_status announce(const run *u, yk_error *err)
+{
+    const yk_kernels *k;
+    const yk_recipe *r = u->job.recipe;
+    yk_status st = yk_kernels_pick(&k, NULL, yk_precision_of(r), err);
+    if (st == YK_OK)
+        yk_log("yoke %s    %s, %s, numerics %s (%s), threads %d", PACKAGE_VERSION, k->name, r->precision, r->numerics,
+               yk_contract_of(r), u->team.threads);
     return st;
 }
 
@@ -241,6 +258,7 @@ yk_status yk_run(const yk_recipe *r, const char *name, const char *dir, const vo
     YK_TRY(yk_mkdirs(dir, err));
     YK_TRY(yk_dir_lock(dir, &lock, err));
     YK_TRY(yk_team_make(&u.team, (int)r->threads, err));
+    YK_TRY(announce(&u, err));
     YK_TRY(read_state(&u, err));
     YK_TRY(write_recipe(&u, true, err));
     YK_TRY(yk_manifest_write(&u.job, err));

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "optim/optim.h"
 #include "train/lanes.h"
+#include "train/loss_scale.h"
 #include "train/metrics.h"
 #include "train/session.h"
 #include "train/train.h"
@@ -22,6 +23,7 @@ typedef struct trainer {
     yk_sampler *sampler;
     yk_optimiser optimiser;
     yk_lanes lanes;
+    yk_loss_scale loss_scale;
     yk_metrics metrics;
     char *checkpoints, *best_path;
     int64_t micro, step, applied, skipped, skipped_in_a_row;
@@ -29,8 +31,11 @@ typedef struct trainer {
     char data[33];  /* hash over the training shards */
     double start_bpb, best_bpb, trained_seconds, peak;
     double pace; /* seconds a step, smoothed over the last twenty or so, for the progress line */
-    double loss, masked_loss, norm, rate;
-    double causal_nats, causal_targets, masked_nats, masked_targets; /* of the step */
+    /* of the step */
+    double loss, norm, rate, scale; /* scale: of the loss */
+    double causal_nats, causal_targets, masked_nats, masked_targets;
+    bool step_skipped;
+    int64_t flushed; /* elements of its gradient that bf16 would flush, when an evaluation follows */
 } trainer;
 
 int64_t yk_micro_batch(const yk_recipe *r)
@@ -41,16 +46,18 @@ int64_t yk_micro_batch(const yk_recipe *r)
 }
 
 /* What must be equal for a checkpoint to be gone on from. */
-static const char *const key_prefixes[] = {"seed", "lanes", "precision", "corpus.", "clean.", "tokenizer.", "model.", "pretrain.", NULL};
+static const char *const key_prefixes[] = {"seed", "lanes", "precision", "numerics", "corpus.", "clean.", "tokenizer.", "model.", "pretrain.", NULL};
 
 static json_t *progress_document(const trainer *t)
 {
     yk_buf recipe = {0};
     yk_recipe_canonical(t->r, key_prefixes, &recipe);
-    json_t *d = json_pack("{s:s, s:I, s:I, s:I, s:s, s:s, s:f, s:f, s:f, s:s, s:s, s:s}", "kind", "pretrain", "step",
-                          (json_int_t)t->step, "applied", (json_int_t)t->applied, "skipped", (json_int_t)t->skipped,
-                          "losses", t->chain, "data", t->data, "start_bpb", t->start_bpb, "best_bpb", t->best_bpb, "seconds",
-                          t->trained_seconds, "isa", t->s.k->name, "numerics", "bits v1", "recipe", recipe.data);
+    json_t *d = json_pack("{s:s, s:I, s:I, s:I, s:{s:f, s:I}, s:s, s:s, s:f, s:f, s:f, s:s, s:s, s:b, s:s}", "kind", "pretrain",
+                          "step", (json_int_t)t->step, "applied", (json_int_t)t->applied, "skipped",
+                          (json_int_t)t->skipped, "loss_scale", "value", t->loss_scale.value, "good",
+                          (json_int_t)t->loss_scale.good, "losses", t->chain, "data", t->data, "start_bpb", t->start_bpb,
+                          "best_bpb", t->best_bpb, "seconds", t->trained_seconds, "isa", t->s.k->name, "numerics",
+                          yk_contract_of(t->r), "openblas", t->s.openblas, "recipe", recipe.data);
     yk_buf_free(&recipe);
     return d;
 }
@@ -157,6 +164,9 @@ static yk_status resume(trainer *t, yk_error *err)
     t->step = json_integer_value(json_object_get(d, "step"));
     t->applied = json_integer_value(json_object_get(d, "applied"));
     t->skipped = json_integer_value(json_object_get(d, "skipped"));
+    const json_t *scale = json_object_get(d, "loss_scale");
+    t->loss_scale.value = json_real_value(json_object_get(scale, "value"));
+    t->loss_scale.good = json_integer_value(json_object_get(scale, "good"));
     t->start_bpb = json_real_value(json_object_get(d, "start_bpb"));
     t->best_bpb = json_real_value(json_object_get(d, "best_bpb"));
     t->trained_seconds = json_real_value(json_object_get(d, "seconds"));
@@ -170,6 +180,28 @@ done:
     return st;
 }
 
+/* How many of the model's numbers bf16 flushes: not zero and below 2^-56 (numerics contract, rule 4). */
+static int64_t count_flushed(const trainer *t, const float *x)
+{
+    int64_t count = 0;
+    yk_count_below a = {.x = x, .n = yk_model_floats(t->s.model), .bound = 0x1p-56f, .count = &count};
+    t->s.k->count_below(&t->s.team, &a);
+    return count;
+}
+
+/* As shares of the parameters; there is no gradient before the first step. */
+static json_t *flushed_shares(const trainer *t)
+{
+    double all = (double)yk_model_parameters(t->s.model);
+    return json_pack("{s:f, s:o}", "weights", (double)count_flushed(t, yk_model_weights(t->s.model)) / all, "gradients",
+                     t->step > 0 ? json_real((double)t->flushed / all) : json_null());
+}
+
+static json_t *number_or_null(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
 /* The first evaluation takes all of the held-out text, as the last one (the evaluate stage) does; those between, a part. */
 static yk_status evaluate(trainer *t, yk_error *err)
 {
@@ -181,15 +213,17 @@ static yk_status evaluate(trainer *t, yk_error *err)
     for (size_t d = 0; d < t->r->corpora; d++) {
         yk_heldout one = {0};
         yk_evaluate_shard(&t->s, &t->domains[d].heldout, t->r->evaluate_stride, most, &one);
-        json_object_set_new(by_domain, t->domains[d].name, json_real(one.nats / M_LN2 / one.bytes));
+        json_object_set_new(by_domain, t->domains[d].name, number_or_null(one.nats / M_LN2 / one.bytes));
         all.nats += one.nats;
         all.bytes += one.bytes;
     }
     double bpb = all.nats / M_LN2 / all.bytes;
     if (t->step == 0) t->start_bpb = t->best_bpb = bpb;
-    YK_TRY(yk_metrics_add(&t->metrics, json_pack("{s:s, s:I, s:I, s:f, s:O}", "type", "eval", "step", (json_int_t)t->step,
-                                                 "tokens", (json_int_t)(t->step * t->r->pretrain_batch * t->r->pretrain_seq),
-                                                 "bpb", bpb, "by_domain", by_domain), err));
+    json_t *row = json_pack("{s:s, s:I, s:I, s:o, s:O}", "type", "eval", "step", (json_int_t)t->step, "tokens",
+                            (json_int_t)(t->step * t->r->pretrain_batch * t->r->pretrain_seq), "bpb", number_or_null(bpb),
+                            "by_domain", by_domain);
+    if (t->s.k->precision == YK_BF16) json_object_set_new(row, "flushed", flushed_shares(t));
+    YK_TRY(yk_metrics_add(&t->metrics, row, err));
     if (t->step > 0 && bpb < t->best_bpb) {
         t->best_bpb = bpb;
         YK_TRY(save(t, t->best_path, err));
@@ -224,7 +258,8 @@ done:
     return st;
 }
 
-/* Samples [first, first + count) of the step as one micro-batch; adds their losses in order. */
+/* Samples [first, first + count) of the step as one micro-batch; adds their losses in order. Weights of 1 become the
+ * loss scale, a power of two, so that dividing by it again is exact. */
 static double train_micro(trainer *t, int64_t first, int64_t count)
 {
     yk_session *s = &t->s;
@@ -244,13 +279,15 @@ static double train_micro(trainer *t, int64_t first, int64_t count)
         masked[i] = x.masked;
         targets += x.targets;
     }
+    for (int64_t r = 0; r < count * T; r++) s->weight[r] *= (float)t->scale;
     yk_batch b = {.rows = count * T, .token = s->token, .position = s->position, .target = s->target, .weight = s->weight,
                   .segment = s->segment, .segments = segments};
     yk_model_train(s->model, &b, (float)t->r->pretrain_z_loss, s->loss, NULL);
     for (int64_t r = 0; r < count * T; r++) {
-        t->loss += (double)s->loss[r];
-        *(masked[r / T] ? &t->masked_nats : &t->causal_nats) += (double)s->loss[r];
-        *(masked[r / T] ? &t->masked_targets : &t->causal_targets) += (double)s->weight[r];
+        double nats = (double)s->loss[r] / t->scale, weight = (double)s->weight[r] / t->scale;
+        t->loss += nats;
+        *(masked[r / T] ? &t->masked_nats : &t->causal_nats) += nats;
+        *(masked[r / T] ? &t->masked_targets : &t->causal_targets) += weight;
     }
     return targets;
 }
@@ -264,12 +301,35 @@ static void chain_loss(trainer *t)
     yk_digest_free(d);
 }
 
+static bool evaluation_is_due(const trainer *t)
+{
+    return t->step % t->r->pretrain_eval_every == 0 || t->step == t->r->pretrain_steps;
+}
+
+/* The step was not applied. One whose gradient alone overflowed is the loss scale's affair; the others may not become
+ * many in a row. */
+static yk_status skip_step(trainer *t, yk_error *err)
+{
+    t->skipped++;
+    if (isfinite(t->loss) && yk_loss_scale_overflow(&t->loss_scale)) {
+        yk_log("pretrain   step %lld is skipped: a gradient overflowed; the loss scale is now %.0f", (long long)t->step,
+               t->loss_scale.value);
+        return YK_OK;
+    }
+    yk_warn("step %lld: loss or gradient is not finite; the step is skipped", (long long)t->step);
+    if (++t->skipped_in_a_row < GIVE_UP_AFTER) return YK_OK;
+    return yk_fail(err, YK_ERR_NUMERIC, "%d steps in a row were not finite, the last is %lld; lower pretrain.lr and run "
+                   "again: it goes on from the last checkpoint", GIVE_UP_AFTER, (long long)t->step);
+}
+
 /* One optimiser step: lanes one after another, merged by the fixed tree. The loss of each sample is summed inside its
  * lane in order; the sum of weights is exact, so it needs no order. */
 static yk_status train_step(trainer *t, yk_error *err)
 {
     int64_t per_lane = t->r->pretrain_batch / t->r->lanes, base = t->step * t->r->pretrain_batch;
     double targets = 0, nats = 0;
+    yk_status st = YK_OK;
+    t->scale = t->loss_scale.value;
     t->causal_nats = t->causal_targets = t->masked_nats = t->masked_targets = 0;
     for (int64_t lane = 0; lane < t->r->lanes; lane++) {
         t->loss = 0;
@@ -284,20 +344,19 @@ static yk_status train_step(trainer *t, yk_error *err)
     t->step++;
     t->loss = nats / targets;
     t->rate = yk_learning_rate(t->r, t->step);
-    bool finite = isfinite(t->loss);
-    double scale = finite ? 1 / targets : NAN;
-    if (yk_optimiser_step(&t->optimiser, t->s.k, &t->s.team, scale, t->rate, t->applied + 1, &t->norm)) {
+    if (t->s.k->precision == YK_BF16 && evaluation_is_due(t)) t->flushed = count_flushed(t, yk_model_gradients(t->s.model));
+    double unit = isfinite(t->loss) ? 1 / (targets * t->scale) : NAN;
+    t->step_skipped = !yk_optimiser_step(&t->optimiser, t->s.k, &t->s.team, unit, t->rate, t->applied + 1, &t->norm);
+    if (t->step_skipped) {
+        YK_TRY(skip_step(t, err));
+    } else {
         t->applied++;
         t->skipped_in_a_row = 0;
-    } else {
-        t->skipped++;
-        yk_warn("step %lld: loss or gradient is not finite; the step is skipped", (long long)t->step);
-        if (++t->skipped_in_a_row >= GIVE_UP_AFTER)
-            return yk_fail(err, YK_ERR_NUMERIC, "%d steps in a row were not finite, the last is %lld; lower pretrain.lr and "
-                           "run again: it goes on from the last checkpoint", GIVE_UP_AFTER, (long long)t->step);
+        yk_loss_scale_good(&t->loss_scale);
     }
     chain_loss(t);
-    return YK_OK;
+done:
+    return st;
 }
 
 /* Bits a byte of the step's causal sequences; NAN when it had none. */
@@ -317,23 +376,18 @@ static void show_step(trainer *t, double tokens_per_s)
                 yk_human_seconds(left, time));
 }
 
-static json_t *number_or_null(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 static yk_status record_step(trainer *t, double seconds, yk_error *err)
 {
     double a_step = (double)(t->r->pretrain_batch * t->r->pretrain_seq);
     t->pace = t->pace > 0 ? 0.95 * t->pace + 0.05 * seconds : seconds;
     show_step(t, a_step / t->pace);
-    bool applied = t->skipped_in_a_row == 0;
     json_t *row = json_pack("{s:s, s:I, s:o, s:o, s:o, s:f, s:o, s:I, s:f, s:f, s:b}", "type", "step", "step",
                             (json_int_t)t->step, "loss", number_or_null(t->loss), "masked_loss",
                             number_or_null(t->masked_nats / t->masked_targets), "bpb", number_or_null(step_bpb(t)), "lr",
                             t->rate, "grad_norm", number_or_null(t->norm), "tokens",
                             (json_int_t)((double)t->step * a_step), "tokens_per_s", a_step / seconds, "seconds", seconds,
-                            "skipped", !applied);
+                            "skipped", t->step_skipped);
+    if (t->scale != 1) json_object_set_new(row, "loss_scale", json_real(t->scale));
     return yk_metrics_add(&t->metrics, row, err);
 }
 
@@ -355,7 +409,7 @@ static yk_status loop(trainer *t, yk_error *err)
         t->trained_seconds += seconds;
         YK_TRY(record_step(t, seconds, err));
         bool last = t->step == r->pretrain_steps;
-        if (t->step % r->pretrain_eval_every == 0 || last) {
+        if (evaluation_is_due(t)) {
             YK_TRY(evaluate(t, err));
             YK_TRY(show_samples(t, err));
         }
@@ -412,10 +466,11 @@ static yk_status summarise(trainer *t, yk_error *err)
     double tokens = (double)(t->step * t->r->pretrain_batch * t->r->pretrain_seq);
     double rate = t->trained_seconds > 0 ? tokens / t->trained_seconds : 0;
     final_digest(t, digest);
-    json_t *pretrain = json_pack("{s:I, s:f, s:f, s:f, s:I, s:{s:f}}", "steps", (json_int_t)t->step, "tokens", tokens,
+    json_t *pretrain = json_pack("{s:I, s:f, s:f, s:f, s:I, s:f, s:{s:f}}", "steps", (json_int_t)t->step, "tokens", tokens,
                                  "tokens_per_s", rate, "peak_share",
-                                 rate * yk_model_flops_per_token(t->s.model, t->r->pretrain_seq) / t->peak, "skipped",
-                                 (json_int_t)t->skipped, "heldout_bpb", "start", t->start_bpb);
+                                 rate * yk_model_flops_per_token(t->s.model, t->r->pretrain_seq) / t->peak,
+                                 "skipped_steps", (json_int_t)t->skipped, "loss_scale", t->loss_scale.value,
+                                 "heldout_bpb", "start", t->start_bpb);
     json_t *model = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "parameters",
                               (json_int_t)yk_model_parameters(t->s.model), "width", (json_int_t)m->width, "layers",
                               (json_int_t)m->layers, "heads", (json_int_t)m->heads, "kv_heads", (json_int_t)m->kv_heads,
@@ -435,6 +490,7 @@ static yk_status start(trainer *t, yk_error *err)
     const yk_recipe *r = t->r;
     char number[32];
     t->micro = yk_micro_batch(r);
+    t->loss_scale = yk_loss_scale_of(r);
     strcpy(t->chain, "00000000000000000000000000000000");
     YK_TRY(yk_mkdirs(t->checkpoints, err));
     YK_TRY(yk_session_open(&t->s, r, t->job->dir, t->job->team, t->micro * r->pretrain_seq, true, err));
@@ -451,10 +507,11 @@ static yk_status start(trainer *t, yk_error *err)
     hash_data(t);
     YK_TRY(resume(t, err));
     YK_TRY(yk_metrics_open(&t->metrics, t->job->dir, t->step, err));
-    yk_log("pretrain   %.2fM parameters, %lld steps of %lld x %lld tokens, %s, threads %d, %s",
+    yk_log("pretrain   %.2fM parameters, %lld steps of %lld x %lld tokens, %s, threads %d, %s%s",
            (double)yk_model_parameters(t->s.model) / 1e6, (long long)r->pretrain_steps, (long long)r->pretrain_batch,
            (long long)r->pretrain_seq, t->s.k->name, t->job->team->threads,
-           yk_human_bytes((double)yk_memory_sum(yk_model_memory(t->s.model)), number));
+           yk_human_bytes((double)yk_memory_sum(yk_model_memory(t->s.model)), number),
+           t->s.openblas ? ", products by OpenBLAS" : "");
 done:
     return st;
 }

@@ -2,14 +2,56 @@
 
 #include "base/file.h"
 #include "base/rng.h"
+#include "simd/fast.h"
+#include "train/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static yk_precision precision_of(const yk_recipe *r)
+enum { ROWS_MEASURED = 1024 };
+
+yk_precision yk_precision_of(const yk_recipe *r)
 {
     return strcmp(r->precision, "bf16") == 0 ? YK_BF16 : strcmp(r->precision, "fp16") == 0 ? YK_FP16 : YK_FP32;
+}
+
+const char *yk_contract_of(const yk_recipe *r)
+{
+    return strcmp(r->numerics, "fast") == 0 ? "fast" : "bits v1";
+}
+
+/* What a run multiplied with so far, else what is quicker for the largest weight of its blocks. */
+static yk_status choose_product(yk_session *s, const char *run_dir, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const yk_recipe *r = s->recipe;
+    json_t *document = NULL;
+    char *path = NULL, *folder = yk_path("%s/checkpoints", run_dir);
+    int64_t rows = s->max_rows < ROWS_MEASURED ? s->max_rows : ROWS_MEASURED;
+    if (!folder) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_checkpoint_latest(folder, &path, err));
+    if (path) YK_TRY(yk_checkpoint_document(path, &document, err));
+    s->openblas = path ? json_is_true(json_object_get(document, "openblas"))
+                       : yk_openblas_is_quicker(s->k, &s->team, rows, r->model_ffn, r->model_width);
+done:
+    json_decref(document);
+    free(folder);
+    free(path);
+    return st;
+}
+
+/* After the built-in table was picked, and memory found to be enough to measure in. */
+static yk_status apply_profile(yk_session *s, const char *run_dir, yk_error *err)
+{
+    yk_status st = YK_OK;
+    if (strcmp(s->recipe->numerics, "fast") != 0 || s->k->precision != YK_FP32) goto done;
+    YK_TRY(choose_product(s, run_dir, err));
+    if (!s->openblas) goto done;
+    yk_kernels_openblas(&s->fast, s->k, &s->team);
+    s->k = &s->fast;
+done:
+    return st;
 }
 
 yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir, const yk_team *team, int64_t max_rows,
@@ -19,13 +61,16 @@ yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir
     char *path = yk_path("%s/tokenizer/tokenizer.json", run_dir);
     *s = (yk_session){.recipe = r, .team = *team, .max_rows = max_rows};
     if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_kernels_pick(&s->k, NULL, precision_of(r), err));
+    YK_TRY(yk_kernels_pick(&s->k, NULL, yk_precision_of(r), err));
     YK_TRY(yk_tokenizer_load(&s->tokenizer, path, err));
     s->end = yk_tokenizer_special(s->tokenizer, YK_TOKEN_END);
     s->mask = yk_tokenizer_special(s->tokenizer, YK_TOKEN_MASK);
     if (s->end < 0 || s->mask < 0)
         YK_FAIL(YK_ERR_INPUT, "%s: lacks the special token %s or %s that training needs", path, YK_TOKEN_END, YK_TOKEN_MASK);
     s->plain = yk_tokenizer_vocab(s->tokenizer) - YK_SPECIAL_COUNT;
+    yk_room room = yk_room_left("");
+    if (training) YK_TRY(yk_needs_fit(r, yk_tokenizer_vocab(s->tokenizer), &room, s->k, team, err));
+    YK_TRY(apply_profile(s, run_dir, err));
     yk_model_shape shape = yk_model_shape_of(r, yk_tokenizer_vocab(s->tokenizer));
     YK_TRY(yk_model_new(&s->model, &shape, max_rows, training, s->k, team, err));
     yk_model_initialise(s->model, (uint64_t)r->seed);

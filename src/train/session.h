@@ -10,7 +10,9 @@
 
 typedef struct yk_session {
     const yk_recipe *recipe;
-    const yk_kernels *k;
+    const yk_kernels *k; /* of the recipe's precision and profile: one of the built-in tables, or `fast` */
+    yk_kernels fast;
+    bool openblas; /* multiplies matrices */
     yk_team team;
     yk_tokenizer *tokenizer;
     int32_t end, mask, plain; /* ids: end of document, mask, and how many ordinary tokens there are */
@@ -22,8 +24,14 @@ typedef struct yk_session {
     yk_segment *segment;
 } yk_session;
 
+yk_precision yk_precision_of(const yk_recipe *r);
+
+/* What a run's bits obey: the contract "bits v1", or "fast". */
+const char *yk_contract_of(const yk_recipe *r);
+
 /* Loads <run_dir>/tokenizer/tokenizer.json and plans the model of the recipe with room for max_rows rows. The
- * weights are initialised from the seed. */
+ * weights are initialised from the seed. For training it is asked first whether there is memory enough. With `numerics: fast` whether OpenBLAS multiplies is decided once a run: its
+ * newest checkpoint says so, else it is measured. */
 yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir, const yk_team *team, int64_t max_rows,
                           bool training, yk_error *err);
 void yk_session_close(yk_session *s);

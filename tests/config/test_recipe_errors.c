@@ -96,6 +96,9 @@ static void wrong_rules(void **state)
         const char *text, *message;
     } c[] = {
         {"seed: 1\n", "`corpus` has no entry, but stage `clean` needs one"},
+        {"precision: fp8\n", ".yaml:1:12: `precision`: expected one of fp32, bf16, fp16, found `fp8`"},
+        {"corpus: [{domain: d, generate: 9}]\npretrain: {loss_scale: 96}\n",
+         "`pretrain.loss_scale` is 96; it must be a power of two, or 0"},
         {"stages: [clean, bake]\n",
          ".yaml:1: `stages` has an unknown stage `bake`; there are [clean, tokenizer"},
         {"stages: [clean, clean]\n", "`stages` has `clean` twice or out of order"},

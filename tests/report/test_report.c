@@ -96,7 +96,8 @@ static int set_up(void **state)
                 "\"status\":\"skipped\"}],"
                 "\"pretrain\":{\"heldout_bpb\":{\"start\":4.1,\"end\":2.2,\"by_domain\":{\"a<b\":2."
                 "1,\"c&d\":2.3}},"
-                "\"tokens\":1300000,\"steps\":600,\"tokens_per_s\":9000,\"peak_share\":0.55},"
+                "\"tokens\":1300000,\"steps\":600,\"tokens_per_s\":9000,\"peak_share\":0.55,"
+                "\"skipped_steps\":7,\"loss_scale\":8192},"
                 "\"baseline\":{\"gzip_bpb\":2.53,\"xz_bpb\":2.41,\"by_domain\":{\"a<b\":{\"gzip_"
                 "bpb\":2.5,\"xz_bpb\":2.4}}},"
                 "\"masked\":{\"accuracy\":0.4,\"unigram_accuracy\":0.05},\"corpus\":{\"documents\":"
@@ -192,6 +193,7 @@ static void test_whole_page(void **state)
     assert_null(
         strstr(page.data, "http://www.w3.org/2000")); /* nothing is fetched, nothing named */
     assert_null(strstr(page.data, "class=\"notes\""));
+    assert_non_null(strstr(page.data, "over 600 steps, 7 skipped"));
     write_page(f, &again);
     assert_int_equal(page.len, again.len);
     assert_memory_equal(page.data, again.data, page.len);
@@ -316,6 +318,7 @@ static void test_table_fits_a_terminal(void **state)
     assert_non_null(strstr(out.data, "94.1%"));
     assert_non_null(strstr(out.data, "4.100 -> 2.200"));
     assert_non_null(strstr(out.data, "gzip 2.530, xz 2.410"));
+    assert_non_null(strstr(out.data, "loss scale 8192"));
     for (char *line = strtok(out.data, "\n"); line; line = strtok(NULL, "\n"))
         assert_true(yk_text_columns(line) <= 80);
     yk_buf_free(&out);

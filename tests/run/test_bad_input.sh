@@ -30,6 +30,13 @@ printf 'seed: [1\n' | recipe
 expect "not YAML" 3 'r.yaml:2:1: not valid YAML' run
 expect "no recipe" 3 'nowhere.yaml' "$yoke" run "$dir/nowhere.yaml"
 expect "unknown set" 2 'no such instruction set' env YOKE_ISA=avx1024 "$yoke" run "$tiny" --run-dir "$dir/run"
+case $(uname -m) in x86_64) foreign=neon ;; *) foreign=avx2 ;; esac
+expect "a set of another processor" 2 "YOKE_ISA=$foreign: no such instruction set in this build; there are portable" \
+    env YOKE_ISA=$foreign "$yoke" run "$tiny" --run-dir "$dir/run"
+printf 'precision: fp8\n' | recipe
+expect "unknown precision" 3 'r.yaml:1:12: `precision`: expected one of fp32, bf16, fp16, found `fp8`' run
+printf 'numerics: fest\n' | recipe
+expect "unknown profile" 3 '`numerics`: expected one of exact, fast, found `fest`' run
 expect "unknown command" 2 'unknown command' "$yoke" frobnicate
 printf 'corpus:\n  - domain: a\n    paths: %s/missing\n' "$dir" | recipe
 expect "missing path" 4 'missing: no such file or folder' run
@@ -47,6 +54,14 @@ expect "malformed JSON line" 4 'malformed 1' run
 
 "$yoke" run "$tiny" --run-dir "$dir/good" >/dev/null 2>&1
 expect "another shape" 9 'choose another --run-dir' "$yoke" run "$tiny" --run-dir "$dir/good" --set model.width=48
+huge() { "$yoke" run "$tiny" --run-dir "$dir/huge" --set model.head_size=64 --set model.heads=1024 --set model.layers=1024 "$@"; }
+expect "a model for no machine" 8 'the model is too large for this machine' huge --set model.width=65536 --set model.ffn=262144
+limited() { (ulimit -v 2000000 && "$yoke" run "$tiny" --run-dir "$dir/limited" --set threads=2 "$@"); }
+if (ulimit -v 2000000 && "$yoke" --version) >/dev/null 2>&1; then # not with the address sanitizer
+    expect "ulimit -v: within" 0 'evaluate   done' limited
+    expect "ulimit -v: beyond" 8 '(limit of the address space, ulimit -v)' \
+        limited --run-dir "$dir/long" --set pretrain.seq=4096 --set pretrain.batch=256 --set pretrain.micro_batch=256
+fi
 step=$(ls "$dir"/good/checkpoints/step-*.h5 | tail -n 1)
 cp "$step" "$dir/cut.h5" && truncate -s -100 "$dir/cut.h5"
 expect "truncated checkpoint" 6 'cut.h5' "$yoke" inspect "$dir/cut.h5"

@@ -1,0 +1,83 @@
+#include "base/room.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { PATH_ROOM = 4096 }; /* of lines, too */
+
+/* The first number in a line that begins with `name`; -1 when there is none. */
+static int64_t number_in(const char *path, const char *name)
+{
+    char line[PATH_ROOM];
+    long long n = -1;
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, name, strlen(name)) == 0) {
+            if (sscanf(line + strlen(name), "%lld", &n) != 1) n = -1;
+            break;
+        }
+    if (f) fclose(f);
+    return n;
+}
+
+static void lower(yk_room *room, int64_t bytes, const char *of)
+{
+    if (bytes < 0) bytes = 0;
+    if (bytes < room->bytes) *room = (yk_room){bytes, of};
+}
+
+/* The bounds of a control group and of those above it: <mount><group>/<file>, then one folder less, and so on. */
+static void lower_by_groups(yk_room *room, const char *mount, char *group, const char *file, int64_t resident)
+{
+    char path[2 * PATH_ROOM + 32];
+    for (;;) {
+        snprintf(path, sizeof path, "%s%s/%s", mount, group, file);
+        int64_t limit = number_in(path, "");
+        if (limit >= 0) lower(room, limit - resident, "memory limit of the control group");
+        char *slash = strrchr(group, '/');
+        if (!slash) return;
+        *slash = 0;
+    }
+}
+
+/* Lines "0::/group" (v2) or "7:cpu,memory:/group" (v1). */
+static void lower_by_all_groups(yk_room *room, const char *root, int64_t resident)
+{
+    char line[PATH_ROOM], mount[PATH_ROOM];
+    snprintf(line, sizeof line, "%s/proc/self/cgroup", root);
+    FILE *f = fopen(line, "r");
+    while (f && fgets(line, sizeof line, f)) {
+        line[strcspn(line, "\n")] = 0;
+        char *kinds = strchr(line, ':'), *group = kinds ? strchr(kinds + 1, ':') : NULL;
+        if (!group) continue;
+        *group++ = 0;
+        bool v2 = kinds[1] == 0;
+        if (!v2 && !strstr(kinds, "memory")) continue;
+        snprintf(mount, sizeof mount, "%s/sys/fs/cgroup%s", root, v2 ? "" : "/memory");
+        lower_by_groups(room, mount, group, v2 ? "memory.max" : "memory.limit_in_bytes", resident);
+    }
+    if (f) fclose(f);
+}
+
+yk_room yk_room_left(const char *root)
+{
+    char path[PATH_ROOM];
+    long long pages[2] = {0, 0}; /* address space, resident */
+    struct rlimit space;
+    yk_room room = {INT64_MAX, "no limit is known"};
+    snprintf(path, sizeof path, "%s/proc/self/statm", root);
+    FILE *f = fopen(path, "r");
+    if (f && fscanf(f, "%lld %lld", &pages[0], &pages[1]) != 2) pages[0] = pages[1] = 0;
+    if (f) fclose(f);
+    int64_t page = sysconf(_SC_PAGESIZE);
+    snprintf(path, sizeof path, "%s/proc/meminfo", root);
+    int64_t available = number_in(path, "MemAvailable:");
+    if (available >= 0) lower(&room, available * 1024, "free memory of this machine");
+    lower_by_all_groups(&room, root, pages[1] * page);
+    if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY)
+        lower(&room, (int64_t)space.rlim_cur - pages[0] * page, "limit of the address space, ulimit -v");
+    return room;
+}
