@@ -55,7 +55,7 @@ expect "malformed JSON line" 4 'malformed 1' run
 "$yoke" run "$tiny" --run-dir "$dir/good" >/dev/null 2>&1
 expect "another shape" 9 'choose another --run-dir' "$yoke" run "$tiny" --run-dir "$dir/good" --set model.width=48
 huge() { "$yoke" run "$tiny" --run-dir "$dir/huge" --set model.head_size=64 --set model.heads=1024 --set model.layers=1024 "$@"; }
-expect "a model for no machine" 8 'the model is too large for this machine' huge --set model.width=65536 --set model.ffn=262144
+expect "a model for no machine" 8 'the model is too large for this machine' huge --set model.width=16384 --set model.ffn=262144
 limited() { (ulimit -v 2000000 && "$yoke" run "$tiny" --run-dir "$dir/limited" --set threads=2 "$@"); }
 if (ulimit -v 2000000 && "$yoke" --version) >/dev/null 2>&1; then # not with the address sanitizer
     expect "ulimit -v: within" 0 'evaluate   done' limited
