@@ -10,9 +10,9 @@
  * team's. Both strides of an operand may be 1 only where one of its dimensions is 1. */
 void yk_kernels_openblas(yk_kernels *fast, const yk_kernels *exact, const yk_team *team);
 
-/* Whether OpenBLAS is clearly (by a twentieth) quicker than `exact` in the three products of training (forward, gradient
- * of the input, gradient of the weight) for a weight [out,in] and so many rows. Measured for a
- * fifth of a second, or three rounds; false when there is no memory to measure in, or when `exact` is not fp32. */
+/* Whether OpenBLAS is clearly (by a twentieth) quicker than `exact` in the three products of training (forward,
+ * gradient of the input, gradient of the weight) for a weight [out,in] and so many rows. Measured for a fifth of a
+ * second, or three rounds; false when there is no memory to measure in, or when `exact` is not fp32. */
 bool yk_openblas_is_quicker(const yk_kernels *exact, const yk_team *team, int64_t rows, int64_t out, int64_t in);
 
 #endif

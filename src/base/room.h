@@ -9,9 +9,9 @@ typedef struct yk_room {
     const char *of; /* what sets the bound: "free memory of this machine", ... */
 } yk_room;
 
-/* The least of what the machine has free (MemAvailable), what the control groups of the process allow (v2: memory.max, v1:
- * memory.limit_in_bytes, those above included) less its resident memory, and what RLIMIT_AS (`ulimit -v`) allows less its
- * address space. `root` comes before /proc and /sys: "" but in tests. */
+/* The least of what the machine has free (MemAvailable), what the control groups of the process and those above allow
+ * (v2: memory.max, v1: memory.limit_in_bytes) less its resident memory, and what RLIMIT_AS (`ulimit -v`) allows less
+ * its address space. `root` comes before /proc and /sys: "" but in tests. */
 yk_room yk_room_left(const char *root);
 
 #endif

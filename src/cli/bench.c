@@ -106,7 +106,8 @@ static void print_peak(const json_t *r)
 {
     printf("%s, %s, %s%s, threads %lld\n", json_string_value(json_object_get(r, "processor")),
            json_string_value(json_object_get(r, "isa")), json_string_value(json_object_get(r, "profile")),
-           json_is_true(json_object_get(r, "openblas")) ? " (OpenBLAS in fp32)" : "", (long long)json_integer_value(json_object_get(r, "threads")));
+           json_is_true(json_object_get(r, "openblas")) ? " (OpenBLAS in fp32)" : "",
+           (long long)json_integer_value(json_object_get(r, "threads")));
     printf("peak measured: fp32 %.1f, bf16 %.1f GFLOP/s; memory: read %.1f GB/s, update in place %.1f GB/s\n",
            json_real_value(json_object_get(r, "fp32_gflops")), json_real_value(json_object_get(r, "bf16_gflops")),
            json_real_value(json_object_get(r, "read_gbs")), json_real_value(json_object_get(r, "update_gbs")));
@@ -132,7 +133,8 @@ static yk_status pick_tables(yk_bench *b, json_t *result, yk_error *err)
 {
     yk_status st = YK_OK;
     bool fast = strcmp(b->profile, "fast") == 0;
-    if (!fast && strcmp(b->profile, "exact") != 0) YK_FAIL(YK_ERR_USAGE, "--profile %s: expected exact or fast", b->profile);
+    if (!fast && strcmp(b->profile, "exact") != 0)
+        YK_FAIL(YK_ERR_USAGE, "--profile %s: expected exact or fast", b->profile);
     for (int p = 0; p < YK_PRECISIONS; p++) YK_TRY(yk_kernels_pick(&b->k[p], NULL, (yk_precision)p, err));
     bool openblas = fast && yk_openblas_is_quicker(b->k[YK_FP32], &b->team, 1024, 3072, 768);
     json_object_set_new(result, "profile", json_string(b->profile));

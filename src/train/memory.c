@@ -9,7 +9,7 @@ enum { BATCH_BYTES = 6 * 4 + sizeof(yk_segment) }; /* a row of yk_session's batc
 
 const char *const yk_recompute_policies[] = {"none", "attention", "block", "every-2", "every-4", NULL};
 
-/* Whether bytes might not be countable in 64 bits: weights and activations are at most some 16 times this many floats. */
+/* Whether bytes might not be countable in 64 bits: weights and activations are at most some 16 times so many floats. */
 static bool is_beyond_counting(const yk_recipe *r, int64_t micro)
 {
     double width = (double)(r->model_width + r->model_ffn + r->model_heads * r->model_head_size);
@@ -71,8 +71,8 @@ yk_status yk_needs_fit(const yk_recipe *r, int64_t vocab, const yk_room *room, c
     for (const char *const *p = yk_recompute_policies + 1; *p; p++) {
         YK_TRY(yk_needs_of(&n, r, vocab, *p, micro, k, team, err));
         if (n.total <= room->bytes)
-            YK_FAIL(YK_ERR_MEMORY, "pretraining needs %s of memory and there are %s (%s); with `recompute: %s` it would need %s, "
-                    "with the same result", needed, there, room->of, *p, yk_human_bytes((double)n.total, then));
+            YK_FAIL(YK_ERR_MEMORY, "pretraining needs %s of memory and there are %s (%s); with `recompute: %s` it would "
+                    "need %s, with the same result", needed, there, room->of, *p, yk_human_bytes((double)n.total, then));
     }
     YK_TRY(largest_micro(r, vocab, micro, room->bytes, k, team, &smaller, err));
     YK_TRY(yk_needs_of(&n, r, vocab, "block", smaller ? smaller : 1, k, team, err));
@@ -82,8 +82,8 @@ yk_status yk_needs_fit(const yk_recipe *r, int64_t vocab, const yk_room *room, c
                 "`pretrain.micro_batch: %lld` it would need %s, with the same result", needed, there, room->of,
                 (long long)smaller, then);
     YK_FAIL(YK_ERR_MEMORY, "pretraining needs %s of memory and there are %s (%s); even with `recompute: block` and "
-            "`pretrain.micro_batch: 1` it would need %s: the model is too large for this machine, lower `size` or model.*",
-            needed, there, room->of, then);
+            "`pretrain.micro_batch: 1` it would need %s: the model is too large for this machine, lower `size` or "
+            "model.*", needed, there, room->of, then);
 done:
     return st;
 }

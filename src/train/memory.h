@@ -19,8 +19,8 @@ typedef struct yk_needs {
 yk_status yk_needs_of(yk_needs *n, const yk_recipe *r, int64_t vocab, const char *recompute, int64_t micro,
                       const yk_kernels *k, const yk_team *team, yk_error *err);
 
-/* Whether the recipe fits into `room`. YK_ERR_MEMORY says what is needed, what is there, and what would fit: a policy of
- * `recompute`, else a smaller micro-batch, else no setting but a smaller model. */
+/* Whether the recipe fits into `room`. YK_ERR_MEMORY says what is needed, what is there, and what would fit: a policy
+ * of `recompute`, else a smaller micro-batch, else no setting but a smaller model. */
 yk_status yk_needs_fit(const yk_recipe *r, int64_t vocab, const yk_room *room, const yk_kernels *k, const yk_team *team,
                        yk_error *err);
 

@@ -30,8 +30,9 @@ yk_precision yk_precision_of(const yk_recipe *r);
 const char *yk_contract_of(const yk_recipe *r);
 
 /* Loads <run_dir>/tokenizer/tokenizer.json and plans the model of the recipe with room for max_rows rows. The
- * weights are initialised from the seed. For training it is asked first whether there is memory enough. With `numerics: fast` whether OpenBLAS multiplies is decided once a run: its
- * newest checkpoint says so, else it is measured. */
+ * weights are initialised from the seed. For training it is asked first whether there is memory enough. With
+ * `numerics: fast` whether OpenBLAS multiplies is decided once a run: its newest checkpoint says so, else it is
+ * measured. */
 yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir, const yk_team *team, int64_t max_rows,
                           bool training, yk_error *err);
 void yk_session_close(yk_session *s);

@@ -128,6 +128,7 @@ static void wrong_rules(void **state)
         {"model={width: 64, heads: 8}", "`model.heads` is 8, which makes heads of 8"},
         {"model={heads: 6, kv_heads: 4}", "`model.kv_heads` is 4; it must divide model.heads, 6"},
         {"model={width: 64, kv_heads: 5}", "`model.kv_heads` is 5; it must divide model.heads, 2"},
+        {"model={width: 65520}", "`model.width`: 65520 is out of range; it may be from 0 to 16384"},
         {"model.heads=1021",
          "`size` finds no width that goes with the given model.* keys; set model.width"},
         {"size=many",

@@ -33,7 +33,7 @@ static void check_product(fixture *f, int64_t m, int64_t n, int64_t k, int lie, 
     g.init = begin == 0 ? NULL : begin == 1 ? f->c : f->init;
     g.init_row = begin == 1 ? g.c_row : begin == 2 ? n : 0;
     for (int64_t i = 0; i < ROOM; i++) f->before[i] = f->c[i] = begin ? f->a[ROOM - 1 - i] : NAN;
-    f->fast.gemm(&(yk_team){2}, &g);
+    f->fast.gemm(&(yk_team){.threads = 2}, &g);
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < g.c_row; j++) {
             int64_t at = i * g.c_row + j;
@@ -41,8 +41,8 @@ static void check_product(fixture *f, int64_t m, int64_t n, int64_t k, int lie, 
             for (int64_t p = 0; p < k; p++)
                 sum += (double)f->a[i * g.a.row + p * g.a.col] * (double)f->b[p * g.b.row + j % n * g.b.col];
             if (j < n && !(fabs((double)f->c[at] - sum) < 1e-4))
-                fail_msg("%lld x %lld x %lld, lie %d, begin %d: %g, wanted %g", (long long)m, (long long)n, (long long)k,
-                         lie, begin, (double)f->c[at], sum);
+                fail_msg("%lld x %lld x %lld, lie %d, begin %d: %g, wanted %g", (long long)m, (long long)n,
+                         (long long)k, lie, begin, (double)f->c[at], sum);
             if (j >= n) assert_memory_equal(&f->c[at], &f->before[at], sizeof *f->c);
         }
 }
@@ -62,8 +62,9 @@ static void openblas_is_the_sum(void **state)
 static void one_line_of_any_stride(void **state)
 {
     fixture *f = *state;
-    yk_gemm g = {.c = f->c, .c_row = 1, .a = {f->a, YK_FLOAT, 1, 1}, .b = {f->b, YK_FLOAT, 1, 1}, .m = 1, .n = 1, .k = 30};
-    f->fast.gemm(&(yk_team){1}, &g);
+    yk_gemm g = {.c = f->c, .c_row = 1, .a = {f->a, YK_FLOAT, 1, 1}, .b = {f->b, YK_FLOAT, 1, 1}, .m = 1, .n = 1,
+                 .k = 30};
+    f->fast.gemm(&(yk_team){.threads = 1}, &g);
     double sum = 0;
     for (int i = 0; i < 30; i++) sum += (double)f->a[i] * (double)f->b[i];
     assert_true(fabs((double)f->c[0] - sum) < 1e-4);
@@ -75,7 +76,7 @@ static void repeats_itself(void **state)
     yk_gemm g = {.c = f->c, .c_row = 150, .a = {f->a, YK_FLOAT, 200, 1}, .b = {f->b, YK_FLOAT, 150, 1},
                  .m = 130, .n = 150, .k = 200};
     for (int i = 0; i < 20; i++) {
-        f->fast.gemm(&(yk_team){2}, &g);
+        f->fast.gemm(&(yk_team){.threads = 2}, &g);
         if (i > 0) assert_memory_equal(f->c, f->before, 130 * 150 * sizeof *f->c);
         memcpy(f->before, f->c, sizeof f->before);
     }
@@ -85,7 +86,7 @@ static void repeats_itself(void **state)
 static void measures(void **state)
 {
     (void)state;
-    const yk_team one = {1};
+    const yk_team one = {.threads = 1};
     assert_true(yk_openblas_is_quicker(yk_kernels_at(0, YK_FP32), &one, 256, 256, 256));
     assert_false(yk_openblas_is_quicker(yk_kernels_at(0, YK_BF16), &one, 256, 256, 256));
     assert_false(yk_openblas_is_quicker(yk_kernels_at(0, YK_FP16), &one, 256, 256, 256));
@@ -103,8 +104,8 @@ static void counts_below(void **state)
     for (int t = 0; (k = yk_kernels_at(t, YK_BF16)); t++)
         for (int threads = 1; yk_kernels_runs_here(k) && threads < 5; threads++) {
             int64_t tiny = 0, half = 5;
-            k->count_below(&(yk_team){threads}, &(yk_count_below){f->c, ROOM, 0x1p-56f, &tiny});
-            k->count_below(&(yk_team){threads}, &(yk_count_below){f->c, ROOM, 0.5f, &half});
+            k->count_below(&(yk_team){.threads = threads}, &(yk_count_below){f->c, ROOM, 0x1p-56f, &tiny});
+            k->count_below(&(yk_team){.threads = threads}, &(yk_count_below){f->c, ROOM, 0.5f, &half});
             assert_int_equal(tiny, 2);
             assert_int_equal(half, below + 5);
         }
@@ -113,7 +114,7 @@ static void counts_below(void **state)
 static int set_up(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
-    yk_kernels_openblas(&f->fast, yk_kernels_at(0, YK_FP32), &(yk_team){2});
+    yk_kernels_openblas(&f->fast, yk_kernels_at(0, YK_FP32), &(yk_team){.threads = 2});
     fill(f->a, ROOM, 1), fill(f->b, ROOM, 2), fill(f->init, ROOM, 3);
     *state = f;
     return 0;

@@ -13,13 +13,14 @@
 
 #include <cmocka.h>
 
-static const yk_team team = {2};
+static const yk_team team = {.threads = 2};
 
 static void load(yk_recipe *r, const char *width)
 {
     char line[64];
     snprintf(line, sizeof line, "model.width=%s", width);
-    const char *const set[] = {line, "model.layers=6", "tokenizer.vocab=512", "pretrain.seq=128", "pretrain.batch=16", "lanes=2"};
+    const char *const set[] = {line, "model.layers=6", "tokenizer.vocab=512", "pretrain.seq=128", "pretrain.batch=16",
+                               "lanes=2"};
     yk_error err = {""};
     if (yk_recipe_load(r, NULL, set, sizeof set / sizeof *set, &err) != YK_OK) fail_msg("%s", err.text);
 }
