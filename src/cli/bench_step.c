@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 
 enum { REPEATS = 5, MOST_REPEATS = 99, WARM_UP = 2, MOST_SETS = 24, VOCAB_SLACK = 100 };
+enum { UPDATE_BYTES = 36 }; /* of memory traffic a parameter: the norm reads its gradient, AdamW reads and writes 4 numbers */
 
 /* The models of the comparison with PyTorch, tests/peers/torch_step.py, as overrides of a recipe. */
 typedef struct known {
@@ -163,16 +164,18 @@ static yk_status measure_step(const yk_bench *b, json_t *result, yk_error *err)
     for (int64_t i = 0; i < x.B * x.T; i++) loss += (double)x.loss[i] / tokens;
     struct rusage use;
     getrusage(RUSAGE_SELF, &use);
+    double updated = yk_bench_median(update, repeats);
     json_object_update_new(
         result,
-        json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:o, s:f}", "model", b->model,
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:o, s:f, s:f}", "model", b->model,
                   "precision", b->precision, "batch", (json_int_t)x.B, "seq", (json_int_t)x.T, "micro_batch",
                   (json_int_t)x.micro, "recompute", b->recompute, "parameters", (json_int_t)yk_model_parameters(x.model),
                   "seconds", seconds, "seconds_min", fastest, "seconds_max", slowest, "tokens_per_s", tokens / seconds,
                   "gflops", yk_model_flops_per_token(x.model, x.T) * tokens / seconds / 1e9, "share",
                   yk_model_flops_per_token(x.model, x.T) * tokens / seconds / peak, "peak_memory_mib",
                   (json_int_t)use.ru_maxrss / 1024, "phases",
-                  phases_of(x.model, yk_bench_median(update, repeats), repeats), "loss", loss));
+                  phases_of(x.model, updated, repeats), "loss", loss, "adamw_gbs",
+                  UPDATE_BYTES * (double)yk_model_floats(x.model) / updated / 1e9));
 done:
     yk_optimiser_free(&o, x.k);
     release(&x);
@@ -196,6 +199,8 @@ static void print_step(const json_t *r)
     json_object_foreach(json_object_get(r, "phases"), name, seconds)
         printf("  %-20s %8.1f ms %5.1f%%\n", name, 1e3 * json_real_value(seconds),
                100 * json_real_value(seconds) / real_of(r, "seconds"));
+    printf("  the update moves %.1f GB/s, %.0f%% of what an update in place of plain memory does\n", real_of(r, "adamw_gbs"),
+           100 * real_of(r, "adamw_gbs") / real_of(r, "update_gbs"));
 }
 
 const yk_bench_kind yk_bench_step = {"step", measure_step, print_step};

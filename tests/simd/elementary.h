@@ -111,7 +111,7 @@ static inline void judge_one(const elementary *f, float x, float y, verdict *v)
 static inline void judge(const elementary *f, const float *x, int64_t n, verdict *v)
 {
     float y[CHUNK], other[CHUNK];
-    const yk_team alone = {1};
+    const yk_team alone = {.threads = 1};
     const yk_kernels *table;
     if (f->own)
         for (int64_t i = 0; i < n; i++) y[i] = x[i] >= f->low && x[i] <= f->high ? (float)f->own((double)x[i]) : NAN;
