@@ -35,7 +35,7 @@ typedef struct yk_operand {
 /* C[m,n] = init[m,n] (NULL: 0) + sum over k of A[m,k] B[k,n] in one fp32 accumulator that begins with init:
  *   fp32: an fma a term, k ascending; fp16: the same of operands rounded to the nearest half;
  *   bf16: operands rounded to the nearest bf16 (|x| < 2^-56 to +0), pairs of k ascending, in each the odd term
- *   first, then the even one, an fma each; an odd k is padded with zero. */
+ *   first, then the even one, an fma each; an odd k is padded with zero; |init| < 2^-102 is +0. */
 #define YK_STORED_K 16384 /* the largest k of a product that is stored: its sums stay in registers */
 typedef struct yk_gemm {
     void *c; /* [m,n] rows at c_row */

@@ -2,7 +2,8 @@
  *
  * Token embedding; L blocks of x + attention(norm(x)) and x + mlp(norm(x)); a final norm and the output projection,
  * tied to the embedding or free. Llama-like unless said otherwise (RMSNorm, RoPE, SwiGLU, grouped-query attention,
- * optional QK-norm); LayerNorm, learned positions, GELU and biases make it GPT-2 (Radford et al. 2019). Forward walks up the nodes, backward walks down; gradients accumulate over micro-batches.
+ * optional QK-norm); LayerNorm, learned positions, GELU and biases make it GPT-2 (Radford et al. 2019). Forward walks up
+ * the nodes, backward walks down; gradients accumulate over micro-batches.
  *
  * Shapes: N rows (tokens of the micro-batch), C width, H heads, K key heads, D head size, F feed-forward,
  * V vocabulary, L layers. */
