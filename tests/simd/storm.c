@@ -434,7 +434,7 @@ static void one_kernel(storm *s, int c, yk_precision precision, int64_t results,
 
 int main(int argc, char **argv)
 {
-    int64_t results = argc > 1 ? (int64_t)atof(argv[1]) : 20000;
+    int64_t results = argc > 1 ? (int64_t)atof(argv[1]) : 50000;
     const char *only = argc > 2 ? argv[2] : "";
     uint64_t seed = argc > 3 ? strtoull(argv[3], NULL, 10) : 1;
     int verdict[2] = {0};
