@@ -112,10 +112,12 @@ class Decoder(nn.Module):
         self.head = nn.Linear(s.width, s.vocab, bias=False)
         if s.gpt2:
             self.head.weight = self.table.weight
-        for p in self.parameters():
+        for name, p in self.named_parameters():
             if p.dim() == 2:
                 nn.init.normal_(p, std=STD)
-        for layer in self.layers:  # as Yoke begins, so that the losses are comparable
+            elif name.endswith("bias"):
+                nn.init.zeros_(p)
+        for layer in self.layers:  # as Yoke begins, biases too, so that the losses are comparable
             for linear in (layer.out, layer.down):
                 linear.weight.data /= math.sqrt(2 * s.layers)
         half = s.width // s.heads // 2
