@@ -230,7 +230,7 @@ typedef struct yk_count_below {
 } yk_count_below;
 
 typedef struct yk_kernels {
-    const char *name; /* portable, avx2, avx512, avx512bf16, neon */
+    const char *name; /* portable, avx2, avx512, avx512bf16, neon, neonbf16 */
     yk_precision precision;
     int64_t (*gemm_scratch)(const yk_team *team);
     void (*gemm)(const yk_team *team, const yk_gemm *a);
