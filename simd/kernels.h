@@ -161,6 +161,7 @@ typedef struct yk_cross_entropy {
     const float *weight;   /* [N] */
     float *loss;           /* [N] the cross-entropy alone, times weight */
     int32_t *best;         /* [N] or NULL: the id with the highest logit (the lowest such id) */
+    float *entropy;        /* [N] or NULL: lse - sum of softmax x logits, in nats; 0 where the weight is */
     int64_t rows, vocab;
     float z;
 } yk_cross_entropy;

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "config/schema.h"
-#include "optim/optim.h"
+#include "train/learner.h"
 #include "train/train.h"
 
 #include <math.h>
@@ -147,7 +147,8 @@ static yk_status measure_step(const yk_bench *b, json_t *result, yk_error *err)
     int repeats = b->repeats > 0 && b->repeats < MOST_REPEATS ? (int)b->repeats : REPEATS;
     YK_TRY(load(b, &x, err));
     YK_TRY(prepare(b, &x, true, err));
-    YK_TRY(yk_optimiser_new(&o, x.model, x.k, &x.r, err));
+    const yk_adamw_options adamw = yk_adamw_of(&x.r);
+    YK_TRY(yk_optimiser_new(&o, x.model, x.k, &adamw, err));
     double peak = x.k->peak_flops(&b->team, 0.5), tokens = (double)(x.B * x.T);
     for (int i = -WARM_UP; i < repeats; i++) {
         if (i == 0) yk_model_reset_phases(x.model);

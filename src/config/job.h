@@ -2,6 +2,7 @@
 #ifndef YK_CONFIG_JOB_H
 #define YK_CONFIG_JOB_H
 
+#include "base/log.h"
 #include "base/status.h"
 #include "base/team.h"
 #include "config/recipe.h"
@@ -15,8 +16,14 @@ typedef struct yk_job {
     const yk_team *team;
     const volatile sig_atomic_t *stop; /* not 0: end soon, with a checkpoint                      */
     double deadline;                 /* yk_now() at which to end with a checkpoint; 0: none       */
+    const char *model;               /* checkpoint of the model that the stages before this one made; NULL: none */
     json_t *summary;                 /* summary.json in the making: a stage sets its own members  */
 } yk_job;
+
+static inline bool yk_job_stops(const yk_job *job)
+{
+    return *job->stop || (job->deadline > 0 && yk_now() > job->deadline);
+}
 
 /* A stage: does its work below job->dir, resuming what an earlier process left; *finished is false
  * when it ended early because of `stop` or `deadline`, with all it needs to go on saved. */

@@ -1,11 +1,12 @@
-/* Final norm, output projection and cross-entropy. Logits are made, used and dropped for LOGIT_ROWS rows at a
- * time, so that N x V of them never exist; in training the loss is computed on the way back. */
+/* Final norm, output projection and cross-entropy; beside it, where the shape has one, a head of one score a row. Logits
+ * are made, used and dropped for LOGIT_ROWS rows at a time, so that N x V of them never exist; in training the loss is
+ * computed on the way back. */
 #include "model/layer.h"
 
 #include <string.h>
 
-enum { TABLE = YK_OWN_PARAM }; /* parameter, only when not tied */
-enum { LOGITS = YK_OWN_SCRATCH }; /* scratch */
+enum { TABLE = YK_OWN_PARAM /* only when not tied */, SCORE };   /* parameters */
+enum { LOGITS = YK_OWN_SCRATCH, VALUE, ENTROPY, DSCORE };                    /* scratch */
 enum { LOGIT_ROWS = 1024 };
 
 static yk_status plan(yk_model *m, yk_node *n, yk_error *err)
@@ -15,8 +16,10 @@ static yk_status plan(yk_model *m, yk_node *n, yk_error *err)
     YK_TRY(yk_norm_plan(m, n, "model.norm", err));
     if (!m->shape.tied)
         YK_TRY(yk_declare_param(m, n, TABLE, "lm_head.weight", m->shape.vocab, C, YK_INIT_NORMAL, false, err));
+    if (m->shape.score) YK_TRY(yk_declare_param(m, n, SCORE, YK_SCORE_NAME, 1, C, YK_INIT_ZEROS, false, err));
     int64_t rows = m->max_rows < LOGIT_ROWS ? m->max_rows : LOGIT_ROWS;
     yk_declare_scratch(m, n, LOGITS, YK_FLOAT, (m->shape.vocab * rows + m->max_rows - 1) / m->max_rows);
+    for (int slot = VALUE; slot <= DSCORE; slot++) yk_declare_scratch(m, n, slot, YK_FLOAT, 1);
 done:
     return st;
 }
@@ -26,57 +29,150 @@ static int64_t table_offset(const yk_node *n, const yk_pass *p)
     return p->m->shape.tied ? p->m->param[p->m->node[0].param[0]].offset : p->m->param[n->param[TABLE]].offset;
 }
 
-/* Loss of all rows, and with `gradient` those of the normed rows and of the projection; logits and their gradients lie
- * in the same memory. */
-static void losses(const yk_node *n, yk_pass *p, bool gradient)
+static yk_product table_of(const yk_node *n, const yk_pass *p, int64_t rows)
+{
+    return (yk_product){p->m->weight + table_offset(n, p), rows, p->m->shape.width, p->m->shape.vocab};
+}
+
+/* Rows [first, first + rows) of a pass over the logits. */
+typedef struct part {
+    int64_t first, rows;
+    float *logits;
+} part;
+
+static void *normed_of(const yk_node *n, const yk_pass *p, const part *x)
+{
+    return yk_at(p, yk_scratch(p, n, YK_NORMED), x->first * p->m->shape.width);
+}
+
+static void make_logits(const yk_node *n, const yk_pass *p, const part *x)
+{
+    const yk_product table = table_of(n, p, x->rows);
+    yk_product_forward(p, &table, x->logits, YK_FLOAT, normed_of(n, p, x), NULL, 0);
+}
+
+/* Logits and their gradients lie in the same memory. */
+static yk_cross_entropy entropy_of(const yk_pass *p, const part *x, const float *weight, float *loss)
 {
     const yk_model *m = p->m;
-    int64_t C = m->shape.width, V = m->shape.vocab, offset = table_offset(n, p);
-    int64_t d_row = V * yk_type_size(m->k, YK_FLOAT) / yk_type_size(m->k, YK_STORED);
-    float *logits = yk_scratch(p, n, LOGITS), *dnormed = yk_scratch(p, n, YK_DNORMED);
-    for (int64_t r = 0; r < p->batch->rows; r += LOGIT_ROWS) {
-        int64_t rows = p->batch->rows - r < LOGIT_ROWS ? p->batch->rows - r : LOGIT_ROWS;
-        const yk_product table = {m->weight + offset, rows, C, V};
-        void *normed = yk_at(p, yk_scratch(p, n, YK_NORMED), r * C);
-        yk_product_forward(p, &table, logits, YK_FLOAT, normed, NULL, 0);
-        m->k->cross_entropy(&m->team, &(yk_cross_entropy){.logits = logits, .dlogits = gradient ? logits : NULL,
-                                                          .d_row = d_row, .target = p->batch->target + r,
-                                                          .weight = p->batch->weight + r, .loss = p->loss + r,
-                                                          .best = p->best ? p->best + r : NULL, .rows = rows,
-                                                          .vocab = V, .z = p->z_loss});
-        if (!gradient) continue;
-        yk_product_dw(p, &table, m->gradient + offset, logits, YK_STORED, d_row, normed);
-        yk_product_dx(p, &table, dnormed + r * C, YK_FLOAT, logits, YK_STORED, d_row);
+    return (yk_cross_entropy){.logits = x->logits, .target = p->batch->target + x->first, .weight = weight + x->first,
+                              .d_row = m->shape.vocab * yk_type_size(m->k, YK_FLOAT) / yk_type_size(m->k, YK_STORED),
+                              .loss = loss + x->first, .best = p->best ? p->best + x->first : NULL,
+                              .entropy = p->entropy ? p->entropy + x->first : NULL, .rows = x->rows,
+                              .vocab = m->shape.vocab, .z = p->z_loss};
+}
+
+/* The gradient of the normed rows and of the projection, from logits that are there. */
+static void part_backward(const yk_node *n, const yk_pass *p, const part *x, const float *weight, float *loss)
+{
+    const yk_product table = table_of(n, p, x->rows);
+    int64_t C = p->m->shape.width;
+    float *dnormed = (float *)yk_scratch(p, n, YK_DNORMED) + x->first * C;
+    yk_cross_entropy e = entropy_of(p, x, weight, loss);
+    e.dlogits = x->logits;
+    p->m->k->cross_entropy(&p->m->team, &e);
+    yk_product_dw(p, &table, p->m->gradient + table_offset(n, p), x->logits, YK_STORED, e.d_row, normed_of(n, p, x));
+    yk_product_dx(p, &table, dnormed, YK_FLOAT, x->logits, YK_STORED, e.d_row);
+}
+
+static bool next_part(const yk_node *n, const yk_pass *p, part *x)
+{
+    x->first += x->rows;
+    x->rows = p->batch->rows - x->first < LOGIT_ROWS ? p->batch->rows - x->first : LOGIT_ROWS;
+    x->logits = yk_scratch(p, n, LOGITS);
+    return x->rows > 0;
+}
+
+static void losses(const yk_node *n, const yk_pass *p, float *loss)
+{
+    for (part x = {0}; next_part(n, p, &x);) {
+        make_logits(n, p, &x);
+        yk_cross_entropy e = entropy_of(p, &x, p->batch->weight, loss);
+        p->m->k->cross_entropy(&p->m->team, &e);
     }
 }
 
+static void losses_backward(const yk_node *n, const yk_pass *p)
+{
+    for (part x = {0}; next_part(n, p, &x);) {
+        make_logits(n, p, &x);
+        part_backward(n, p, &x, p->batch->weight, p->loss);
+    }
+}
+
+/* Log-probabilities of all rows, then the objective's weights, then the gradient; logits of more than LOGIT_ROWS rows
+ * are made twice. */
+static void objective_backward(const yk_node *n, yk_pass *p)
+{
+    float *value = yk_scratch(p, n, VALUE);
+    bool kept = p->batch->rows <= LOGIT_ROWS;
+    p->entropy = yk_scratch(p, n, ENTROPY);
+    losses(n, p, value);
+    for (int64_t r = 0; r < p->batch->rows; r++) value[r] = -value[r];
+    p->objective->weigh(p->objective->context, p->batch, value, p->entropy, p->weight, p->loss);
+    p->entropy = NULL;
+    for (part x = {0}; next_part(n, p, &x);) {
+        if (!kept) make_logits(n, p, &x);
+        part_backward(n, p, &x, p->weight, value);
+    }
+}
+
+static yk_product score_product(const yk_node *n, const yk_pass *p)
+{
+    return (yk_product){yk_weight(p, n, SCORE), p->batch->rows, p->m->shape.width, 1};
+}
+
+static void scores(const yk_node *n, const yk_pass *p, float *score)
+{
+    const yk_product s = score_product(n, p);
+    yk_product_forward(p, &s, score, YK_FLOAT, yk_scratch(p, n, YK_NORMED), NULL, 0);
+}
+
+static void scores_backward(const yk_node *n, const yk_pass *p)
+{
+    const yk_product s = score_product(n, p);
+    float *score = yk_scratch(p, n, VALUE), *dscore = yk_scratch(p, n, DSCORE);
+    scores(n, p, score);
+    p->objective->weigh(p->objective->context, p->batch, score, NULL, p->weight, p->loss);
+    for (int64_t r = 0; r < s.rows; r++) dscore[r] = -p->weight[r];
+    yk_product_dw(p, &s, yk_gradient(p, n, SCORE), dscore, YK_FLOAT, 1, yk_scratch(p, n, YK_NORMED));
+    yk_product_dx(p, &s, yk_scratch(p, n, YK_DNORMED), YK_FLOAT, dscore, YK_FLOAT, 1);
+}
+
 /* Logits of the wanted rows only; their normed rows are gathered first. */
-static void wanted_logits(const yk_node *n, yk_pass *p)
+static void wanted_logits(const yk_node *n, const yk_pass *p)
 {
     const yk_model *m = p->m;
     int64_t C = m->shape.width, bytes = C * yk_type_size(m->k, YK_STORED);
     void *normed = yk_scratch(p, n, YK_NORMED), *gathered = yk_scratch(p, n, YK_DNORMED);
-    for (int64_t i = 0; i < p->wanted; i++)
+    for (int64_t i = 0; i < p->logit_rows; i++)
         m->k->copy_rows(&m->team, &(yk_copy_rows){.y = yk_at(p, gathered, i * C), .rows = 1, .width = bytes,
-                                                  .x = yk_at(p, normed, p->wanted_row[i] * C)});
-    yk_product_forward(p, &(yk_product){m->weight + table_offset(n, p), p->wanted, C, m->shape.vocab}, p->logits,
-                       YK_FLOAT, gathered, NULL, 0);
+                                                  .x = yk_at(p, normed, p->logit_row[i] * C)});
+    const yk_product table = table_of(n, p, p->logit_rows);
+    yk_product_forward(p, &table, p->logits, YK_FLOAT, gathered, NULL, 0);
 }
 
 static void forward(const yk_node *n, yk_pass *p)
 {
     if (p->training) return;
     yk_norm_forward(n, p);
-    if (p->cache)
+    if (p->wanted == YK_LOGITS)
         wanted_logits(n, p);
+    else if (p->wanted == YK_SCORES)
+        scores(n, p, p->score);
     else
-        losses(n, p, false);
+        losses(n, p, p->loss);
 }
 
 static void backward(const yk_node *n, yk_pass *p)
 {
     yk_norm_forward(n, p);
-    losses(n, p, true);
+    if (p->wanted == YK_SCORES)
+        scores_backward(n, p);
+    else if (p->objective)
+        objective_backward(n, p);
+    else
+        losses_backward(n, p);
     yk_norm_backward(n, p, false, false);
 }
 

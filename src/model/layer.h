@@ -27,20 +27,26 @@ enum { YK_OUTPUT, YK_STATISTICS, YK_OWN_SAVED };
 enum { YK_NORMED, YK_DNORMED, YK_OWN_SCRATCH };
 enum { YK_NORM, YK_NORM_BIAS, YK_OWN_PARAM };
 
+/* What the head is asked for. */
+typedef enum yk_wanted { YK_LOSSES, YK_SCORES, YK_LOGITS } yk_wanted;
+
 /* One pass over one micro-batch. */
 typedef struct yk_pass {
     struct yk_model *m;
     const yk_batch *batch;
+    yk_wanted wanted;
     float z_loss;
-    float *loss;
+    float *loss, *entropy, *score;
     int32_t *best;
+    const yk_objective *objective; /* or NULL */
+    float *weight;                 /* of the objective */
     const float *x; /* residual stream into the node: [N,C] */
     float *y;       /* forward: out of the node, set by it */
     float *d;       /* backward: gradient of the node's output, becomes that of its input: [N,C] */
     bool training;
     yk_cache *cache; /* decoding */
-    const int32_t *cache_row, *wanted_row;
-    int64_t wanted;
+    const int32_t *cache_row, *logit_row; /* rows whose logits are wanted */
+    int64_t logit_rows;
     float *logits;
 } yk_pass;
 
@@ -64,7 +70,8 @@ struct yk_model {
     yk_param *param;
     int params, param_room;
     int64_t floats;
-    float *weight, *gradient;
+    yk_weights own;
+    float *weight, *gradient; /* in use */
     int64_t saved_bytes, shared_bytes, shared_now, scratch_bytes, scratch_now;
     int resident; /* first node of the segment whose activations the shared part holds */
     char *saved, *scratch;  /* arenas */

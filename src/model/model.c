@@ -154,8 +154,9 @@ static float *take(const yk_model *m, int64_t floats)
 static yk_status take_memory(yk_model *m, yk_error *err)
 {
     m->memory = memory_of(m);
-    m->weight = take(m, m->floats);
-    if (m->training) m->gradient = take(m, yk_model_gradient_floats(m));
+    m->own.weight = take(m, m->floats);
+    if (m->training) m->own.gradient = take(m, yk_model_gradient_floats(m));
+    yk_model_use(m, m->own);
     m->saved = m->k->alloc(m->saved_bytes + m->shared_bytes);
     m->scratch = m->k->alloc(m->scratch_bytes);
     m->stream = take(m, m->max_rows * m->shape.width);
@@ -244,7 +245,7 @@ done:
 void yk_model_free(yk_model *m)
 {
     if (!m) return;
-    void *const taken[] = {m->weight, m->gradient, m->saved, m->scratch, m->stream, m->cosine, m->sine,
+    void *const taken[] = {m->own.weight, m->own.gradient, m->saved, m->scratch, m->stream, m->cosine, m->sine,
                            m->kernel_scratch};
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) m->k->free(taken[i]);
     free(m->node);
@@ -329,6 +330,30 @@ float *yk_model_gradients(const yk_model *m)
     return m->gradient;
 }
 
+yk_status yk_weights_new(yk_weights *w, const yk_model *m, bool training, yk_error *err)
+{
+    *w = (yk_weights){.weight = take(m, m->floats), .gradient = training ? take(m, yk_model_gradient_floats(m)) : NULL};
+    if (w->weight && (w->gradient || !training)) return YK_OK;
+    yk_weights_free(w, m);
+    return yk_fail(err, YK_ERR_MEMORY, "another set of weights needs %lld bytes",
+                   (long long)(m->floats + (training ? yk_model_gradient_floats(m) : 0)) * (long long)sizeof(float));
+}
+
+void yk_weights_free(yk_weights *w, const yk_model *m)
+{
+    m->k->free(w->weight);
+    m->k->free(w->gradient);
+    *w = (yk_weights){0};
+}
+
+yk_weights yk_model_use(yk_model *m, yk_weights w)
+{
+    const yk_weights before = {m->weight, m->gradient};
+    m->weight = w.weight;
+    m->gradient = w.gradient;
+    return before;
+}
+
 yk_memory yk_model_memory(const yk_model *m)
 {
     return m->memory;
@@ -356,27 +381,44 @@ static void walk_up(yk_model *m, yk_pass *p, int first, int last)
     }
 }
 
-void yk_model_train(yk_model *m, const yk_batch *batch, float z_loss, float *loss, int32_t *best)
+static void walk_down(yk_model *m, yk_pass *p)
 {
-    yk_pass p = {.m = m, .batch = batch, .z_loss = z_loss, .loss = loss, .best = best, .training = true};
-    walk_up(m, &p, 0, m->nodes - 1);
-    p.d = m->stream;
+    p->training = true;
+    walk_up(m, p, 0, m->nodes - 1);
+    p->d = m->stream;
     for (int i = m->nodes - 1; i >= 0; i--) {
         const yk_node *n = &m->node[i];
         double began = yk_now();
         if (n->recompute && m->resident != n->first) {
-            p.y = m->input[n->first];
-            walk_up(m, &p, n->first, n->last);
+            p->y = m->input[n->first];
+            walk_up(m, p, n->first, n->last);
         }
-        p.x = m->input[i];
-        n->kind->backward(n, &p);
+        p->x = m->input[i];
+        n->kind->backward(n, p);
         m->phase[n->phase].backward += yk_now() - began;
     }
 }
 
-void yk_model_evaluate(yk_model *m, const yk_batch *batch, float *loss, int32_t *best)
+void yk_model_train(yk_model *m, const yk_batch *batch, float z_loss, float *loss, int32_t *best)
 {
-    yk_pass p = {.m = m, .batch = batch, .loss = loss, .best = best};
+    walk_down(m, &(yk_pass){.m = m, .batch = batch, .z_loss = z_loss, .loss = loss, .best = best});
+}
+
+void yk_model_descend(yk_model *m, const yk_batch *batch, const yk_objective *objective, float *weight, float *loss)
+{
+    walk_down(m, &(yk_pass){.m = m, .batch = batch, .wanted = objective->score ? YK_SCORES : YK_LOSSES, .loss = loss,
+                            .objective = objective, .weight = weight});
+}
+
+void yk_model_evaluate(yk_model *m, const yk_batch *batch, float *loss, int32_t *best, float *entropy)
+{
+    yk_pass p = {.m = m, .batch = batch, .loss = loss, .best = best, .entropy = entropy};
+    walk_up(m, &p, 0, m->nodes - 1);
+}
+
+void yk_model_score(yk_model *m, const yk_batch *batch, float *score)
+{
+    yk_pass p = {.m = m, .batch = batch, .wanted = YK_SCORES, .score = score};
     walk_up(m, &p, 0, m->nodes - 1);
 }
 
@@ -408,7 +450,7 @@ void yk_cache_free(yk_cache *c, const yk_model *m)
 void yk_model_decode(yk_model *m, yk_cache *cache, const yk_batch *batch, const int32_t *cache_row,
                      const int32_t *wanted_row, int64_t wanted, float *logits)
 {
-    yk_pass p = {.m = m, .batch = batch, .cache = cache, .cache_row = cache_row, .wanted_row = wanted_row,
-                 .wanted = wanted, .logits = logits};
+    yk_pass p = {.m = m, .batch = batch, .wanted = YK_LOGITS, .cache = cache, .cache_row = cache_row,
+                 .logit_row = wanted_row, .logit_rows = wanted, .logits = logits};
     walk_up(m, &p, 0, m->nodes - 1);
 }

@@ -23,10 +23,13 @@ typedef struct yk_model_shape {
     int64_t vocab, width, layers, heads, kv_heads, head_size, ffn;
     int64_t positions; /* longest document a row may have */
     bool qk_norm, tied, layernorm, gelu, learned_positions, bias;
+    bool score; /* beside the output projection there is a head of one number a row: a reward, a value */
     double rope_theta, norm_eps, init_std;
     bool recompute_attention; /* backward computes attention blocks again */
     int64_t recompute_blocks; /* 0, or whole blocks again, so many at a time; neither changes a bit */
 } yk_model_shape;
+
+#define YK_SCORE_NAME "score.weight" /* of the score head's parameter [1,C] */
 
 yk_model_shape yk_model_shape_of(const yk_recipe *r, int64_t vocab);
 
@@ -81,6 +84,17 @@ typedef struct yk_phase {
 const yk_phase *yk_model_phase(const yk_model *m, int i);
 void yk_model_reset_phases(yk_model *m);
 
+/* Another set of weights of the same shape, such as a reference or a reward model beside the policy. */
+typedef struct yk_weights {
+    float *weight, *gradient; /* as yk_model_weights, yk_model_gradients; gradient NULL: is not trained */
+} yk_weights;
+yk_status yk_weights_new(yk_weights *w, const yk_model *m, bool training, yk_error *err); /* zeros */
+void yk_weights_free(yk_weights *w, const yk_model *m);
+
+/* What the model computes with and adds gradients to from now on; returns what it used before. A model frees only its
+ * own. */
+yk_weights yk_model_use(yk_model *m, yk_weights w);
+
 /* Bytes that a model takes, by what they are for. */
 typedef struct yk_memory {
     int64_t weights, gradients, activations, scratch; /* scratch: kernels, tables of angles, the gradient stream */
@@ -92,12 +106,28 @@ int64_t yk_memory_sum(yk_memory m);
 yk_status yk_model_plan(const yk_model_shape *shape, int64_t max_rows, bool training, const yk_kernels *kernels,
                         const yk_team *team, yk_memory *memory, int64_t *floats, yk_error *err);
 
-/* Forward and backward: adds sum over rows of weight x gradient to the gradients. loss[N] gets the weighted
- * cross-entropy of each row in nats; best[N] (or NULL) the likeliest id of each row of weight > 0. */
+/* What training descends where that is more than a cross-entropy with weights known beforehand: a function of one
+ * value a row, the log-probability of its target or, of the score head, its score. Rows whose weight in the batch is 0
+ * have no value; that of the others is 1. */
+typedef struct yk_objective {
+    bool score;
+    /* Called once a micro-batch between forward and backward: weight[N] becomes -d loss / d value of each row, loss[N]
+     * what is reported. Both are those of the call that trains; value[N] and entropy[N] (nats; NULL of scores) are its
+     * own. */
+    void (*weigh)(void *context, const yk_batch *batch, const float *value, const float *entropy, float *weight, float *loss);
+    void *context;
+} yk_objective;
+
+/* Forward and backward: adds the gradient of the sum over rows of weight x loss to the gradients. loss[N] gets the
+ * weighted cross-entropy of each row in nats; best[N] (or NULL) the likeliest id of each row of weight > 0. */
 void yk_model_train(yk_model *m, const yk_batch *batch, float z_loss, float *loss, int32_t *best);
 
-/* Forward alone, with the same bits. */
-void yk_model_evaluate(yk_model *m, const yk_batch *batch, float *loss, int32_t *best);
+/* The same for an objective; `weight` [N], which may be the batch's own, and loss [N] are the objective's. */
+void yk_model_descend(yk_model *m, const yk_batch *batch, const yk_objective *objective, float *weight, float *loss);
+
+/* Forward alone, with the same bits; entropy[N] (or NULL) as in yk_objective. */
+void yk_model_evaluate(yk_model *m, const yk_batch *batch, float *loss, int32_t *best, float *entropy);
+void yk_model_score(yk_model *m, const yk_batch *batch, float *score); /* [N] of the score head, every row */
 
 /* Adds the embedding's two gradients (as input and as output projection) when tied; once a step, after the
  * lanes were merged, because the order of additions may not depend on the micro-batch. */

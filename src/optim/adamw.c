@@ -5,13 +5,12 @@
 #include <math.h>
 #include <stdlib.h>
 
-yk_status yk_optimiser_new(yk_optimiser *o, yk_model *model, const yk_kernels *k, const yk_recipe *r,
+yk_status yk_optimiser_new(yk_optimiser *o, yk_model *model, const yk_kernels *k, const yk_adamw_options *options,
                            yk_error *err)
 {
     yk_status st = YK_OK;
     int64_t floats = yk_model_floats(model);
-    *o = (yk_optimiser){.model = model, .beta1 = r->pretrain_beta1, .beta2 = r->pretrain_beta2,
-                        .eps = r->pretrain_eps, .decay = r->pretrain_weight_decay, .clip = r->pretrain_clip};
+    *o = (yk_optimiser){.model = model, .o = *options};
     YK_NEW(o->partial, (floats + YK_SUM_BLOCK - 1) / YK_SUM_BLOCK);
     o->m = k->alloc(floats * (int64_t)sizeof(float));
     o->v = k->alloc(floats * (int64_t)sizeof(float));
@@ -47,19 +46,19 @@ bool yk_optimiser_step(yk_optimiser *o, const yk_kernels *k, const yk_team *team
         k->zero(team, gradient, yk_model_floats(o->model) * (int64_t)sizeof(float));
         return false;
     }
-    if (o->clip > 0 && *norm > o->clip) scale *= o->clip / *norm;
+    if (o->o.clip > 0 && *norm > o->o.clip) scale *= o->o.clip / *norm;
     int count;
     const yk_param *param = yk_model_params(o->model, &count);
-    yk_adamw a = {.scale = (float)scale, .lr = (float)lr, .beta1 = (float)o->beta1, .beta2 = (float)o->beta2,
-                  .eps = (float)o->eps, .bias1 = (float)(1.0 - yk_pow64(o->beta1, (double)step)),
-                  .bias2 = (float)(1.0 - yk_pow64(o->beta2, (double)step))};
+    yk_adamw a = {.scale = (float)scale, .lr = (float)lr, .beta1 = (float)o->o.beta1, .beta2 = (float)o->o.beta2,
+                  .eps = (float)o->o.eps, .bias1 = (float)(1.0 - yk_pow64(o->o.beta1, (double)step)),
+                  .bias2 = (float)(1.0 - yk_pow64(o->o.beta2, (double)step))};
     for (int i = 0; i < count; i++) { /* runs of equal decay are one range */
         int last = i;
         while (last + 1 < count && param[last + 1].decay == param[i].decay) last++;
         int64_t from = param[i].offset, to = param[last].offset + param[last].count;
         a.weight = weight + from, a.gradient = gradient + from, a.m = o->m + from, a.v = o->v + from;
         a.n = to - from;
-        a.decay = param[i].decay ? (float)o->decay : 0.0f;
+        a.decay = param[i].decay ? (float)o->o.decay : 0.0f;
         k->adamw(team, &a);
         i = last;
     }

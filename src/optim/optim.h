@@ -3,26 +3,38 @@
 #define YK_OPTIM_OPTIM_H
 
 #include "base/status.h"
-#include "config/recipe.h"
 #include "model/model.h"
 
-/* Learning rate of step 1..steps: linear warm-up to `peak` over warmup x steps, then
+/* Learning rates over a run of `steps`. */
+typedef struct yk_schedule {
+    const char *kind; /* cosine, wsd, multistep, constant */
+    double peak, end; /* end: share of the peak that is left at the last step */
+    double warmup, decay_share; /* shares of the steps */
+    int64_t steps;
+} yk_schedule;
+
+/* Of step 1..steps: linear warm-up to `peak` over warmup x steps, then
  *   cosine: end + (peak - end) (1 + cos(pi t)) / 2;  wsd: constant, then linear to `end` over the last
  *   decay_share;  multistep: x 0.316 at 80 % and again at 90 % (DeepSeek LLM, arXiv 2401.02954);  constant. */
-double yk_learning_rate(const yk_recipe *r, int64_t step);
+double yk_learning_rate(const yk_schedule *s, int64_t step);
+
+typedef struct yk_adamw_options {
+    double beta1, beta2, eps, decay; /* decay: of the parameters that are declared with it */
+    double clip;                     /* largest global norm of the gradient; 0: any */
+} yk_adamw_options;
 
 typedef struct yk_optimiser {
     yk_model *model;
     float *m, *v;     /* [floats] of the model: first and second moments */
     double *partial;  /* block sums of the norm */
-    double beta1, beta2, eps, decay, clip;
+    yk_adamw_options o;
 } yk_optimiser;
 
-yk_status yk_optimiser_new(yk_optimiser *o, yk_model *model, const yk_kernels *k, const yk_recipe *r,
+yk_status yk_optimiser_new(yk_optimiser *o, yk_model *model, const yk_kernels *k, const yk_adamw_options *options,
                            yk_error *err);
 void yk_optimiser_free(yk_optimiser *o, const yk_kernels *k);
 
-/* One step with the model's gradients x scale (1 / sum of target weights). *norm is the global norm before
+/* One step of the weights that the model uses with their gradients x scale (1 / sum of target weights). *norm is the global norm before
  * clipping: double sums of fixed blocks, added in index order. A norm that is not finite leaves weights and
  * moments as they are, clears the gradients and returns false. `step` counts from 1 the steps not skipped. */
 bool yk_optimiser_step(yk_optimiser *o, const yk_kernels *k, const yk_team *team, double scale, double lr,

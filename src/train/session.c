@@ -118,20 +118,81 @@ yk_status yk_session_tensors(const yk_session *s, float *base, const char *prefi
     return YK_OK;
 }
 
-yk_status yk_session_load(yk_session *s, const char *checkpoint, yk_error *err)
+/* The tensors of the weights in use, the score head's last or not at all. */
+static yk_status weights_of(const yk_session *s, bool with_score, yk_tensor **tensors, size_t *n, yk_buf *names,
+                            yk_error *err)
+{
+    yk_status st = YK_OK;
+    int count;
+    yk_model_params(s->model, &count);
+    YK_NEW(*tensors, count);
+    YK_TRY(yk_session_tensors(s, yk_model_weights(s->model), "", *tensors, names, err));
+    *n = (size_t)count - (!with_score && yk_model_get_shape(s->model)->score);
+done:
+    return st;
+}
+
+yk_status yk_session_load(yk_session *s, const char *checkpoint, bool with_score, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_buf names = {0};
     yk_tensor *tensors = NULL;
+    size_t n;
     json_t *document = NULL;
-    int count;
-    yk_model_params(s->model, &count);
-    YK_NEW(tensors, count);
-    YK_TRY(yk_session_tensors(s, yk_model_weights(s->model), "", tensors, &names, err));
-    YK_TRY(yk_checkpoint_load(checkpoint, tensors, (size_t)count, &document, err));
+    YK_TRY(weights_of(s, with_score, &tensors, &n, &names, err));
+    YK_TRY(yk_checkpoint_load(checkpoint, tensors, n, &document, err));
 done:
     json_decref(document);
     yk_buf_free(&names);
     free(tensors);
     return st;
+}
+
+yk_status yk_session_save(const yk_session *s, const char *checkpoint, bool with_score, json_t *document, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_buf names = {0};
+    yk_tensor *tensors = NULL;
+    size_t n;
+    YK_TRY(weights_of(s, with_score, &tensors, &n, &names, err));
+    YK_TRY(yk_checkpoint_save(checkpoint, tensors, n, document, err));
+done:
+    yk_buf_free(&names);
+    free(tensors);
+    return st;
+}
+
+void yk_session_clear(yk_session *s)
+{
+    s->rows = s->segments = 0;
+}
+
+yk_batch yk_session_batch(const yk_session *s)
+{
+    return (yk_batch){.rows = s->rows, .token = s->token, .position = s->position, .target = s->target,
+                      .weight = s->weight, .segment = s->segment, .segments = s->segments};
+}
+
+static void add_segment(yk_session *s, int64_t n)
+{
+    int32_t row = (int32_t)s->rows;
+    s->segment[s->segments++] = (yk_segment){.query = row, .key = row, .count = (int32_t)n, .keys = (int32_t)n, .causal = 1};
+    s->rows += n;
+}
+
+int64_t yk_session_add(yk_session *s, const int32_t *id, const float *weight, int64_t n)
+{
+    int64_t first = s->rows;
+    if (n < 1 || first + n + n % 2 > s->max_rows) return -1;
+    for (int64_t i = 0; i < n + n % 2; i++) {
+        int64_t row = first + i;
+        bool predicts = i + 1 < n;
+        s->token[row] = i < n ? id[i] : s->end;
+        s->target[row] = predicts ? id[i + 1] : s->end;
+        s->position[row] = i < n ? (int32_t)i : 0;
+        s->weight[row] = !predicts ? 0.0f : weight ? weight[i + 1] : 1.0f;
+    }
+    add_segment(s, n);
+    if (n % 2) add_segment(s, 1);
+    return first;
 }

@@ -18,7 +18,7 @@ typedef struct yk_session {
     int32_t end, mask, plain; /* ids: end of document, mask, and how many ordinary tokens there are */
     yk_model *model;
     int64_t max_rows;
-    /* one batch of max_rows rows */
+    int64_t rows, segments; /* gathered for the next pass, in what follows: [max_rows] each */
     int32_t *token, *target, *position, *best;
     float *weight, *loss;
     yk_segment *segment;
@@ -37,10 +37,22 @@ yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir
                           bool training, yk_error *err);
 void yk_session_close(yk_session *s);
 
-/* Replaces the weights by those of a checkpoint. */
-yk_status yk_session_load(yk_session *s, const char *checkpoint, yk_error *err);
+/* Replaces the weights that the model uses by those of a checkpoint; those of the score head only `with_score`. */
+yk_status yk_session_load(yk_session *s, const char *checkpoint, bool with_score, yk_error *err);
 
-/* The parameters as tensors over `base` (weights or a moment), names prefixed; free() the array. The names live
+/* Saves the weights that the model uses, without moments. */
+yk_status yk_session_save(const yk_session *s, const char *checkpoint, bool with_score, json_t *document, yk_error *err);
+
+/* Gathering sequences for one pass. Rows of a sequence attend to each other alone. */
+void yk_session_clear(yk_session *s);
+yk_batch yk_session_batch(const yk_session *s);
+
+/* Appends a sequence: row i holds id[i] and predicts id[i + 1] with weight[i + 1] (NULL: 1); the last one predicts
+ * nothing. An odd number of rows is followed by one of weight 0, because pairs of bf16 terms may not straddle sequences
+ * (numerics contract, rule 3). Returns its first row, or -1 when it does not fit. */
+int64_t yk_session_add(yk_session *s, const int32_t *id, const float *weight, int64_t n);
+
+/* The parameters as tensors over `base` (weights or a moment), names prefixed. The names live
  * in `names`. */
 yk_status yk_session_tensors(const yk_session *s, float *base, const char *prefix, yk_tensor *out, yk_buf *names,
                              yk_error *err);

@@ -78,7 +78,7 @@ static double total_loss(yk_model *m)
     yk_segment s[3];
     yk_batch b = batch_of(0, 3, s);
     double sum = 0;
-    yk_model_evaluate(m, &b, loss, NULL);
+    yk_model_evaluate(m, &b, loss, NULL, NULL);
     for (int i = 0; i < ROWS; i++) sum += (double)loss[i];
     return sum;
 }
@@ -211,7 +211,7 @@ static void decoding_has_the_bits_of_training(void **state)
         float loss[ROWS], one[1], logits[VOCAB];
         yk_segment s[3];
         yk_batch whole = batch_of(0, 1, s);
-        yk_model_evaluate(m, &whole, loss, NULL);
+        yk_model_evaluate(m, &whole, loss, NULL, NULL);
         yk_cache cache;
         assert_int_equal(yk_cache_new(&cache, m, 16, &err), YK_OK);
         for (int32_t i = 0; i < segments[0].count; i++) {

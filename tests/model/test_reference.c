@@ -145,20 +145,20 @@ static void twenty_steps_of_adamw_agree(void **state)
     (void)state;
     yk_error err;
     const yk_kernels *k;
-    yk_recipe r = {.pretrain_steps = STEPS, .pretrain_lr = 5e-3, .pretrain_lr_end = 0.1, .pretrain_warmup = 0.1,
-                   .pretrain_schedule = "cosine", .pretrain_beta1 = 0.9, .pretrain_beta2 = 0.95, .pretrain_eps = 1e-8,
-                   .pretrain_weight_decay = 0.1, .pretrain_clip = 1.0};
+    const yk_schedule schedule = {.kind = "cosine", .peak = 5e-3, .end = 0.1, .warmup = 0.1, .steps = STEPS};
+    const yk_adamw_options adamw = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .decay = 0.1, .clip = 1.0};
     double targets = 0, norm;
     for (int i = 0; i < ROWS; i++) targets += (double)weight[i];
     assert_int_equal(yk_kernels_pick(&k, NULL, YK_FP32, &err), YK_OK);
     for (int i = 0; i < REFERENCES; i++) {
         yk_model *m = make(&references[i], k);
         yk_optimiser o;
-        assert_int_equal(yk_optimiser_new(&o, m, k, &r, &err), YK_OK);
+        assert_int_equal(yk_optimiser_new(&o, m, k, &adamw, &err), YK_OK);
         for (int step = 1; step <= STEPS; step++) {
             double loss = train(m) / targets;
             check("loss of a step", references[i].name, loss, references[i].training[step - 1], loss);
-            assert_true(yk_optimiser_step(&o, k, &(yk_team){.threads = 2}, 1 / targets, yk_learning_rate(&r, step), step, &norm));
+            double rate = yk_learning_rate(&schedule, step);
+            assert_true(yk_optimiser_step(&o, k, &(yk_team){.threads = 2}, 1 / targets, rate, step, &norm));
         }
         yk_optimiser_free(&o, k);
         yk_model_free(m);

@@ -1,0 +1,342 @@
+#include "train/learner.h"
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "store/checkpoint.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GIVE_UP_AFTER = 20, SECONDS_BETWEEN_SAVES = 60, PARTS = 3 };
+
+yk_adamw_options yk_adamw_of(const yk_recipe *r)
+{
+    return (yk_adamw_options){.beta1 = r->pretrain_beta1, .beta2 = r->pretrain_beta2, .eps = r->pretrain_eps,
+                              .decay = r->pretrain_weight_decay, .clip = r->pretrain_clip};
+}
+
+json_t *yk_json_number_or_null(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const yk_weights *weights,
+                          const yk_learner_options *o, yk_error *err)
+{
+    yk_status st = YK_OK;
+    *l = (yk_learner){.job = job, .s = s, .o = *o, .loss_scale = yk_loss_scale_of(job->recipe), .saved = yk_now()};
+    l->weights = weights ? *weights
+                         : (yk_weights){yk_model_weights(s->model), yk_model_gradients(s->model)};
+    memset(l->chain, '0', sizeof l->chain - 1);
+    YK_TRY(yk_optimiser_new(&l->optimiser, s->model, s->k, &o->adamw, err));
+    YK_TRY(yk_lanes_new(&l->lanes, s->model, s->k, job->team, job->recipe->lanes, err));
+done:
+    if (st != YK_OK) yk_learner_close(l);
+    return st;
+}
+
+void yk_learner_close(yk_learner *l)
+{
+    if (!l->s) return;
+    yk_optimiser_free(&l->optimiser, l->s->k);
+    yk_lanes_free(&l->lanes);
+    *l = (yk_learner){0};
+}
+
+/* --- the step -------------------------------------------------------------------------------- */
+
+static void chain_loss(yk_learner *l)
+{
+    yk_digest *d = yk_digest_new();
+    yk_digest_add(d, l->chain, sizeof l->chain - 1);
+    yk_digest_add(d, &l->loss, sizeof l->loss);
+    yk_digest_hex(d, l->chain);
+    yk_digest_free(d);
+}
+
+int64_t yk_learner_count_flushed(const yk_learner *l, const float *x)
+{
+    int64_t count = 0;
+    yk_count_below a = {.x = x, .n = yk_model_floats(l->s->model), .bound = 0x1p-56f, .count = &count};
+    l->s->k->count_below(&l->s->team, &a);
+    return count;
+}
+
+/* An objective under the loss scale. */
+typedef struct scaled {
+    const yk_objective *objective;
+    float scale;
+} scaled;
+
+static void weigh_scaled(void *context, const yk_batch *batch, const float *value, const float *entropy, float *weight,
+                         float *loss)
+{
+    const scaled *x = context;
+    x->objective->weigh(x->objective->context, batch, value, entropy, weight, loss);
+    for (int64_t r = 0; r < batch->rows; r++) weight[r] *= x->scale;
+}
+
+/* Forward and backward of the session's rows. The scale is a power of two, so that dividing by it again is exact. */
+static void pass(const yk_learner *l, const yk_work *w)
+{
+    yk_session *s = l->s;
+    const float scale = (float)l->scale;
+    yk_batch batch = yk_session_batch(s);
+    if (w->objective) {
+        scaled x = {w->objective, scale};
+        yk_model_descend(s->model, &batch, &(yk_objective){w->objective->score, weigh_scaled, &x}, s->weight, s->loss);
+    } else {
+        for (int64_t r = 0; r < s->rows; r++) s->weight[r] *= scale;
+        yk_model_train(s->model, &batch, (float)w->z_loss, s->loss, NULL);
+        for (int64_t r = 0; r < s->rows; r++) s->loss[r] /= scale;
+    }
+    for (int64_t r = 0; r < s->rows; r++) s->weight[r] /= scale;
+}
+
+typedef struct sums {
+    double loss, weight;
+} sums;
+
+static void flush(const yk_learner *l, const yk_work *w, sums *lane)
+{
+    yk_session *s = l->s;
+    if (s->rows == 0) return;
+    pass(l, w);
+    for (int64_t r = 0; r < s->rows; r++) {
+        lane->loss += (double)s->loss[r];
+        lane->weight += (double)s->weight[r];
+    }
+    if (w->passed) w->passed(w->context, s);
+    yk_session_clear(s);
+}
+
+static yk_status run_lane(const yk_learner *l, const yk_work *w, int64_t lane, sums *sum, yk_error *err)
+{
+    const int64_t lanes = l->lanes.lanes;
+    for (int64_t i = lane * w->items / lanes; i < (lane + 1) * w->items / lanes; i++) {
+        if (w->add(w->context, i, l->s)) continue;
+        flush(l, w, sum);
+        if (!w->add(w->context, i, l->s))
+            return yk_fail(err, YK_ERR_INTERNAL, "an item of a step is longer than %lld rows", (long long)l->s->max_rows);
+    }
+    flush(l, w, sum);
+    return YK_OK;
+}
+
+/* The step was not applied. One whose gradient alone overflowed is the loss scale's affair; the others may not become
+ * many in a row. */
+static yk_status skip_step(yk_learner *l, yk_error *err)
+{
+    l->skipped++;
+    if (isfinite(l->loss) && yk_loss_scale_overflow(&l->loss_scale)) {
+        yk_log("%-10s step %lld is skipped: a gradient overflowed; the loss scale is now %.0f", l->o.kind,
+               (long long)l->step, l->loss_scale.value);
+        return YK_OK;
+    }
+    yk_warn("step %lld: loss or gradient is not finite; the step is skipped", (long long)l->step);
+    if (++l->skipped_in_a_row < GIVE_UP_AFTER) return YK_OK;
+    return yk_fail(err, YK_ERR_NUMERIC, "%d steps in a row were not finite, the last is %lld; lower %s.lr and run "
+                   "again: it goes on from the last checkpoint", GIVE_UP_AFTER, (long long)l->step, l->o.kind);
+}
+
+yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
+{
+    yk_status st = YK_OK;
+    sums all = {0};
+    const double began = yk_now();
+    const yk_weights before = yk_model_use(l->s->model, l->weights);
+    l->scale = l->loss_scale.value;
+    yk_session_clear(l->s);
+    for (int64_t i = 0; i < l->lanes.lanes; i++) {
+        sums lane = {0};
+        YK_TRY(run_lane(l, w, i, &lane, err));
+        all.loss += lane.loss;
+        all.weight += lane.weight;
+        yk_lanes_merge(&l->lanes, i);
+    }
+    yk_model_finish_gradients(l->s->model);
+    l->step++;
+    const double unit = w->unit > 0 ? w->unit : all.weight;
+    l->loss = all.loss / unit;
+    l->rate = yk_learning_rate(&l->o.schedule, l->step);
+    if (l->counts_flushed) l->flushed = yk_learner_count_flushed(l, l->weights.gradient);
+    l->step_skipped = !yk_optimiser_step(&l->optimiser, l->s->k, &l->s->team, isfinite(l->loss) ? 1 / (unit * l->scale) : NAN,
+                                         l->rate, l->applied + 1, &l->norm);
+    if (l->step_skipped) {
+        YK_TRY(skip_step(l, err));
+    } else {
+        l->applied++;
+        l->skipped_in_a_row = 0;
+        yk_loss_scale_good(&l->loss_scale);
+    }
+    chain_loss(l);
+    l->seconds += yk_now() - began;
+done:
+    yk_model_use(l->s->model, before);
+    return st;
+}
+
+json_t *yk_learner_row(const yk_learner *l, double seconds)
+{
+    json_t *row = json_pack("{s:s, s:I, s:o, s:f, s:o, s:f, s:b}", "type", "step", "step", (json_int_t)l->step, "loss",
+                            yk_json_number_or_null(l->loss), "lr", l->rate, "grad_norm", yk_json_number_or_null(l->norm),
+                            "seconds", seconds, "skipped", l->step_skipped);
+    if (l->scale != 1) json_object_set_new(row, "loss_scale", json_real(l->scale));
+    return row;
+}
+
+/* --- checkpoints ----------------------------------------------------------------------------- */
+
+/* Weights, then both moments. */
+typedef struct state {
+    yk_tensor *tensor;
+    size_t n;
+    yk_buf names[PARTS];
+} state;
+
+static void state_free(state *x)
+{
+    for (int i = 0; i < PARTS; i++) yk_buf_free(&x->names[i]);
+    free(x->tensor);
+}
+
+static yk_status state_of(const yk_learner *l, state *x, yk_error *err)
+{
+    yk_status st = YK_OK;
+    int count;
+    yk_model_params(l->s->model, &count);
+    float *const base[PARTS] = {l->weights.weight, l->optimiser.m, l->optimiser.v};
+    static const char *const prefix[PARTS] = {"", "optimizer.m.", "optimizer.v."};
+    x->n = PARTS * (size_t)count;
+    YK_NEW(x->tensor, x->n);
+    for (int i = 0; i < PARTS; i++)
+        YK_TRY(yk_session_tensors(l->s, base[i], prefix[i], x->tensor + i * count, &x->names[i], err));
+done:
+    return st;
+}
+
+static json_t *document_of(const yk_learner *l, const json_t *extra)
+{
+    yk_buf recipe = {0};
+    yk_recipe_canonical(l->job->recipe, l->o.keys, &recipe);
+    json_t *d = json_pack("{s:s, s:I, s:I, s:I, s:{s:f, s:I}, s:s, s:s, s:f, s:s, s:s, s:b, s:s}", "kind", l->o.kind,
+                          "step", (json_int_t)l->step, "applied", (json_int_t)l->applied, "skipped",
+                          (json_int_t)l->skipped, "loss_scale", "value", l->loss_scale.value, "good",
+                          (json_int_t)l->loss_scale.good, "losses", l->chain, "data", l->o.data, "seconds", l->seconds,
+                          "isa", l->s->k->name, "numerics", yk_contract_of(l->job->recipe), "openblas", l->s->openblas,
+                          "recipe", recipe.data ? recipe.data : "");
+    if (d && extra) json_object_update(d, (json_t *)extra);
+    yk_buf_free(&recipe);
+    return d;
+}
+
+yk_status yk_learner_save(yk_learner *l, const char *path, const json_t *extra, yk_error *err)
+{
+    yk_status st = YK_OK;
+    state x = {0};
+    json_t *document = document_of(l, extra);
+    if (!document || !path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(state_of(l, &x, err));
+    YK_TRY(yk_checkpoint_save(path, x.tensor, x.n, document, err));
+done:
+    state_free(&x);
+    json_decref(document);
+    return st;
+}
+
+yk_status yk_learner_save_step(yk_learner *l, const json_t *extra, yk_error *err)
+{
+    char *path = yk_checkpoint_step_path(l->o.folder, l->step);
+    yk_status st = yk_learner_save(l, path, extra, err);
+    if (st == YK_OK) st = yk_checkpoint_prune(l->o.folder, (int)l->o.keep, err);
+    l->saved = yk_now();
+    free(path);
+    return st;
+}
+
+bool yk_learner_save_is_due(const yk_learner *l)
+{
+    return l->o.checkpoint_every ? l->step % l->o.checkpoint_every == 0 : yk_now() - l->saved > SECONDS_BETWEEN_SAVES;
+}
+
+/* The first line in which two canonical recipes differ, for the message. */
+static yk_status same_recipe(const yk_learner *l, const char *theirs, const char *path, yk_error *err)
+{
+    yk_buf mine = {0};
+    yk_recipe_canonical(l->job->recipe, l->o.keys, &mine);
+    const char *a = theirs, *b = mine.data ? mine.data : "";
+    yk_status st = YK_OK;
+    while (*a && strcmp(a, b) != 0) {
+        size_t na = strcspn(a, "\n"), nb = strcspn(b, "\n");
+        if (na != nb || memcmp(a, b, na) != 0) {
+            st = yk_fail(err, YK_ERR_SHAPE,
+                         "%s: was made with `%.*s`, the recipe now has `%.*s`; choose another --run-dir, or remove %s to "
+                         "train anew", path, (int)na, a, (int)nb, b, l->o.folder);
+            break;
+        }
+        a += na + (a[na] != 0);
+        b += nb + (b[nb] != 0);
+    }
+    yk_buf_free(&mine);
+    return st;
+}
+
+static yk_status same_data(const yk_learner *l, const char *theirs, const char *path, yk_error *err)
+{
+    if (theirs && strcmp(theirs, l->o.data) == 0) return YK_OK;
+    return yk_fail(err, YK_ERR_SHAPE, "%s: was trained on other text than there is now; choose another --run-dir, "
+                   "or remove %s to train anew", path, l->o.folder);
+}
+
+static void take_document(yk_learner *l, const json_t *d)
+{
+    const json_t *scale = json_object_get(d, "loss_scale");
+    l->step = json_integer_value(json_object_get(d, "step"));
+    l->applied = json_integer_value(json_object_get(d, "applied"));
+    l->skipped = json_integer_value(json_object_get(d, "skipped"));
+    l->loss_scale.value = json_real_value(json_object_get(scale, "value"));
+    l->loss_scale.good = json_integer_value(json_object_get(scale, "good"));
+    l->seconds = json_real_value(json_object_get(d, "seconds"));
+    strcpy(l->chain, json_string_value(json_object_get(d, "losses")));
+}
+
+yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err)
+{
+    yk_status st = YK_OK;
+    char *path = NULL;
+    state x = {0};
+    json_t *d = NULL;
+    *document = NULL;
+    YK_TRY(yk_checkpoint_latest(l->o.folder, &path, err));
+    if (!path) goto done;
+    YK_TRY(yk_checkpoint_document(path, &d, err));
+    const char *recipe = json_string_value(json_object_get(d, "recipe"));
+    const char *chain = json_string_value(json_object_get(d, "losses"));
+    if (!recipe || !chain || strlen(chain) != sizeof l->chain - 1)
+        YK_FAIL(YK_ERR_DAMAGED, "%s: is no checkpoint of training", path);
+    YK_TRY(same_recipe(l, recipe, path, err));
+    YK_TRY(same_data(l, json_string_value(json_object_get(d, "data")), path, err));
+    YK_TRY(state_of(l, &x, err));
+    YK_TRY(yk_checkpoint_load(path, x.tensor, x.n, document, err));
+    take_document(l, *document);
+    yk_log("%-10s going on from step %lld (%s)", l->o.kind, (long long)l->step, path);
+done:
+    state_free(&x);
+    free(path);
+    json_decref(d);
+    return st;
+}
+
+void yk_learner_digest(const yk_learner *l, char hex[33])
+{
+    int count;
+    const yk_param *p = yk_model_params(l->s->model, &count);
+    const float *const base[PARTS] = {l->weights.weight, l->optimiser.m, l->optimiser.v};
+    yk_digest *d = yk_digest_new();
+    for (int i = 0; i < PARTS; i++)
+        for (int j = 0; j < count; j++) yk_digest_add(d, base[i] + p[j].offset, (size_t)p[j].count * sizeof(float));
+    yk_digest_add(d, l->chain, sizeof l->chain - 1);
+    yk_digest_hex(d, hex);
+    yk_digest_free(d);
+}

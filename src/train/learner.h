@@ -1,0 +1,91 @@
+/* A model in training: its weights, the optimiser, lanes and loss scale, what a checkpoint holds and what the digest
+ * covers. The stages that train differ in what they learn from; everything else is here. */
+#ifndef YK_TRAIN_LEARNER_H
+#define YK_TRAIN_LEARNER_H
+
+#include "config/job.h"
+#include "optim/optim.h"
+#include "train/lanes.h"
+#include "train/loss_scale.h"
+#include "train/session.h"
+
+#include <jansson.h>
+
+typedef struct yk_learner_options {
+    const char *kind;        /* what its checkpoints are called: pretrain, sft, reward, ... */
+    const char *folder;      /* of the checkpoints */
+    const char *const *keys; /* NULL-terminated prefixes of the recipe's keys that a checkpoint must agree in */
+    const char *data;        /* hash over what is learnt from, which it must agree in too */
+    yk_schedule schedule;    /* schedule.steps: how long it trains */
+    yk_adamw_options adamw;
+    int64_t checkpoint_every, keep; /* steps, 0: about one a minute; recent ones kept */
+} yk_learner_options;
+
+typedef struct yk_learner {
+    const yk_job *job;
+    yk_session *s;      /* may be shared by several learners */
+    yk_weights weights; /* what this one trains: of the session's model, or a set of its own */
+    yk_learner_options o;
+    yk_optimiser optimiser;
+    yk_lanes lanes;
+    yk_loss_scale loss_scale;
+    int64_t step, applied, skipped, skipped_in_a_row;
+    char chain[33];     /* hash over the losses of all steps so far */
+    double seconds;     /* of all steps so far */
+    double saved;       /* yk_now() of the last checkpoint */
+    bool counts_flushed;
+    /* of the last step */
+    double loss, norm, rate, scale; /* scale: of the loss */
+    bool step_skipped;
+    int64_t flushed; /* elements of its gradient that bf16 flushes, if counts_flushed */
+} yk_learner;
+
+/* AdamW as the recipe's group `pretrain` has it, which all stages share but for what they set themselves. */
+yk_adamw_options yk_adamw_of(const yk_recipe *r);
+
+/* `weights` NULL: those of the session's model. Strings of the options must live as long as the learner. */
+yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const yk_weights *weights,
+                          const yk_learner_options *o, yk_error *err);
+void yk_learner_close(yk_learner *l);
+
+/* What is learnt from in one step: items in order, of which lane i takes [i, i + 1) items / lanes. */
+typedef struct yk_work {
+    int64_t items;
+    /* Appends the rows of an item to the session's (yk_session_add); false, and nothing appended, when they do not fit
+     * beside those that are there. An item is never split over passes. */
+    bool (*add)(void *context, int64_t item, yk_session *s);
+    /* Called after each pass, in order, when s->loss and s->weight hold those of its rows (not scaled); NULL: nothing. */
+    void (*passed)(void *context, const yk_session *s);
+    const yk_objective *objective; /* NULL: cross-entropy with the rows' weights */
+    void *context;                 /* of both functions; the objective has its own */
+    double z_loss;
+    double unit; /* the gradient of the sum over rows is divided by this; 0: by the sum of the weights of all rows */
+} yk_work;
+
+/* One optimiser step. Lanes are computed one after another and merged by the fixed tree; the losses of rows are summed in
+ * order inside their lane. A step whose loss or gradient is not finite is skipped and counted; YK_ERR_NUMERIC after many
+ * in a row. The chain of losses grows by the step's. */
+yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err);
+
+/* {"type": "step", step, loss, lr, grad_norm, seconds, skipped, loss_scale}: the begin of a metrics row. */
+json_t *yk_learner_row(const yk_learner *l, double seconds);
+
+/* Saves weights, both moments and a document: the learner's state and the members of `extra` (or NULL; not taken). */
+yk_status yk_learner_save(yk_learner *l, const char *path, const json_t *extra, yk_error *err);
+yk_status yk_learner_save_step(yk_learner *l, const json_t *extra, yk_error *err); /* and prunes old ones */
+bool yk_learner_save_is_due(const yk_learner *l);
+
+/* Goes on from the newest checkpoint in the folder; *document (new) is NULL when there is none. YK_ERR_SHAPE when it was
+ * made with other keys or data. */
+yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err);
+
+/* Over the weights and both moments in declaration order, then the chain of losses. */
+void yk_learner_digest(const yk_learner *l, char hex[33]);
+
+/* How many of `x` [floats of the model] are not zero and below 2^-56, which bf16 flushes (numerics contract, rule 4). */
+int64_t yk_learner_count_flushed(const yk_learner *l, const float *x);
+
+/* A number, or null where it is not finite: JSON has no other. */
+json_t *yk_json_number_or_null(double x);
+
+#endif
