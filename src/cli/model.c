@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "run/run.h"
-#include "train/session.h"
+#include "train/decoder.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -75,8 +75,9 @@ static yk_status generate(int argc, char **argv, yk_error *err)
     if (o.temperature < 0 || o.top_p <= 0 || o.top_p > 1 || o.tokens < 0 || o.top_k < 0)
         YK_FAIL(YK_ERR_USAGE, "temperature >= 0, 0 < top-p <= 1, top-k >= 0 and tokens >= 0 are needed");
     YK_TRY(open_run(&o, 0, &r, &s, err));
-    yk_sampling how = {.temperature = o.temperature, .top_p = o.top_p, .top_k = o.top_k, .tokens = o.tokens,
-                       .seed = (uint64_t)o.seed};
+    yk_sampling how = yk_sampling_of(&s);
+    how.temperature = o.temperature, how.top_p = o.top_p, how.top_k = o.top_k;
+    how.tokens = o.tokens, how.seed = (uint64_t)o.seed;
     fputs(o.prompt, stdout);
     YK_TRY(yk_generate(&s, o.prompt, &how, print, NULL, err));
     putchar('\n');

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "train/decoder.h"
 #include "train/learner.h"
 #include "train/metrics.h"
 #include "train/train.h"
@@ -131,9 +132,12 @@ static yk_status show_samples(trainer *t, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_buf text = {0};
+    yk_sampling how = yk_sampling_of(&t->s);
+    how.temperature = t->r->pretrain_sample_temperature;
+    how.top_k = 50;
+    how.tokens = t->r->pretrain_sample_tokens;
     for (size_t i = 0; i < t->r->pretrain_prompts.n; i++) {
-        yk_sampling how = {.temperature = t->r->pretrain_sample_temperature, .top_p = 1, .top_k = 50,
-                           .tokens = t->r->pretrain_sample_tokens, .seed = (uint64_t)t->r->seed, .number = i};
+        how.seed = (uint64_t)t->r->seed + i;
         yk_buf_clear(&text);
         yk_buf_reserve(&text, 1);
         YK_TRY(yk_generate(&t->s, t->r->pretrain_prompts.item[i], &how, collect, &text, err));

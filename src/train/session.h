@@ -71,15 +71,4 @@ typedef struct yk_masked {
 } yk_masked;
 void yk_evaluate_masked(yk_session *s, const yk_shard *shard, int32_t common, int64_t max_tokens, yk_masked *sum);
 
-/* Continues a prompt. Temperature 0 is greedy; top_k 0 and top_p 1 keep all. The same (seed, number) gives the same
- * tokens on every machine. `emit` gets the bytes of each token as it comes; false stops. */
-typedef struct yk_sampling {
-    double temperature, top_p;
-    int64_t top_k, tokens;
-    uint64_t seed, number;
-} yk_sampling;
-typedef bool (*yk_emit_fn)(void *context, const char *bytes, size_t n);
-yk_status yk_generate(yk_session *s, const char *prompt, const yk_sampling *how, yk_emit_fn emit, void *context,
-                      yk_error *err);
-
 #endif
