@@ -1,0 +1,45 @@
+/* Conversations as tokens: the chat template. */
+#ifndef YK_ALIGN_CHAT_H
+#define YK_ALIGN_CHAT_H
+
+#include "align/examples.h"
+#include "token/tokenizer.h"
+#include "train/sampling.h"
+
+/* Templates. Each conversation begins with the end-of-document token.
+ *   chatml   <|im_start|>role \n content <|im_end|> \n
+ *   plain    Role: content \n, and the end-of-document token after an assistant's turn
+ * Marks are the tokenizer's special tokens; text is never read as such, but for <think>, </think>, <answer> and
+ * </answer> of an assistant's content. */
+typedef struct yk_chat yk_chat;
+
+/* `template` is chatml or plain. YK_ERR_INPUT names the special token that the tokenizer lacks. */
+yk_status yk_chat_new(yk_chat **c, const char *template, const yk_tokenizer *t, yk_error *err);
+void yk_chat_free(yk_chat *c);
+
+/* A sequence to learn from. */
+typedef struct yk_sequence {
+    yk_ids ids;
+    float *weight;  /* [ids.n] 1 of what an assistant says, with what ends it; 0 of all else */
+    size_t weights; /* room of it */
+    int64_t prompt; /* ids before the last assistant's answer */
+} yk_sequence;
+void yk_sequence_clear(yk_sequence *q);
+void yk_sequence_free(yk_sequence *q);
+
+/* Appends turns to an empty sequence. */
+yk_status yk_chat_encode(yk_chat *c, const yk_turn *turn, size_t turns, yk_sequence *q, yk_error *err);
+
+/* Then what an assistant's answer begins with: from here on the model generates. */
+yk_status yk_chat_open(yk_chat *c, yk_sequence *q, yk_error *err);
+
+/* Then an assistant's answer with its end. */
+yk_status yk_chat_answer(yk_chat *c, const char *content, yk_sequence *q, yk_error *err);
+
+/* Then an answer that the model generated, its last id the one that ended it or not. */
+yk_status yk_chat_generated(yk_chat *c, const int32_t *id, size_t n, yk_sequence *q, yk_error *err);
+
+/* Sets the ids that end an answer. */
+void yk_chat_ends(const yk_chat *c, yk_sampling *how);
+
+#endif

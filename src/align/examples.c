@@ -1,0 +1,219 @@
+#include "align/examples.h"
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "text/stream.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LINE_LIMIT = 16 << 20, MOST_TURNS = 1000, WARNINGS = 5 };
+
+const char *const yk_role_name[YK_ROLES] = {"system", "user", "assistant"};
+
+/* What the texts of examples lie in: the parsed lines, and the turns made of them. */
+struct yk_examples_text {
+    struct { json_t *json; yk_turn *turn; } *line; /* of each example */
+    size_t cap;
+};
+
+/* One line in the making, and why it will not do. */
+typedef struct parse {
+    yk_example e;
+    yk_turn *turn;
+    const char *why;
+} parse;
+
+static bool is_blank(const char *text)
+{
+    return text[strspn(text, " \t\r\n")] == 0;
+}
+
+/* A text member; NULL and a reason when it is missing, no text or blank. */
+static const char *text_of(const json_t *o, const char *name, parse *x)
+{
+    static const char *const members[][2] = {
+        {"completion", "`completion` is missing, no text or empty"},
+        {"chosen", "`chosen` is missing, no text or empty"},
+        {"rejected", "`rejected` is missing, no text or empty"},
+        {"answer", "`answer` is missing, no text or empty"},
+        {"content", "a message without a text `content`"},
+        {"role", "a message without a text `role`"},
+    };
+    const char *text = json_string_value(json_object_get(o, name));
+    if (text && (!is_blank(text) || strcmp(name, "content") == 0)) return text;
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        if (strcmp(members[i][0], name) == 0) x->why = members[i][1];
+    return NULL;
+}
+
+static bool take_message(const json_t *message, yk_turn *turn, parse *x)
+{
+    const char *role = text_of(message, "role", x), *content = role ? text_of(message, "content", x) : NULL;
+    if (!content) return false;
+    for (int r = 0; r < YK_ROLES; r++)
+        if (strcmp(role, yk_role_name[r]) == 0) {
+            *turn = (yk_turn){r, content};
+            return true;
+        }
+    x->why = "a role that is none of system, user, assistant";
+    return false;
+}
+
+/* Turns of a list of messages or, where a text will do, of one user's turn; with room for one more. */
+static bool take_turns(const json_t *from, bool text, parse *x)
+{
+    size_t n = json_is_array(from) ? json_array_size(from) : 1;
+    if (n < 1 || n > MOST_TURNS || !(json_is_array(from) || (text && json_is_string(from)))) {
+        x->why = text ? "`prompt` is missing, or neither a text nor a list of messages"
+                      : "neither `messages` (a list) nor `prompt` and `completion`";
+        return false;
+    }
+    x->turn = calloc(n + 1, sizeof *x->turn);
+    if (!x->turn) return false;
+    x->e.turn = x->turn;
+    x->e.turns = n;
+    if (json_is_string(from)) {
+        x->turn[0] = (yk_turn){YK_USER, json_string_value(from)};
+        if (is_blank(x->turn[0].content)) x->why = "`prompt` is empty";
+        return !x->why;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (!take_message(json_array_get(from, i), &x->turn[i], x)) return false;
+    return true;
+}
+
+static void take_conversation(const json_t *o, parse *x)
+{
+    const json_t *prompt = json_object_get(o, "prompt");
+    if (!take_turns(prompt ? prompt : json_object_get(o, "messages"), prompt != NULL, x)) return;
+    const char *completion = prompt ? text_of(o, "completion", x) : NULL;
+    if (completion) x->turn[x->e.turns++] = (yk_turn){YK_ASSISTANT, completion};
+    if (x->why) return;
+    const yk_turn *last = &x->turn[x->e.turns - 1];
+    if (last->role != YK_ASSISTANT) x->why = "the last message is not an assistant's";
+    if (is_blank(last->content)) x->why = "the assistant's answer is empty";
+}
+
+static void take_preference(const json_t *o, parse *x)
+{
+    if (!take_turns(json_object_get(o, "prompt"), true, x)) return;
+    x->e.chosen = text_of(o, "chosen", x);
+    x->e.rejected = x->e.chosen ? text_of(o, "rejected", x) : NULL;
+    if (x->why) return;
+    if (strcmp(x->e.chosen, x->e.rejected) == 0) x->why = "`chosen` and `rejected` are equal";
+    const json_t *margin = json_object_get(o, "margin");
+    if (margin && (!json_is_number(margin) || !isfinite(json_number_value(margin)) || json_number_value(margin) < 0))
+        x->why = "`margin` is no number from 0 on";
+    x->e.margin = json_number_value(margin);
+}
+
+static void take_problem(const json_t *o, parse *x)
+{
+    if (!take_turns(json_object_get(o, "prompt"), true, x)) return;
+    x->e.answer = text_of(o, "answer", x);
+    x->e.verifier = json_string_value(json_object_get(o, "verifier"));
+}
+
+static void (*const take_form[])(const json_t *, parse *) = {take_conversation, take_preference, take_problem};
+
+static yk_status keep(yk_examples *e, json_t *line, parse *x, yk_error *err)
+{
+    yk_status st = YK_OK;
+    size_t room = e->cap;
+    YK_ROOM(e->item, e->n, e->cap);
+    if (e->cap != room && !(e->text->line = yk_regrow(e->text->line, e->cap, sizeof *e->text->line, err))) {
+        st = YK_ERR_MEMORY;
+        goto done;
+    }
+    const char *kind = json_string_value(json_object_get(line, "kind"));
+    x->e.kind = kind ? kind : "";
+    e->text->line[e->n].json = json_incref(line);
+    e->text->line[e->n].turn = x->turn;
+    x->turn = NULL;
+    e->item[e->n++] = x->e;
+done:
+    return st;
+}
+
+typedef struct place {
+    const char *path;
+    size_t line, most_bad;
+} place;
+
+static yk_status take_line(yk_examples *e, const yk_buf *text, yk_form form, const place *at, yk_error *err)
+{
+    yk_status st = YK_OK;
+    parse x = {0};
+    json_error_t why;
+    json_t *line = json_loadb(text->data, text->len, 0, &why);
+    if (!line)
+        x.why = why.text;
+    else if (!json_is_object(line))
+        x.why = "is no JSON object";
+    else
+        take_form[form](line, &x);
+    if (!x.why) {
+        st = keep(e, line, &x, err);
+    } else if (++e->bad > at->most_bad) {
+        st = yk_fail(err, YK_ERR_INPUT, "%s:%zu: %s; that is one bad line more than the %zu that are allowed", at->path,
+                     at->line, x.why, at->most_bad);
+    } else if (e->bad <= WARNINGS) {
+        yk_warn("%s:%zu: %s; the line is left out", at->path, at->line, x.why);
+    }
+    free(x.turn);
+    json_decref(line);
+    return st;
+}
+
+static yk_status read_file(yk_examples *e, const char *path, yk_form form, size_t most_bad, yk_digest *hash, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_stream_in *in = NULL;
+    yk_buf line = {0};
+    place at = {path, 0, most_bad};
+    YK_TRY(yk_stream_open(&in, path, err));
+    for (bool end = false;;) {
+        at.line++;
+        YK_TRY(yk_context(err, yk_stream_line(in, &line, LINE_LIMIT, &end, err), "%s:%zu", path, at.line));
+        if (end) break;
+        yk_digest_add(hash, line.data, line.len);
+        yk_digest_add(hash, "\n", 1);
+        if (line.len > 0 && !is_blank(line.data)) YK_TRY(take_line(e, &line, form, &at, err));
+    }
+done:
+    yk_stream_close(in);
+    yk_buf_free(&line);
+    return st;
+}
+
+yk_status yk_examples_read(yk_examples *e, const yk_list *paths, yk_form form, size_t most_bad, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_digest *hash = yk_digest_new();
+    *e = (yk_examples){0};
+    YK_NEW(e->text, 1);
+    if (!hash) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    for (size_t i = 0; i < paths->n; i++) YK_TRY(read_file(e, paths->item[i], form, most_bad, hash, err));
+    if (e->bad > WARNINGS) yk_warn("%zu bad lines were left out in all", e->bad);
+    if (e->n == 0) YK_FAIL(YK_ERR_INPUT, "%s: holds no example", paths->n ? paths->item[0] : "(no file)");
+    yk_digest_hex(hash, e->hash);
+done:
+    yk_digest_free(hash);
+    if (st != YK_OK) yk_examples_free(e);
+    return st;
+}
+
+void yk_examples_free(yk_examples *e)
+{
+    for (size_t i = 0; e->text && i < e->n; i++) {
+        json_decref(e->text->line[i].json);
+        free(e->text->line[i].turn);
+    }
+    if (e->text) free(e->text->line);
+    free(e->text);
+    free(e->item);
+    *e = (yk_examples){0};
+}
