@@ -50,7 +50,8 @@ static yk_status open_run(const options *o, int64_t rows, yk_recipe *r, yk_sessi
         path = strdup(o->checkpoint);
     else
         YK_TRY(yk_run_checkpoint(o->run, &path, err));
-    YK_TRY(yk_session_open(s, r, o->run, &team, rows > r->pretrain_seq ? rows : r->pretrain_seq, false, err));
+    const yk_session_options with = {.rows = rows > r->pretrain_seq ? rows : r->pretrain_seq};
+    YK_TRY(yk_session_open(s, r, o->run, &team, &with, err));
     YK_TRY(yk_session_load(s, path, false, err));
 done:
     free(path);

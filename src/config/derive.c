@@ -219,8 +219,8 @@ done:
 
 static yk_status check_stages(const yk_recipe *r, yk_error *err)
 {
-    static const char *const known[] = {"clean", "tokenizer", "pretrain", "evaluate"};
-    static const char *const all = "clean, tokenizer, pretrain, evaluate";
+    static const char *const known[] = {"clean", "tokenizer", "pretrain", "sft", "evaluate"};
+    static const char *const all = "clean, tokenizer, pretrain, sft, evaluate";
     const size_t count = sizeof known / sizeof *known;
     char shown[YK_SHOWN_ROOM];
     for (size_t i = 0, next = 0; i < r->stages.n; i++) {

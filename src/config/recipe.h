@@ -30,6 +30,7 @@ typedef struct yk_recipe {
 #define YK_FIELD_tokenizer(name) tokenizer_##name
 #define YK_FIELD_model(name) model_##name
 #define YK_FIELD_pretrain(name) pretrain_##name
+#define YK_FIELD_sft(name) sft_##name
 #define YK_FIELD_evaluate(name) evaluate_##name
 #define INT(group, name, def, lo, hi, help) int64_t YK_FIELD_##group(name);
 #define REAL(group, name, def, lo, hi, help) double YK_FIELD_##group(name);

@@ -16,6 +16,7 @@
 #define LABEL_tokenizer "tokenizer"
 #define LABEL_model "model"
 #define LABEL_pretrain "pretrain"
+#define LABEL_sft "sft"
 #define LABEL_evaluate "evaluate"
 #define ROW(g, n, type, def, lo, hi, words, help) \
     {LABEL_##g, #n, type, OFFSET(g, n), def, lo, hi, words, help},

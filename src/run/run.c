@@ -1,5 +1,6 @@
 #include "run/run.h"
 
+#include "align/align.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -25,18 +26,22 @@ typedef struct stage {
     const char *members[8]; /* of the summary, which the stage sets */
     char *(*output)(const char *dir, const char *domain, bool heldout); /* a file of each domain and split; or NULL */
     yk_status (*stamp)(const yk_recipe *r, char hex[33], yk_error *err); /* of inputs outside the run directory; or NULL */
+    const char *model; /* in the run directory: the model it leaves, or the folder of its checkpoints; or NULL */
 } stage;
 
 static const char *const clean_keys[] = {"seed", "corpus.", "clean.", NULL};
 static const char *const tokenizer_keys[] = {"seed", "tokenizer.", NULL};
 static const char *const pretrain_keys[] = {"seed", "lanes", "precision", "numerics", "corpus.", "model.", "pretrain.", NULL};
+static const char *const sft_keys[] = {"sft.", NULL};
 static const char *const evaluate_keys[] = {"evaluate.", NULL};
 
 static const stage stages[] = {
-    {"clean", yk_clean_stage, clean_keys, {"corpus"}, yk_documents_path, yk_corpus_stamp},
-    {"tokenizer", yk_tokenizer_stage, tokenizer_keys, {"tokenizer"}, yk_shard_path, NULL},
-    {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, NULL, NULL},
-    {"evaluate", yk_evaluate_stage, evaluate_keys, {"masked", "baseline"}, NULL, NULL},
+    {"clean", yk_clean_stage, clean_keys, {"corpus"}, yk_documents_path, yk_corpus_stamp, NULL},
+    {"tokenizer", yk_tokenizer_stage, tokenizer_keys, {"tokenizer"}, yk_shard_path, NULL, NULL},
+    {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, NULL, NULL,
+     "checkpoints"},
+    {"sft", yk_sft_stage, sft_keys, {"sft", "digest"}, NULL, NULL, "sft/model.h5"},
+    {"evaluate", yk_evaluate_stage, evaluate_keys, {"masked", "baseline"}, NULL, NULL, NULL},
 };
 
 typedef struct run {
@@ -46,6 +51,7 @@ typedef struct run {
     json_t *state;  /* stages.json: {name: {key, seconds, summary}} */
     json_t *listed; /* summary.stages */
     char *state_path, *summary_path;
+    char *model; /* of the stages so far */
     bool any_work;
 } run;
 
@@ -102,6 +108,9 @@ static bool outputs_exist(const run *u, const stage *s)
         all = all && path && yk_exists(path);
         free(path);
     }
+    char *model = s->model ? yk_path("%s/%s", u->job.dir, s->model) : NULL;
+    all = all && (!s->model || (model && yk_exists(model)));
+    free(model);
     return all;
 }
 
@@ -147,6 +156,26 @@ done:
     return yk_context(err, st, "stage %s", s->name);
 }
 
+/* The model that the stages so far have made. */
+static yk_status note_model(run *u, const stage *s, yk_error *err)
+{
+    yk_status st = YK_OK;
+    if (!s->model) goto done;
+    free(u->model);
+    u->job.model = NULL;
+    u->model = yk_path("%s/%s", u->job.dir, s->model);
+    if (!u->model) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (!strstr(s->model, ".h5")) {
+        char *newest = NULL;
+        YK_TRY(yk_checkpoint_latest(u->model, &newest, err));
+        free(u->model);
+        u->model = newest;
+    }
+    u->job.model = u->model;
+done:
+    return st;
+}
+
 static yk_status perform_all(run *u, bool *finished, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -159,6 +188,7 @@ static yk_status perform_all(run *u, bool *finished, yk_error *err)
         memcpy(before, key, sizeof key);
         stage_key(u->job.recipe, s, before, key);
         YK_TRY(perform(u, s, key, finished, err));
+        if (*finished) YK_TRY(note_model(u, s, err));
     }
 done:
     return st;
@@ -271,6 +301,7 @@ done:
     json_decref(u.job.summary);
     free(u.state_path);
     free(u.summary_path);
+    free(u.model);
     yk_dir_unlock(lock);
     return st;
 }

@@ -94,7 +94,7 @@ yk_status yk_evaluate_stage(const yk_job *job, bool *finished, yk_error *err)
     int64_t rows = job->recipe->pretrain_seq > 4096 ? job->recipe->pretrain_seq : 4096;
     YK_TRY(yk_checkpoint_latest(dir, &latest, err));
     if (!latest) YK_FAIL(YK_ERR_INPUT, "%s: no checkpoint to evaluate; run the pretrain stage first", dir);
-    YK_TRY(yk_session_open(&s, job->recipe, job->dir, job->team, rows, false, err));
+    YK_TRY(yk_session_open(&s, job->recipe, job->dir, job->team, &(yk_session_options){.rows = rows}, err));
     YK_TRY(yk_session_load(&s, latest, false, err));
     YK_TRY(yk_domains_open(&domains, job->recipe, job->dir, err));
     YK_TRY(heldout(job, &s, domains, err));

@@ -295,7 +295,8 @@ static yk_status start(trainer *t, yk_error *err)
     char number[32];
     t->micro = yk_micro_batch(r);
     YK_TRY(yk_mkdirs(t->checkpoints, err));
-    YK_TRY(yk_session_open(&t->s, r, t->job->dir, t->job->team, t->micro * r->pretrain_seq, true, err));
+    const yk_session_options with = {.rows = t->micro * r->pretrain_seq, .training = true};
+    YK_TRY(yk_session_open(&t->s, r, t->job->dir, t->job->team, &with, err));
     YK_TRY(yk_domains_open(&t->domains, r, t->job->dir, err));
     yk_sampler_options o = {.seed = (uint64_t)r->seed, .seq = r->pretrain_seq,
                             .samples = r->pretrain_steps * r->pretrain_batch, .end = t->s.end, .mask = t->s.mask,

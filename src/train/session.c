@@ -54,12 +54,12 @@ done:
     return st;
 }
 
-yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir, const yk_team *team, int64_t max_rows,
-                          bool training, yk_error *err)
+yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir, const yk_team *team,
+                          const yk_session_options *o, yk_error *err)
 {
     yk_status st = YK_OK;
     char *path = yk_path("%s/tokenizer/tokenizer.json", run_dir);
-    *s = (yk_session){.recipe = r, .team = *team, .max_rows = max_rows};
+    *s = (yk_session){.recipe = r, .team = *team, .max_rows = o->rows};
     if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     YK_TRY(yk_kernels_pick(&s->k, NULL, yk_precision_of(r), err));
     YK_TRY(yk_tokenizer_load(&s->tokenizer, path, err));
@@ -69,18 +69,19 @@ yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir
         YK_FAIL(YK_ERR_INPUT, "%s: lacks the special token %s or %s that training needs", path, YK_TOKEN_END, YK_TOKEN_MASK);
     s->plain = yk_tokenizer_vocab(s->tokenizer) - YK_SPECIAL_COUNT;
     yk_room room = yk_room_left("");
-    if (training) YK_TRY(yk_needs_fit(r, yk_tokenizer_vocab(s->tokenizer), &room, s->k, team, err));
+    if (o->training && !o->score) YK_TRY(yk_needs_fit(r, yk_tokenizer_vocab(s->tokenizer), &room, s->k, team, err));
     YK_TRY(apply_profile(s, run_dir, err));
     yk_model_shape shape = yk_model_shape_of(r, yk_tokenizer_vocab(s->tokenizer));
-    YK_TRY(yk_model_new(&s->model, &shape, max_rows, training, s->k, team, err));
+    shape.score = o->score;
+    YK_TRY(yk_model_new(&s->model, &shape, o->rows, o->training, s->k, team, err));
     yk_model_initialise(s->model, (uint64_t)r->seed);
-    YK_NEW(s->token, max_rows);
-    YK_NEW(s->target, max_rows);
-    YK_NEW(s->position, max_rows);
-    YK_NEW(s->best, max_rows);
-    YK_NEW(s->weight, max_rows);
-    YK_NEW(s->loss, max_rows);
-    YK_NEW(s->segment, max_rows);
+    YK_NEW(s->token, o->rows);
+    YK_NEW(s->target, o->rows);
+    YK_NEW(s->position, o->rows);
+    YK_NEW(s->best, o->rows);
+    YK_NEW(s->weight, o->rows);
+    YK_NEW(s->loss, o->rows);
+    YK_NEW(s->segment, o->rows);
 done:
     free(path);
     if (st != YK_OK) yk_session_close(s);

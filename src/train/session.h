@@ -29,12 +29,17 @@ yk_precision yk_precision_of(const yk_recipe *r);
 /* What a run's bits obey: the contract "bits v1", or "fast". */
 const char *yk_contract_of(const yk_recipe *r);
 
-/* Loads <run_dir>/tokenizer/tokenizer.json and plans the model of the recipe with room for max_rows rows. The
- * weights are initialised from the seed. For training it is asked first whether there is memory enough. With
- * `numerics: fast` whether OpenBLAS multiplies is decided once a run: its newest checkpoint says so, else it is
- * measured. */
-yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir, const yk_team *team, int64_t max_rows,
-                          bool training, yk_error *err);
+typedef struct yk_session_options {
+    int64_t rows;  /* the most of a pass */
+    bool training; /* gradients too */
+    bool score;    /* the model has a score head */
+} yk_session_options;
+
+/* Loads <run_dir>/tokenizer/tokenizer.json and plans the model of the recipe. The weights are initialised from the seed.
+ * For pretraining it is asked first whether there is memory enough. With `numerics: fast` whether OpenBLAS multiplies is
+ * decided once a run: its newest checkpoint says so, else it is measured. */
+yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir, const yk_team *team,
+                          const yk_session_options *o, yk_error *err);
 void yk_session_close(yk_session *s);
 
 /* Replaces the weights that the model uses by those of a checkpoint; those of the score head only `with_score`. */

@@ -1,0 +1,14 @@
+/* The stages of alignment. Each begins with the model of the stages before (job->model), goes on from the newest
+ * checkpoint below <run>/<stage>/checkpoints, appends to <run>/<stage>/metrics.jsonl and samples.jsonl, and leaves
+ * <run>/<stage>/model.h5. */
+#ifndef YK_ALIGN_ALIGN_H
+#define YK_ALIGN_ALIGN_H
+
+#include "config/job.h"
+
+/* Supervised fine-tuning on conversations, loss on answers only. Sets summary.sft {examples, left_out, steps, tokens,
+ * heldout_loss{start, end}, heldout_accuracy (answer tokens that are the likeliest, given those before),
+ * heldout_exact (answers all of whose tokens are: what greedy decoding would give), seconds, digest}. */
+yk_status yk_sft_stage(const yk_job *job, bool *finished, yk_error *err);
+
+#endif

@@ -1,0 +1,123 @@
+#include "align/course.h"
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/rng.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+yk_status yk_course_open(yk_course *c, const yk_job *job, const char *name, int64_t rows, bool score, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const yk_recipe *r = job->recipe;
+    *c = (yk_course){.job = job, .r = r, .name = name, .context = r->pretrain_seq};
+    if (!job->model)
+        YK_FAIL(YK_ERR_INPUT, "there is no model to begin with; put `pretrain` before `%s` into `stages`", name);
+    c->dir = yk_path("%s/%s", job->dir, name);
+    c->checkpoints = yk_path("%s/%s/checkpoints", job->dir, name);
+    c->path = yk_path("%s/%s/model.h5", job->dir, name);
+    if (!c->dir || !c->checkpoints || !c->path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_mkdirs(c->checkpoints, err));
+    const yk_session_options o = {.rows = rows > c->context + 1 ? rows : c->context + 1, .training = true, .score = score};
+    YK_TRY(yk_session_open(&c->s, r, job->dir, job->team, &o, err));
+    YK_TRY(yk_session_load(&c->s, job->model, false, err));
+    YK_TRY(yk_chat_new(&c->chat, r->sft_template, c->s.tokenizer, err));
+done:
+    if (st != YK_OK) yk_course_close(c);
+    return st;
+}
+
+void yk_course_close(yk_course *c)
+{
+    yk_metrics_close(&c->metrics);
+    yk_chat_free(c->chat);
+    yk_session_close(&c->s);
+    free(c->dir);
+    free(c->checkpoints);
+    free(c->path);
+    *c = (yk_course){0};
+}
+
+yk_status yk_course_paths(const yk_course *c, const yk_list *named, const char *key, const char *file, yk_list *paths,
+                          yk_error *err)
+{
+    yk_status st = YK_OK;
+    *paths = (yk_list){0};
+    YK_NEW(paths->item, named->n ? named->n : 1);
+    for (size_t i = 0; i < named->n; i++)
+        if (!(paths->item[paths->n++] = yk_path("%s", named->item[i]))) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (named->n) goto done;
+    if (!(paths->item[paths->n++] = yk_path("%s/questions/%s", c->job->dir, file))) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (!yk_exists(paths->item[0]))
+        YK_FAIL(YK_ERR_INPUT, "%s: there is no such file; put `questions` into `stages`, or name files of your own with `%s`",
+                paths->item[0], key);
+done:
+    if (st != YK_OK) yk_course_free_paths(paths);
+    return st;
+}
+
+void yk_course_free_paths(yk_list *paths)
+{
+    for (size_t i = 0; i < paths->n; i++) free(paths->item[i]);
+    free(paths->item);
+    *paths = (yk_list){0};
+}
+
+/* The run's digest: that of the stages before, then this one's. */
+static void chain_digest(json_t *run, json_t *own, const yk_learner *l)
+{
+    char hex[2 * 33] = "";
+    const char *before = json_string_value(json_object_get(run, "digest"));
+    size_t n = before ? strlen(before) : 0;
+    if (n > 32) n = 32;
+    memcpy(hex, before ? before : "", n);
+    yk_learner_digest(l, hex + n);
+    json_object_set_new(own, "digest", json_string(hex + n));
+    char both[33];
+    yk_hash128_hex(hex, strlen(hex), both);
+    json_object_set_new(run, "digest", json_string(both));
+}
+
+yk_status yk_course_finish(yk_course *c, const yk_learner *l, bool with_score, json_t *summary, yk_error *err)
+{
+    yk_status st = YK_OK;
+    json_t *document = json_pack("{s:s, s:I}", "kind", c->name, "step", (json_int_t)l->step);
+    if (!document || !summary) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    const yk_weights before = yk_model_use(c->s.model, l->weights);
+    st = yk_session_save(&c->s, c->path, with_score, document, err);
+    yk_model_use(c->s.model, before);
+    if (st != YK_OK) goto done;
+    chain_digest(c->job->summary, summary, l);
+    json_object_set(c->job->summary, c->name, summary);
+done:
+    json_decref(document);
+    json_decref(summary);
+    return st;
+}
+
+yk_status yk_deal_new(yk_deal *d, uint64_t seed, uint64_t deal, int64_t total, yk_error *err)
+{
+    yk_status st = YK_OK;
+    *d = (yk_deal){.seed = seed, .deal = deal, .total = total, .epoch = -1};
+    YK_NEW(d->order, total);
+done:
+    return st;
+}
+
+void yk_deal_free(yk_deal *d)
+{
+    free(d->order);
+    d->order = NULL;
+}
+
+int64_t yk_deal_item(yk_deal *d, int64_t position)
+{
+    if (position / d->total != d->epoch) {
+        d->epoch = position / d->total;
+        const yk_rng rng = yk_rng_make(d->seed, YK_STREAM_DEAL, d->deal << 32 | (uint64_t)d->epoch);
+        yk_rng_permutation(&rng, d->order, (uint64_t)d->total);
+    }
+    return (int64_t)d->order[position % d->total];
+}

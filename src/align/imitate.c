@@ -1,0 +1,271 @@
+#include "align/imitate.h"
+
+#include "base/log.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* --- sequences ------------------------------------------------------------------------------- */
+
+static yk_status add_sequence(yk_sequences *q, const yk_course *c, const yk_example *e, yk_error *err)
+{
+    yk_status st = YK_OK;
+    YK_ROOM(q->item, q->n, q->cap);
+    yk_sequence *x = &q->item[q->n];
+    *x = (yk_sequence){0};
+    YK_TRY(yk_chat_encode(c->chat, e->turn, e->turns, x, err));
+    bool learns = false;
+    if ((int64_t)x->ids.n > c->context) {
+        x->ids.n = (size_t)c->context;
+        q->cut++;
+    }
+    for (size_t i = 0; i < x->ids.n; i++) learns |= x->weight[i] != 0.0f;
+    if (learns) {
+        q->n++;
+    } else {
+        yk_sequence_free(x);
+        q->left_out++;
+        q->cut--;
+    }
+done:
+    return st;
+}
+
+yk_status yk_sequences_add(yk_sequences *q, const yk_course *c, const yk_examples *e, yk_error *err)
+{
+    yk_status st = YK_OK;
+    for (size_t i = 0; i < e->n; i++) YK_TRY(add_sequence(q, c, &e->item[i], err));
+    if (q->left_out)
+        yk_warn("%s: %zu of %zu prompts fill the context of %lld tokens alone and are left out", c->name, q->left_out, e->n,
+                (long long)c->context);
+    if (q->n == 0)
+        YK_FAIL(YK_ERR_INPUT, "no example is shorter than the context of %lld tokens; raise pretrain.seq",
+                (long long)c->context);
+done:
+    return st;
+}
+
+void yk_sequences_free(yk_sequences *q)
+{
+    for (size_t i = 0; i < q->n; i++) yk_sequence_free(&q->item[i]);
+    free(q->item);
+    *q = (yk_sequences){0};
+}
+
+/* Sums over sequences first to last whose rows were gathered one after another. */
+typedef struct fit_sums {
+    double nats, tokens, right, exact;
+} fit_sums;
+
+static void add_fit(yk_session *s, const yk_sequences *q, size_t first, size_t last, fit_sums *sum)
+{
+    yk_batch b = yk_session_batch(s);
+    yk_model_evaluate(s->model, &b, s->loss, s->best, NULL);
+    int64_t row = 0;
+    for (size_t i = first; i < last; i++) {
+        int64_t n = (int64_t)q->item[i].ids.n;
+        bool exact = true;
+        for (int64_t r = row; r < row + n; r++) {
+            if (s->weight[r] == 0.0f) continue;
+            sum->nats += (double)s->loss[r];
+            sum->tokens++;
+            sum->right += s->best[r] == s->target[r];
+            exact &= s->best[r] == s->target[r];
+        }
+        sum->exact += exact;
+        row += n + n % 2;
+    }
+    yk_session_clear(s);
+}
+
+yk_fit yk_sequences_fit(yk_session *s, const yk_sequences *q)
+{
+    fit_sums sum = {0};
+    size_t first = 0;
+    yk_session_clear(s);
+    for (size_t i = 0; i < q->n; i++) {
+        const yk_sequence *x = &q->item[i];
+        if (yk_session_add(s, x->ids.id, x->weight, (int64_t)x->ids.n) >= 0) continue;
+        add_fit(s, q, first, i, &sum);
+        first = i;
+        yk_session_add(s, x->ids.id, x->weight, (int64_t)x->ids.n);
+    }
+    if (s->rows > 0) add_fit(s, q, first, q->n, &sum);
+    if (sum.tokens == 0) return (yk_fit){NAN, NAN, NAN};
+    return (yk_fit){sum.nats / sum.tokens, sum.right / sum.tokens, sum.exact / (double)q->n};
+}
+
+/* --- training -------------------------------------------------------------------------------- */
+
+typedef struct imitator {
+    yk_course *c;
+    const yk_imitation *o;
+    yk_learner l;
+    yk_deal deal;
+    yk_fit start, end;
+    double tokens; /* learnt from so far */
+    double step_tokens;
+} imitator;
+
+int64_t yk_steps_of(double epochs, int64_t n, int64_t batch)
+{
+    double steps = epochs * (double)n / (double)batch;
+    return steps < 1 ? 1 : (int64_t)steps;
+}
+
+static bool add_item(void *context, int64_t item, yk_session *s)
+{
+    imitator *x = context;
+    int64_t at = yk_deal_item(&x->deal, x->l.step * x->o->batch + item);
+    const yk_sequence *q = &x->o->train->item[x->o->order[at]];
+    return yk_session_add(s, q->ids.id, q->weight, (int64_t)q->ids.n) >= 0;
+}
+
+static void count_tokens(void *context, const yk_session *s)
+{
+    imitator *x = context;
+    for (int64_t r = 0; r < s->rows; r++) x->step_tokens += (double)s->weight[r];
+}
+
+static yk_status answer_samples(imitator *x, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_session *s = &x->c->s;
+    yk_decoder *d = NULL;
+    yk_sampling how = yk_sampling_of(s);
+    yk_buf prompt = {0};
+    yk_chat_ends(x->c->chat, &how);
+    how.tokens = x->c->context;
+    YK_TRY(yk_decoder_new(&d, s, 1, x->c->context, err));
+    for (int64_t i = 0; i < x->o->samples && i < (int64_t)x->o->heldout->n && st == YK_OK; i++) {
+        const yk_sequence *q = &x->o->heldout->item[i];
+        yk_request r = {.prompt = q->ids.id, .length = q->prompt, .number = (uint64_t)i};
+        yk_buf_clear(&prompt);
+        yk_tokenizer_decode(s->tokenizer, q->ids.id, (size_t)q->prompt, &prompt);
+        st = yk_decoder_run(d, &r, 1, &how, NULL, NULL, err);
+        if (st == YK_OK) st = yk_metrics_sample(&x->c->metrics, x->l.step, prompt.data, &r.text, err);
+        yk_request_free(&r);
+    }
+done:
+    yk_buf_free(&prompt);
+    yk_decoder_free(d);
+    return st;
+}
+
+static yk_status evaluate(imitator *x, yk_error *err)
+{
+    yk_status st = YK_OK;
+    x->end = yk_sequences_fit(&x->c->s, x->o->heldout);
+    if (x->l.step == 0) x->start = x->end;
+    YK_TRY(yk_metrics_add(&x->c->metrics,
+                          json_pack("{s:s, s:I, s:f, s:o, s:o, s:o}", "type", "eval", "step", (json_int_t)x->l.step, "tokens",
+                                    x->tokens, "loss", yk_json_number_or_null(x->end.loss), "accuracy",
+                                    yk_json_number_or_null(x->end.accuracy), "exact", yk_json_number_or_null(x->end.exact)),
+                          err));
+    yk_log("%-10s step %lld of %lld: held-out %.3f nats a token, %.1f %% of tokens and %.1f %% of answers right", x->c->name,
+           (long long)x->l.step, (long long)x->o->schedule.steps, x->end.loss, 100 * x->end.accuracy, 100 * x->end.exact);
+    if (x->l.step == 0 || x->l.step == x->o->schedule.steps) YK_TRY(answer_samples(x, err));
+done:
+    return st;
+}
+
+static yk_status save(imitator *x, yk_error *err)
+{
+    json_t *own = json_pack("{s:f, s:[o, o, o]}", "tokens", x->tokens, "start", yk_json_number_or_null(x->start.loss),
+                            yk_json_number_or_null(x->start.accuracy), yk_json_number_or_null(x->start.exact));
+    yk_status st = yk_learner_save_step(&x->l, own, err);
+    json_decref(own);
+    return st;
+}
+
+static double number_at(const json_t *list, size_t i)
+{
+    const json_t *x = json_array_get(list, i);
+    return json_is_number(x) ? json_number_value(x) : NAN;
+}
+
+static yk_status resume(imitator *x, yk_error *err)
+{
+    json_t *d;
+    yk_status st = yk_learner_resume(&x->l, &d, err);
+    const json_t *start = json_object_get(d, "start");
+    x->tokens = json_number_value(json_object_get(d, "tokens"));
+    x->start = (yk_fit){number_at(start, 0), number_at(start, 1), number_at(start, 2)};
+    json_decref(d);
+    return st;
+}
+
+static yk_status train_step(imitator *x, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const yk_work work = {.items = x->o->batch, .add = add_item, .passed = count_tokens, .context = x};
+    double before = x->l.seconds;
+    x->step_tokens = 0;
+    YK_TRY(yk_learner_step(&x->l, &work, err));
+    double seconds = x->l.seconds - before;
+    x->tokens += x->step_tokens;
+    json_t *row = yk_learner_row(&x->l, seconds);
+    json_object_set_new(row, "tokens", json_real(x->tokens));
+    YK_TRY(yk_metrics_add(&x->c->metrics, row, err));
+    yk_progress("%-10s %lld/%lld  loss %.3f  %.0f answer tokens/s", x->c->name, (long long)x->l.step,
+                (long long)x->o->schedule.steps, x->l.loss, x->step_tokens / seconds);
+done:
+    return st;
+}
+
+static yk_status loop(imitator *x, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const int64_t steps = x->o->schedule.steps;
+    if (x->l.step == 0) YK_TRY(evaluate(x, err));
+    while (x->l.step < steps && !yk_job_stops(x->c->job)) {
+        YK_TRY(train_step(x, err));
+        bool last = x->l.step == steps;
+        if (last || (x->o->eval_every && x->l.step % x->o->eval_every == 0)) YK_TRY(evaluate(x, err));
+        if (last || yk_learner_save_is_due(&x->l)) YK_TRY(save(x, err));
+    }
+    if (x->l.step < steps) YK_TRY(save(x, err));
+done:
+    return st;
+}
+
+static json_t *summary_of(const imitator *x)
+{
+    const yk_sequences *q = x->o->train;
+    return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:{s:o, s:o}, s:o, s:o}", "examples", (json_int_t)q->n, "left_out",
+                     (json_int_t)q->left_out, "cut", (json_int_t)q->cut, "steps", (json_int_t)x->l.step, "tokens", x->tokens,
+                     "seconds", x->l.seconds, "heldout_loss", "start", yk_json_number_or_null(x->start.loss), "end",
+                     yk_json_number_or_null(x->end.loss), "heldout_accuracy", yk_json_number_or_null(x->end.accuracy),
+                     "heldout_exact", yk_json_number_or_null(x->end.exact));
+}
+
+yk_status yk_imitate(yk_course *c, const yk_imitation *o, bool *finished, yk_error *err)
+{
+    yk_status st = YK_OK;
+    imitator *x = NULL;
+    *finished = false;
+    YK_NEW(x, 1);
+    x->c = c;
+    x->o = o;
+    const yk_learner_options l = {.kind = c->name, .folder = c->checkpoints, .keys = o->keys, .data = o->data,
+                                  .schedule = o->schedule, .adamw = yk_adamw_of(c->r),
+                                  .checkpoint_every = o->checkpoint_every, .keep = c->r->pretrain_keep};
+    YK_TRY(yk_learner_open(&x->l, c->job, &c->s, NULL, &l, err));
+    YK_TRY(yk_deal_new(&x->deal, (uint64_t)c->r->seed, o->deal, o->n, err));
+    YK_TRY(resume(x, err));
+    YK_TRY(yk_metrics_open(&c->metrics, c->dir, x->l.step, err));
+    yk_log("%-10s %zu examples, %lld held out, %lld steps of %lld", c->name, o->train->n, (long long)o->heldout->n,
+           (long long)o->schedule.steps, (long long)o->batch);
+    YK_TRY(loop(x, err));
+    if (x->l.step < o->schedule.steps) goto done;
+    if (isnan(x->end.loss)) x->end = yk_sequences_fit(&c->s, o->heldout);
+    YK_TRY(yk_course_finish(c, &x->l, false, summary_of(x), err));
+    *finished = true;
+done:
+    if (x) {
+        yk_learner_close(&x->l);
+        yk_deal_free(&x->deal);
+    }
+    free(x);
+    return st;
+}
