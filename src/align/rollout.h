@@ -1,0 +1,39 @@
+/* Answers of a policy to prompts, to learn from by reinforcement. */
+#ifndef YK_ALIGN_ROLLOUT_H
+#define YK_ALIGN_ROLLOUT_H
+
+#include "align/course.h"
+
+/* One answer. Arrays run over the ids of the sequence: prompt and answer. */
+typedef struct yk_rollout {
+    const yk_example *example;
+    yk_sequence sequence; /* weight 1 of the answer's ids */
+    float *logp;          /* [ids.n] of the policy that made it, as yk_model_evaluate would give it; 0 in the prompt */
+    yk_buf text;          /* of the answer */
+    int64_t length;       /* ids of the answer */
+    bool ended;           /* by the model itself, not by a limit */
+} yk_rollout;
+
+typedef struct yk_rollouts {
+    yk_rollout *item;
+    int64_t n;
+    double seconds, tokens; /* spent in generating; made */
+} yk_rollouts;
+
+/* `group` answers to each of n prompts, those of a prompt side by side, with the weights in use. `number` names the random
+ * numbers of the first; the others' follow. Prompts that leave no room in the context get an empty answer (length 0). */
+yk_status yk_rollouts_make(yk_rollouts *x, yk_course *c, yk_decoder *d, const yk_example *const *prompt, int64_t n,
+                           int64_t group, const yk_sampling *how, uint64_t number, yk_error *err);
+void yk_rollouts_free(yk_rollouts *x);
+
+/* Appends a rollout's rows to the session; -1 when they do not fit (yk_session_add). */
+int64_t yk_rollout_add(const yk_rollout *x, yk_session *s);
+
+/* Log-probabilities of the answers' ids by the weights in use (those of a reference, say): logp[i][ids.n] of rollout i,
+ * 0 in the prompt. */
+yk_status yk_rollouts_logp(const yk_rollouts *x, yk_session *s, float **logp, yk_error *err);
+
+/* Scores of the score head by the weights in use: score[i][ids.n] of rollout i, at every id. */
+yk_status yk_rollouts_score(const yk_rollouts *x, yk_session *s, float **score, yk_error *err);
+
+#endif
