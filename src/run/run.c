@@ -10,6 +10,7 @@
 #include "store/checkpoint.h"
 #include "text/clean.h"
 #include "text/documents.h"
+#include "text/questions.h"
 #include "train/session.h"
 #include "train/train.h"
 
@@ -29,12 +30,14 @@ typedef struct stage {
 
 static const char *const clean_keys[] = {"seed", "corpus.", "clean.", NULL};
 static const char *const tokenizer_keys[] = {"seed", "tokenizer.", NULL};
+static const char *const questions_keys[] = {"seed", "corpus.", "questions.", NULL};
 static const char *const pretrain_keys[] = {"seed", "lanes", "precision", "numerics", "corpus.", "model.", "pretrain.", NULL};
 static const char *const evaluate_keys[] = {"evaluate.", NULL};
 
 static const stage stages[] = {
     {"clean", yk_clean_stage, clean_keys, {"corpus"}, yk_documents_path, yk_corpus_stamp},
     {"tokenizer", yk_tokenizer_stage, tokenizer_keys, {"tokenizer"}, yk_shard_path, NULL},
+    {"questions", yk_questions_stage, questions_keys, {"questions"}, NULL, yk_questions_stamp},
     {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, NULL, NULL},
     {"evaluate", yk_evaluate_stage, evaluate_keys, {"masked", "baseline"}, NULL, NULL},
 };
@@ -119,7 +122,7 @@ static bool is_done(const run *u, const stage *s, const char *key)
     const char *had = json_string_value(json_object_get(json_object_get(u->state, s->name), "key"));
     if (!had || strcmp(had, key) != 0 || !outputs_exist(u, s)) return false;
     if (!inputs_changed(u, s)) return true;
-    yk_log("%-10s the files of the corpus have changed since", s->name);
+    yk_log("%-10s its input files have changed since", s->name);
     return false;
 }
 
