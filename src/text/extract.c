@@ -139,7 +139,8 @@ static size_t count_words(const char *text)
 static bool is_printable(const yk_buf *b)
 {
     for (size_t i = 0; i < b->len; i++)
-        if (((unsigned char)b->data[i] < 32 && b->data[i] != '\n' && b->data[i] != '\t') || b->data[i] == 127) return false;
+        if (((unsigned char)b->data[i] < 32 && b->data[i] != '\n' && b->data[i] != '\t') || b->data[i] == 127)
+            return false;
     return b->len >= LEAST_TEXT && b->len <= MOST_TEXT;
 }
 
@@ -161,7 +162,8 @@ static size_t sentence_end(span s)
         if (!strchr(".!?", s.at[i]) || s.at[i] == 0) continue;
         bool abbreviation = s.at[i] == '.' && (s.at[i - 2] == '.' || s.at[i - 2] == ' ');
         bool last = i + 1 == s.n;
-        if (last || (!abbreviation && s.at[i + 1] == ' ' && i + 2 < s.n && (is_upper(s.at[i + 2]) || s.at[i + 2] == '"')))
+        if (last ||
+            (!abbreviation && s.at[i + 1] == ' ' && i + 2 < s.n && (is_upper(s.at[i + 2]) || s.at[i + 2] == '"')))
             return i + 1;
     }
     return 0;
@@ -182,7 +184,8 @@ static bool is_prose(const yk_buf *t)
     size_t letters = 0;
     if (t->len < LEAST_PROSE || !is_upper(t->data[0]) || t->data[t->len - 1] != '.') return false;
     for (size_t i = 0; i < t->len; i++) letters += is_upper(t->data[i]) || is_lower(t->data[i]) || t->data[i] == ' ';
-    return letters * 10 >= t->len * 9 && !strpbrk(t->data, "`|{}<>\\") && !strstr(t->data, "...") && !strstr(t->data, "::");
+    return letters * 10 >= t->len * 9 && !strpbrk(t->data, "`|{}<>\\") && !strstr(t->data, "...") &&
+           !strstr(t->data, "::");
 }
 
 static bool is_underline(span line)
@@ -204,10 +207,11 @@ static span without_number(span s)
 /* A block that stands over a text: one line, perhaps underlined. Fills f->heading. */
 static bool is_heading(finder *f, span block)
 {
-    static const char *const empty[] = {"notes", "note", "overview", "introduction", "description", "example", "examples",
-                                        "see also", "synopsis", "options", "summary", "contents", "usage", "returns",
-                                        "parameters", "arguments", "warning", "abstract", "preface", "index", "code",
-                                        "tip", "important", "caution", "todo", NULL};
+    static const char *const empty[] = {"notes",    "note",     "overview",   "introduction", "description", "example",
+                                        "examples", "see also", "synopsis",   "options",      "summary",     "contents",
+                                        "usage",    "returns",  "parameters", "arguments",    "warning",     "abstract",
+                                        "preface",  "index",    "code",       "tip",          "important",   "caution",
+                                        "todo",     NULL};
     span rest = block, line, under;
     bool two = next_line(&rest, &line) && next_line(&rest, &under);
     if (rest.n || (two && !is_underline(trim(under)))) return false;
@@ -237,12 +241,15 @@ static yk_status ask_section(finder *f, yk_error *err)
 static bool is_term(span term)
 {
     static const char *const never[] = {
-        "this", "that", "these", "those", "it", "there", "here", "he", "she", "they", "we", "you", "i", "if", "what", "which",
-        "who", "one", "another", "each", "all", "most", "some", "any", "in", "on", "at", "for", "with", "when", "while", "as",
-        "by", "to", "from", "but", "and", "or", "so", "then", "note", "also", "not", "my", "his", "her", "its", "their", "our",
-        "your", "such", "following", "however", "because", "since", "after", "before", "where", "how", "why", "only", "second",
-        "first", "result", "reason", "problem", "default", "other", "same", "above", "below", "next", "last", "part", "answer",
-        "nothing", "everything", "something", "purpose", "point", "now", "neither", "both", "rather", "instead", "file", NULL};
+        "this",  "that",      "these",   "those",   "it",      "there",   "here",       "he",        "she",     "they",
+        "we",    "you",       "i",       "if",      "what",    "which",   "who",        "one",       "another", "each",
+        "all",   "most",      "some",    "any",     "in",      "on",      "at",         "for",       "with",    "when",
+        "while", "as",        "by",      "to",      "from",    "but",     "and",        "or",        "so",      "then",
+        "note",  "also",      "not",     "my",      "his",     "her",     "its",        "their",     "our",     "your",
+        "such",  "following", "however", "because", "since",   "after",   "before",     "where",     "how",     "why",
+        "only",  "second",    "first",   "result",  "reason",  "problem", "default",    "other",     "same",    "above",
+        "below", "next",      "last",    "part",    "answer",  "nothing", "everything", "something", "purpose", "point",
+        "now",   "neither",   "both",    "rather",  "instead", "file",    NULL};
     size_t words = 0;
     if (term.n < 3 || term.n > MOST_TERM) return false;
     for (size_t i = 0, from = 0; i <= term.n; i++) {
@@ -414,7 +421,8 @@ static yk_status extract_python(finder *f, yk_error *err)
         line = trim(line);
         if (!begins(line, "def ") || line.n > MOST_SIGNATURE || line.at[line.n - 1] != ':') continue;
         span call = skip((span){line.at, line.n - 1}, 4);
-        if (is_test(call) || !memchr(call.at, '(', call.n) || !read_docstring(rest, &f->text) || !is_account(f)) continue;
+        if (is_test(call) || !memchr(call.at, '(', call.n) || !read_docstring(rest, &f->text) || !is_account(f))
+            continue;
         YK_TRY(ask_function(f, "Python", call, line, err));
     }
 done:
@@ -454,7 +462,8 @@ static bool read_prototype(span rest, yk_buf *out)
     if (out->len == 0 || out->data[out->len - 1] != ')' || !is_name(out->data[0])) return false;
     first = (span){out->data, strcspn(out->data, " ")};
     paren = strcspn(out->data, "(");
-    return !is_one_of(first, never) && paren > first.n && is_name(out->data[paren - 1]) && is_name(out->data[first.n - 1]);
+    return !is_one_of(first, never) && paren > first.n && is_name(out->data[paren - 1]) &&
+           is_name(out->data[first.n - 1]);
 }
 
 static yk_status extract_c(finder *f, yk_error *err)

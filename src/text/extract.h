@@ -22,7 +22,8 @@ typedef yk_status (*yk_question_fn)(void *context, yk_question_kind kind, const 
                                     yk_error *err);
 
 /* Prose rules look at English documents, code rules at those whose language is "code". Prompt and answer are UTF-8
- * without control characters but newline and tab, of 2 to 400 bytes; but for cloze the prompt does not hold the answer. */
+ * without control characters but newline and tab, of 2 to 400 bytes; but for cloze the prompt does not hold the answer.
+ */
 yk_status yk_extract(const yk_document *doc, yk_question_fn fn, void *context, yk_error *err);
 
 #endif

@@ -13,14 +13,15 @@
 
 typedef struct yk_overlap yk_overlap;
 
-/* An empty index of `words` >= 1 words in a row. It holds hashes of 64 bits, at most 32 x `words` bytes for each word added. */
+/* An empty index of `words` >= 1 words in a row. It holds hashes of 64 bits, at most 32 x `words` bytes for each word
+ * added. */
 yk_status yk_overlap_new(yk_overlap **o, size_t words, yk_error *err);
 void yk_overlap_free(yk_overlap *o); /* NULL is allowed */
 
 yk_status yk_overlap_add(yk_overlap *o, const char *text, size_t n, yk_error *err);
 
-/* Adds every text in every object of a JSON lines file, plain, .gz or .zst, nested ones too. YK_ERR_INPUT names file and
- * line. */
+/* Adds every text in every object of a JSON lines file, plain, .gz or .zst, nested ones too. YK_ERR_INPUT names file
+ * and line. */
 yk_status yk_overlap_add_file(yk_overlap *o, const char *path, yk_error *err);
 
 /* Whether the text overlaps with one that was added. Thread-safe while nothing is added. */

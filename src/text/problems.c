@@ -156,8 +156,8 @@ static void subtract_columns(maker *m, int64_t a, int64_t b)
 
 static void make_difference(maker *m)
 {
-    static const char *const ask[] = {"What is @1 - @2?", "@1 - @2 = ?", "Subtract @2 from @1.", "How much is @1 minus @2?",
-                                      "Take @2 away from @1."};
+    static const char *const ask[] = {"What is @1 - @2?", "@1 - @2 = ?", "Subtract @2 from @1.",
+                                      "How much is @1 minus @2?", "Take @2 away from @1."};
     int64_t a, b;
     part x, y;
     operands(m, &a, &b);
@@ -185,8 +185,8 @@ static void multiply_places(maker *m, int64_t split, int64_t by)
 
 static void make_product(maker *m)
 {
-    static const char *const ask[] = {"What is @1 * @2?", "@1 * @2 = ?", "Multiply @1 by @2.", "How much is @1 times @2?",
-                                      "What is the product of @1 and @2?"};
+    static const char *const ask[] = {"What is @1 * @2?", "@1 * @2 = ?", "Multiply @1 by @2.",
+                                      "How much is @1 times @2?", "What is the product of @1 and @2?"};
     int64_t a, b;
     part x, y;
     operands(m, &a, &b);
@@ -311,7 +311,8 @@ static void count_letters(maker *m)
     part spelt = "";
     if (between(m, 0, 5) == 0) letter[0] = (char)between(m, 'a', 'z');
     for (size_t i = 0, len = 0; i < n; i++)
-        len += (size_t)snprintf(spelt + len, sizeof spelt - len, "%s%c", i && m->level <= SPELT_LEVEL ? "-" : "", word[i]);
+        len +=
+            (size_t)snprintf(spelt + len, sizeof spelt - len, "%s%c", i && m->level <= SPELT_LEVEL ? "-" : "", word[i]);
     POSE(m, ask, "The number of letters @1 in @2 is ", letter, spelt);
     for (size_t i = 0; i < n; i++) {
         STEP(m, "%s%c", i ? ", " : "", word[i]);
@@ -448,7 +449,8 @@ static void make_units(maker *m)
     static const struct {
         const char *large, *small;
         int factor;
-    } unit[] = {{"m", "cm", 100}, {"h", "min", 60}, {"kg", "g", 1000}, {"min", "s", 60}, {"km", "m", 1000}, {"cm", "mm", 10}};
+    } unit[] = {{"m", "cm", 100}, {"h", "min", 60},  {"kg", "g", 1000},
+                {"min", "s", 60}, {"km", "m", 1000}, {"cm", "mm", 10}};
     int64_t k = between(m, 0, COUNT(unit) - 1), factor = unit[k].factor, n = with_digits(m, (m->level + 1) / 2);
     n += n == 0;
     bool mixed = m->level % 2 == 0, back = !mixed && between(m, 0, 1);
@@ -461,7 +463,8 @@ static void make_units(maker *m)
     STEP(m, "1 %s = %lld %s, ", large, (long long)factor, small);
     if (back) STEP(m, "%lld / %lld = %lld", (long long)(n * factor), (long long)factor, (long long)n);
     else STEP(m, "%lld * %lld = %lld", (long long)n, (long long)factor, (long long)(n * factor));
-    if (mixed) STEP(m, ", %lld + %lld = %lld", (long long)(n * factor), (long long)more, (long long)(n * factor + more));
+    if (mixed)
+        STEP(m, ", %lld + %lld = %lld", (long long)(n * factor), (long long)more, (long long)(n * factor + more));
     answer_number(m, back ? n : n * factor + more);
 }
 

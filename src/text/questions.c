@@ -64,14 +64,15 @@ static uint64_t rank_of(const asker *c, const char *prompt)
     return yk_hash64(prompt, strlen(prompt), c->seed);
 }
 
-/* Whether the texts (`other` may be NULL) are free of what evaluation sets hold; counts what is not. */
-static yk_status is_clear(asker *c, const char *text, const char *other, bool *clear, yk_error *err)
+/* Whether a prompt and an answer (or NULL) are free of what evaluation sets hold; counts once what is not. */
+static yk_status is_clear(asker *c, const char *prompt, const char *answer, bool *clear, yk_error *err)
 {
     yk_status st = YK_OK;
-    bool hit = false;
-    if (c->overlap) YK_TRY(yk_overlap_find(c->overlap, text, strlen(text), &hit, err));
-    if (c->overlap && other && !hit) YK_TRY(yk_overlap_find(c->overlap, other, strlen(other), &hit, err));
-    if (hit) drop(c, "overlaps an evaluation set");
+    bool hit = false, fresh = false;
+    if (c->overlap) YK_TRY(yk_overlap_find(c->overlap, prompt, strlen(prompt), &hit, err));
+    if (c->overlap && answer && !hit) YK_TRY(yk_overlap_find(c->overlap, answer, strlen(answer), &hit, err));
+    if (hit) YK_TRY(yk_hashes_add(&c->seen, rank_of(c, prompt), &fresh, err));
+    if (fresh) drop(c, "overlaps an evaluation set");
     *clear = !hit;
 done:
     return st;
@@ -100,8 +101,8 @@ static json_t *tuning_row(const yk_problem *p, const char *prompt, yk_rendering 
 {
     yk_buf response = {0};
     yk_problem_respond(p, how, &p->answer, &response);
-    json_t *x = json_pack("{s:s, s:s, s:s, s:i}", "prompt", prompt, "completion", response.data, "kind", p->kind, "level",
-                          p->level);
+    json_t *x = json_pack("{s:s, s:s, s:s, s:i}", "prompt", prompt, "completion", response.data, "kind", p->kind,
+                          "level", p->level);
     yk_buf_free(&response);
     return x;
 }
@@ -111,8 +112,8 @@ static json_t *pair_row(const yk_problem *p, const char *prompt, yk_rendering be
     yk_buf chosen = {0}, rejected = {0};
     yk_problem_respond(p, better, &p->answer, &chosen);
     yk_problem_respond(p, worse, wrong ? &p->wrong : &p->answer, &rejected);
-    json_t *x = json_pack("{s:s, s:s, s:s, s:f, s:s}", "prompt", prompt, "chosen", chosen.data, "rejected", rejected.data,
-                          "margin", 1.0, "kind", p->kind);
+    json_t *x = json_pack("{s:s, s:s, s:s, s:f, s:s}", "prompt", prompt, "chosen", chosen.data, "rejected",
+                          rejected.data, "margin", 1.0, "kind", p->kind);
     yk_buf_free(&chosen);
     yk_buf_free(&rejected);
     return x;
@@ -138,7 +139,8 @@ static file_id choose_file(const asker *c, yk_problem_use use, double place)
 {
     if (use == YK_PROBLEM_RL) return PROBLEMS_TRAIN;
     if (use == YK_PROBLEM_RL_HELDOUT) return PROBLEMS_HELDOUT;
-    file_id tune = use == YK_PROBLEM_TUNE ? TRAIN : HELDOUT, pairs = use == YK_PROBLEM_TUNE ? PAIRS_TRAIN : PAIRS_HELDOUT;
+    file_id tune = use == YK_PROBLEM_TUNE ? TRAIN : HELDOUT,
+            pairs = use == YK_PROBLEM_TUNE ? PAIRS_TRAIN : PAIRS_HELDOUT;
     const file *t = &c->file[tune], *p = &c->file[pairs];
     bool tune_full = t->problems == t->most, pairs_full = p->problems == p->most;
     if (tune_full || pairs_full) return pairs_full ? tune : pairs;
@@ -183,9 +185,10 @@ static void warn_of_few(const asker *c)
     for (int i = 0; i < FILES; i++) {
         const file *f = &c->file[i];
         if (f->problems < f->most)
-            yk_warn("questions: %s has %zu problems, not %zu: levels %lld to %lld hold no more; raise questions.level_max",
-                    file_name[i], f->problems, f->most, (long long)c->r->questions_level_min,
-                    (long long)c->r->questions_level_max);
+            yk_warn(
+                "questions: %s has %zu problems, not %zu: levels %lld to %lld hold no more; raise questions.level_max",
+                file_name[i], f->problems, f->most, (long long)c->r->questions_level_min,
+                (long long)c->r->questions_level_max);
     }
 }
 
@@ -218,7 +221,8 @@ static yk_status choose_kinds(asker *c, yk_error *err)
         while (had < c->kinds && c->kind[had] != k) had++;
         if (k == YK_PROBLEM_KINDS || had < c->kinds) {
             yk_buf all = {0};
-            for (size_t j = 0; j < YK_PROBLEM_KINDS; j++) yk_buf_printf(&all, "%s%s", j ? ", " : "", yk_problem_kind(j));
+            for (size_t j = 0; j < YK_PROBLEM_KINDS; j++)
+                yk_buf_printf(&all, "%s%s", j ? ", " : "", yk_problem_kind(j));
             yk_status st = yk_fail(err, YK_ERR_CONFIG, "`questions.kinds` has `%.40s`%s; there are [%s]", list->item[i],
                                    had < c->kinds ? " twice" : ", which is unknown", all.data);
             yk_buf_free(&all);
@@ -231,7 +235,8 @@ static yk_status choose_kinds(asker *c, yk_error *err)
 
 /* --- Documents ------------------------------------------------------------------------------- */
 
-static yk_status take_question(void *context, yk_question_kind kind, const char *prompt, const char *answer, yk_error *err)
+static yk_status take_question(void *context, yk_question_kind kind, const char *prompt, const char *answer,
+                               yk_error *err)
 {
     yk_status st = YK_OK;
     asker *c = context;
@@ -292,8 +297,10 @@ static yk_status ask_documents(asker *c, bool heldout, yk_error *err)
         path = yk_documents_path(c->job->dir, c->r->corpus[i].domain, heldout);
         if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
         if (!yk_exists(path))
-            YK_FAIL(YK_ERR_INPUT, "%s is missing: questions are made from clean documents; put `clean` before `questions` "
-                    "in `stages`, or set questions.documents: 0", path);
+            YK_FAIL(YK_ERR_INPUT,
+                    "%s is missing: questions are made from clean documents; put `clean` before `questions` "
+                    "in `stages`, or set questions.documents: 0",
+                    path);
         YK_TRY(yk_documents_read(path, take_document, c, err));
     }
     share_out(c, most, share);
@@ -349,13 +356,15 @@ static yk_status count_kinds(const file *f, const char *split, json_t *kinds, js
         json_t *count = json_object_get(kinds, json_string_value(kind));
         if (!count) {
             count = json_pack("{s:i, s:i}", "train", 0, "heldout", 0);
-            if (json_object_set_new(kinds, json_string_value(kind), count)) return yk_fail(err, YK_ERR_MEMORY, "out of memory");
+            if (json_object_set_new(kinds, json_string_value(kind), count))
+                return yk_fail(err, YK_ERR_MEMORY, "out of memory");
         }
         json_int_t n = json_integer_value(json_object_get(count, split));
         json_object_set_new(count, split, json_integer(n + 1));
         if (!samples || n >= SAMPLES) continue;
-        json_array_append_new(samples, json_pack("{s:O, s:O, s:O}", "kind", kind, "prompt", json_object_get(x, "prompt"),
-                                                 "response", json_object_get(x, "completion")));
+        json_array_append_new(samples,
+                              json_pack("{s:O, s:O, s:O}", "kind", kind, "prompt", json_object_get(x, "prompt"),
+                                        "response", json_object_get(x, "completion")));
     }
     return YK_OK;
 }
@@ -377,8 +386,8 @@ static yk_status write_report(asker *c, yk_error *err)
                         json_pack("{s:I, s:I, s:I, s:I, s:O}", "train", (json_int_t)f[TRAIN].n, "heldout",
                                   (json_int_t)f[HELDOUT].n, "pairs", (json_int_t)f[PAIRS_TRAIN].n, "problems",
                                   (json_int_t)f[PROBLEMS_TRAIN].n, "by_kind", kinds));
-    yk_log("questions  %zu to train on, %zu of them generated; %zu pairs, %zu problems for reinforcement learning", f[TRAIN].n,
-           f[TRAIN].problems, f[PAIRS_TRAIN].n, f[PROBLEMS_TRAIN].n);
+    yk_log("questions  %zu to train on, %zu of them generated; %zu pairs, %zu problems for reinforcement learning",
+           f[TRAIN].n, f[TRAIN].problems, f[PAIRS_TRAIN].n, f[PROBLEMS_TRAIN].n);
 done:
     json_decref(kinds);
     json_decref(samples);
@@ -396,7 +405,8 @@ static yk_status start(asker *c, yk_error *err)
     c->dropped = json_object();
     if (!dir || !c->dropped) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     if (r->questions_documents > 0 && r->corpora == 0)
-        YK_FAIL(YK_ERR_CONFIG, "the recipe has no `corpus:` to make questions from; name one, or set questions.documents: 0");
+        YK_FAIL(YK_ERR_CONFIG,
+                "the recipe has no `corpus:` to make questions from; name one, or set questions.documents: 0");
     YK_TRY(yk_mkdirs(dir, err));
     YK_TRY(choose_kinds(c, err));
     const int64_t most[FILES] = {r->questions_problems, (r->questions_problems + HELDOUT_PART - 1) / HELDOUT_PART,
