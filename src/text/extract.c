@@ -394,13 +394,13 @@ done:
 /* The first paragraph of the string that begins the text. */
 static bool read_docstring(span rest, yk_buf *out)
 {
+    if (rest.n > MOST_DOCSTRING) rest.n = MOST_DOCSTRING;
     rest = trim(rest);
     if (rest.n && strchr("rRuU", rest.at[0])) rest = skip(rest, 1);
     const char *quote = begins(rest, "\"\"\"") ? "\"\"\"" : begins(rest, "'''") ? "'''" : NULL;
     span paragraph;
     if (!quote) return false;
     rest = skip(rest, 3);
-    if (rest.n > MOST_DOCSTRING) rest.n = MOST_DOCSTRING;
     const char *end = memmem(rest.at, rest.n, quote, 3);
     if (!end) return false;
     rest.n = (size_t)(end - rest.at);
@@ -451,8 +451,8 @@ static void read_comment(span inside, yk_buf *plain, yk_buf *out)
 static bool read_prototype(span rest, yk_buf *out)
 {
     static const char *const never[] = {"typedef", "return", "if", "for", "while", "switch", "else", "define", NULL};
-    rest = trim(rest);
     if (rest.n > MOST_SIGNATURE) rest.n = MOST_SIGNATURE;
+    rest = trim(rest);
     size_t n = 0, paren;
     while (n < rest.n && !strchr(";{=#\"'/", rest.at[n])) n++;
     if (n == rest.n || !strchr(";{", rest.at[n])) return false;

@@ -65,7 +65,11 @@ static void pose(maker *m, const char *const *patterns, size_t n, const char *le
     fill(&m->p->prompt, patterns[between(m, 0, (int64_t)n - 1)], parts);
     fill(&m->p->lead, lead, parts);
     yk_buf_puts(&m->p->key, m->p->kind);
-    for (const char *const *x = parts; *x; x++) yk_buf_printf(&m->p->key, " %s", *x);
+    for (const char *const *x = parts; *x; x++) {
+        yk_buf_puts(&m->p->key, " ");
+        for (const char *c = *x; *c; c++) /* a word spelt and not is one problem */
+            if (*c != '-') yk_buf_add(&m->p->key, c, 1);
+    }
 }
 #define POSE(m, patterns, lead, ...) pose(m, patterns, COUNT(patterns), lead, (const char *const[]){__VA_ARGS__, NULL})
 
@@ -103,10 +107,11 @@ static void swap(int64_t *a, int64_t *b)
     *b = t;
 }
 
-/* Column by column from the right: "7 + 5 = 12, 2 carry 1; 3 + 0 + 1 = 4, 42". */
+/* Column by column from the right: "37 + 5: 7 + 5 = 12, 2 carry 1; 3 + 0 + 1 = 4, 42". */
 static void add_columns(maker *m, int64_t a, int64_t b)
 {
     int columns = digits_of(a > b ? a : b), carry = 0;
+    STEP(m, "%lld + %lld: ", (long long)a, (long long)b);
     for (int i = 0; i < columns; i++) {
         long long sum = digit(a, i) + digit(b, i) + carry;
         STEP(m, "%s%lld + %lld%s = %lld, ", i ? "; " : "", digit(a, i), digit(b, i), carry ? " + 1" : "", sum);
@@ -116,11 +121,13 @@ static void add_columns(maker *m, int64_t a, int64_t b)
     }
 }
 
-/* Over the ten: "7 + 5: 7 + 3 = 10, 10 + 2 = 12". */
+/* Over the ten: "7 + 5: 5 = 3 + 2, 7 + 3 = 10, 10 + 2 = 12". */
 static void add_digits(maker *m, long long a, long long b)
 {
     if (a + b <= 10) STEP(m, "%lld + %lld = %lld", a, b, a + b);
-    else STEP(m, "%lld + %lld: %lld + %lld = 10, 10 + %lld = %lld", a, b, a, 10 - a, a + b - 10, a + b);
+    else
+        STEP(m, "%lld + %lld: %lld = %lld + %lld, %lld + %lld = 10, 10 + %lld = %lld", a, b, b, 10 - a, a + b - 10, a,
+             10 - a, a + b - 10, a + b);
 }
 
 static void make_sum(maker *m)
@@ -139,10 +146,16 @@ static void make_sum(maker *m)
     answer_number(m, a + b);
 }
 
-/* "13 - 5 = 8, 8 borrow 1; 4 - 0 - 1 = 3, 38" */
-static void subtract_columns(maker *m, int64_t a, int64_t b)
+/* "43 - 5: 13 - 5 = 8, 8 borrow 1; 4 - 0 - 1 = 3, 38"; of digits "7 - 5 = 2". */
+static void subtract(maker *m, int64_t a, int64_t b)
 {
     int columns = digits_of(a), borrow = 0;
+    STEP(m, "%lld - %lld", (long long)a, (long long)b);
+    if (columns == 1) {
+        STEP(m, " = %lld", (long long)(a - b));
+        return;
+    }
+    STEP(m, ": ");
     for (int i = 0; i < columns; i++) {
         long long over = digit(a, i), under = digit(b, i);
         bool lend = over < under + borrow;
@@ -165,15 +178,15 @@ static void make_difference(maker *m)
     snprintf(x, sizeof x, "%lld", (long long)a);
     snprintf(y, sizeof y, "%lld", (long long)b);
     POSE(m, ask, "The difference of @1 and @2 is ", x, y);
-    if (a < 10) STEP(m, "%lld - %lld = %lld", (long long)a, (long long)b, (long long)(a - b));
-    else subtract_columns(m, a, b);
+    subtract(m, a, b);
     answer_number(m, a - b);
 }
 
-/* One place of `split` after the other: "30 * 5 = 150, 7 * 5 = 35, 150 + 35 = 185". */
+/* One place of `split` after the other: "37 * 5: 30 * 5 = 150, 7 * 5 = 35, 150 + 35 = 185". */
 static void multiply_places(maker *m, int64_t split, int64_t by)
 {
     int64_t sum = 0;
+    STEP(m, "%lld * %lld: ", (long long)split, (long long)by);
     for (int i = digits_of(split) - 1; i >= 0; i--) {
         int64_t place = digit(split, i) * power(10, i), product = place * by;
         if (place == 0) continue;
@@ -181,6 +194,13 @@ static void multiply_places(maker *m, int64_t split, int64_t by)
         if (sum) STEP(m, ", %lld + %lld = %lld", (long long)sum, (long long)product, (long long)(sum + product));
         sum += product;
     }
+}
+
+/* "7 * 3: 1: 7, 2: 14, 3: 21" */
+static void count_up(maker *m, int64_t a, int64_t times)
+{
+    STEP(m, "%lld * %lld: ", (long long)a, (long long)times);
+    for (int64_t i = 1; i <= times; i++) STEP(m, "%s%lld: %lld", i > 1 ? ", " : "", (long long)i, (long long)(i * a));
 }
 
 static void make_product(maker *m)
@@ -194,8 +214,7 @@ static void make_product(maker *m)
     snprintf(y, sizeof y, "%lld", (long long)b);
     POSE(m, ask, "The product of @1 and @2 is ", x, y);
     if (a == 0 || b == 0) STEP(m, "%s * %s = 0", x, y);
-    else if (a < 10) /* count up in steps of a */
-        for (int64_t i = 1; i <= b; i++) STEP(m, "%s%lld", i > 1 ? ", " : "", (long long)(i * a));
+    else if (a < 10) count_up(m, a, b);
     else if (b < 10) multiply_places(m, a, b);
     else multiply_places(m, b, a);
     answer_number(m, a * b);
@@ -299,12 +318,13 @@ static size_t words_to(size_t length)
     return n;
 }
 
-/* "b, a 1, n, a 2". Up to SPELT_LEVEL the prompt spells the word: a token hides its letters. */
+/* "a in b-a-n: b, a 1, n". Up to SPELT_LEVEL the prompt spells the word: a token hides its letters. */
 static void count_letters(maker *m)
 {
     static const char *const ask[] = {"Count the letter @1 in @2.", "How often does @1 occur in @2?",
                                       "How many letters @1 are in @2?"};
-    const char *word = words[between(m, 0, (int64_t)words_to((size_t)m->level + 3) - 1)];
+    size_t length = (size_t)m->level;
+    const char *word = words[between(m, (int64_t)words_to(length), (int64_t)words_to(length + 3) - 1)];
     size_t n = strlen(word);
     char letter[2] = {word[between(m, 0, (int64_t)n - 1)], 0};
     int64_t found = 0;
@@ -314,6 +334,7 @@ static void count_letters(maker *m)
         len +=
             (size_t)snprintf(spelt + len, sizeof spelt - len, "%s%c", i && m->level <= SPELT_LEVEL ? "-" : "", word[i]);
     POSE(m, ask, "The number of letters @1 in @2 is ", letter, spelt);
+    STEP(m, "%s in %s: ", letter, spelt);
     for (size_t i = 0; i < n; i++) {
         STEP(m, "%s%c", i ? ", " : "", word[i]);
         if (word[i] == letter[0]) STEP(m, " %lld", (long long)++found);
@@ -358,8 +379,10 @@ static void make_weekday(maker *m)
     snprintf(days, sizeof days, "%lld day%s", (long long)n, n == 1 ? "" : "s");
     POSE(m, ask, "The day @1 @2 @3 is ", days, back ? "before" : "after", day[from]);
     if (n >= 7) STEP(m, "%lld = %lld * 7 + %lld; ", (long long)n, (long long)(n / 7), (long long)(n % 7));
-    STEP(m, "%s", day[from]);
-    for (int64_t i = 1; i <= n % 7; i++) STEP(m, ", %s", day[(from + way * i) % 7]);
+    STEP(m, "%lld %s %s: ", (long long)(n % 7), back ? "before" : "after", day[from]);
+    if (n % 7 == 0) STEP(m, "%s", day[from]);
+    for (int64_t i = 1; i <= n % 7; i++)
+        STEP(m, "%s%lld %s", i > 1 ? ", " : "", (long long)i, day[(from + way * i) % 7]);
     int64_t to = (from + way * (n % 7)) % 7;
     answer_text(m, day[to], day[(to + (between(m, 0, 1) ? 1 : 6)) % 7]);
 }
@@ -434,8 +457,8 @@ static void make_days(maker *m)
     } else {
         int first = year ? day_of_year(from) : from.day, last = year ? day_of_year(to) : to.day;
         n = last - first;
-        if (year) STEP(m, "%s is day %d, %s is day %d, ", y, last, x, first);
-        STEP(m, "%d - %d = %lld", last, first, (long long)n);
+        if (year) STEP(m, "%s is day %d, %s is day %d; ", y, last, x, first);
+        subtract(m, last, first);
     }
     answer_number(m, n);
 }
@@ -460,7 +483,7 @@ static void make_units(maker *m)
     if (mixed) snprintf(given, sizeof given, "%lld %s %lld %s", (long long)n, large, (long long)more, small);
     else snprintf(given, sizeof given, "%lld %s", (long long)(back ? n * factor : n), back ? small : large);
     POSE(m, ask, "The number of @2 in @1 is ", given, back ? large : small);
-    STEP(m, "1 %s = %lld %s, ", large, (long long)factor, small);
+    STEP(m, "%s: 1 %s = %lld %s, ", given, large, (long long)factor, small);
     if (back) STEP(m, "%lld / %lld = %lld", (long long)(n * factor), (long long)factor, (long long)n);
     else STEP(m, "%lld * %lld = %lld", (long long)n, (long long)factor, (long long)(n * factor));
     if (mixed)

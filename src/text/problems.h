@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What the problems of a kind of file are for. A problem belongs to one of them by hash of what it is (kind and
- * operands, not the phrasing), so that files of different uses share no problem however they are made. */
+/* What the problems of a kind of file are for. A problem belongs to one of them by hash of what it is (kind and operands
+ * in their order, not the phrasing), so that files of different uses share no problem however they are made. */
 typedef enum yk_problem_use {
     YK_PROBLEM_TUNE,         /* fine-tuning and preference pairs: 65 in 100   */
     YK_PROBLEM_TUNE_HELDOUT, /* held out of those: 5 in 100                   */
@@ -21,7 +21,7 @@ typedef struct yk_problem {
     const char *kind;     /* "add", ...                                                    */
     const char *verifier; /* how an answer is compared: "number" or "text"                 */
     int level;            /* 1 to 9                                                        */
-    yk_buf key;           /* kind and operands: what the problem is, whatever the phrasing */
+    yk_buf key;           /* kind and operands in order: what the problem is, however put  */
     yk_buf prompt;        /* without YK_PROBLEM_SUFFIX                                     */
     yk_buf answer, wrong; /* the right answer, and a near miss                             */
     yk_buf lead;          /* of a sentence that the answer ends                            */

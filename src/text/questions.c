@@ -95,6 +95,12 @@ done:
     return st;
 }
 
+static bool must_stop(asker *c)
+{
+    c->stopped = *c->job->stop || (c->job->deadline > 0 && yk_now() > c->job->deadline);
+    return c->stopped;
+}
+
 /* --- Problems -------------------------------------------------------------------------------- */
 
 static json_t *tuning_row(const yk_problem *p, const char *prompt, yk_rendering how)
@@ -199,13 +205,12 @@ static yk_status make_problems(asker *c, yk_error *err)
     uint64_t levels = (uint64_t)(c->r->questions_level_max - c->r->questions_level_min + 1);
     size_t all = wanted(c);
     uint64_t most = DRAWS * (uint64_t)all + LEAST_DRAWS;
-    for (uint64_t i = 0; i < most && wanted(c) > 0 && !*c->job->stop; i++) {
+    for (uint64_t i = 0; i < most && wanted(c) > 0 && !must_stop(c); i++) {
         int level = (int)(c->r->questions_level_min + (int64_t)(i / c->kinds % levels));
         yk_problem_make(&p, c->kind[i % c->kinds], level, c->seed, i);
         YK_TRY(place_problem(c, &p, i, err));
         if (i % 1024 == 0) yk_progress("questions  %zu of %zu problems", all - wanted(c), all);
     }
-    c->stopped = *c->job->stop != 0;
     if (!c->stopped) warn_of_few(c);
 done:
     yk_problem_free(&p);
@@ -255,8 +260,7 @@ static yk_status take_document(void *context, const yk_document *doc, yk_error *
     yk_status st = YK_OK;
     asker *c = context;
     bool repeated;
-    c->stopped = *c->job->stop || (c->job->deadline > 0 && yk_now() > c->job->deadline);
-    if (c->stopped) YK_FAIL(YK_ERR_INTERNAL, "stopped");
+    if (must_stop(c)) YK_FAIL(YK_ERR_INTERNAL, "stopped");
     yk_pool_clear(&c->document);
     YK_TRY(yk_extract(doc, take_question, c, err));
     for (size_t i = 0; i < c->document.n; i++) {
