@@ -219,10 +219,12 @@ done:
 
 static yk_status check_stages(const yk_recipe *r, yk_error *err)
 {
-    static const char *const known[] = {"clean", "tokenizer", "pretrain", "sft", "evaluate"};
-    static const char *const all = "clean, tokenizer, pretrain, sft, evaluate";
+    static const char *const known[] = {"clean", "tokenizer", "questions", "tune", "pretrain", "propose", "sft", "distill",
+                                        "reward", "ppo", "dpo", "grpo", "refine", "evaluate"};
+    char all[256] = "";
     const size_t count = sizeof known / sizeof *known;
     char shown[YK_SHOWN_ROOM];
+    for (size_t k = 0; k < count; k++) strcat(strcat(all, k ? ", " : ""), known[k]);
     for (size_t i = 0, next = 0; i < r->stages.n; i++) {
         const char *stage = r->stages.item[i];
         size_t k = 0;
@@ -378,6 +380,9 @@ static yk_status check_training(const yk_recipe *r, yk_error *err)
         return yk_fail_key(r, &r->evaluate_stride, err,
                            "is %lld; it must not exceed pretrain.seq, %lld",
                            (long long)r->evaluate_stride, (long long)r->pretrain_seq);
+    if (r->questions_level_min > r->questions_level_max)
+        return yk_fail_key(r, &r->questions_level_min, err, "is %lld; it must not exceed questions.level_max, %lld",
+                           (long long)r->questions_level_min, (long long)r->questions_level_max);
     if (r->clean_min_words > r->clean_max_words)
         return yk_fail_key(r, &r->clean_min_words, err,
                            "is %lld; it must not exceed clean.max_words, %lld",

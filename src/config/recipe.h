@@ -28,6 +28,7 @@ typedef struct yk_recipe {
 #define YK_FIELD_top(name) name
 #define YK_FIELD_clean(name) clean_##name
 #define YK_FIELD_tokenizer(name) tokenizer_##name
+#define YK_FIELD_questions(name) questions_##name
 #define YK_FIELD_model(name) model_##name
 #define YK_FIELD_pretrain(name) pretrain_##name
 #define YK_FIELD_sft(name) sft_##name

@@ -14,6 +14,7 @@
 #define LABEL_top ""
 #define LABEL_clean "clean"
 #define LABEL_tokenizer "tokenizer"
+#define LABEL_questions "questions"
 #define LABEL_model "model"
 #define LABEL_pretrain "pretrain"
 #define LABEL_sft "sft"

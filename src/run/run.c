@@ -11,6 +11,7 @@
 #include "store/checkpoint.h"
 #include "text/clean.h"
 #include "text/documents.h"
+#include "text/questions.h"
 #include "train/session.h"
 #include "train/train.h"
 
@@ -31,17 +32,18 @@ typedef struct stage {
 
 static const char *const clean_keys[] = {"seed", "corpus.", "clean.", NULL};
 static const char *const tokenizer_keys[] = {"seed", "tokenizer.", NULL};
+static const char *const questions_keys[] = {"seed", "corpus.", "questions.", NULL};
 static const char *const pretrain_keys[] = {"seed", "lanes", "precision", "numerics", "corpus.", "model.", "pretrain.", NULL};
 static const char *const sft_keys[] = {"sft.", NULL};
 static const char *const evaluate_keys[] = {"evaluate.", NULL};
 
 static const stage stages[] = {
-    {"clean", yk_clean_stage, clean_keys, {"corpus"}, yk_documents_path, yk_corpus_stamp, NULL},
-    {"tokenizer", yk_tokenizer_stage, tokenizer_keys, {"tokenizer"}, yk_shard_path, NULL, NULL},
-    {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, NULL, NULL,
-     "checkpoints"},
-    {"sft", yk_sft_stage, sft_keys, {"sft", "digest"}, NULL, NULL, "sft/model.h5"},
-    {"evaluate", yk_evaluate_stage, evaluate_keys, {"masked", "baseline"}, NULL, NULL, NULL},
+    {"clean", yk_clean_stage, clean_keys, {"corpus"}, .output = yk_documents_path, .stamp = yk_corpus_stamp},
+    {"tokenizer", yk_tokenizer_stage, tokenizer_keys, {"tokenizer"}, .output = yk_shard_path},
+    {"questions", yk_questions_stage, questions_keys, {"questions"}, .stamp = yk_questions_stamp},
+    {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, .model = "checkpoints"},
+    {"sft", yk_sft_stage, sft_keys, {"sft", "digest"}, .model = "sft/model.h5"},
+    {"evaluate", yk_evaluate_stage, evaluate_keys, {"masked", "baseline"}},
 };
 
 typedef struct run {
@@ -128,7 +130,7 @@ static bool is_done(const run *u, const stage *s, const char *key)
     const char *had = json_string_value(json_object_get(json_object_get(u->state, s->name), "key"));
     if (!had || strcmp(had, key) != 0 || !outputs_exist(u, s)) return false;
     if (!inputs_changed(u, s)) return true;
-    yk_log("%-10s the files of the corpus have changed since", s->name);
+    yk_log("%-10s its input files have changed since", s->name);
     return false;
 }
 
@@ -185,6 +187,7 @@ static yk_status perform_all(run *u, bool *finished, yk_error *err)
     for (size_t i = 0; i < wanted->n && *finished; i++) {
         const stage *s = find_stage(wanted->item[i]);
         char before[33];
+        if (!s) YK_FAIL(YK_ERR_CONFIG, "the stage `%s` is not built yet", wanted->item[i]);
         memcpy(before, key, sizeof key);
         stage_key(u->job.recipe, s, before, key);
         YK_TRY(perform(u, s, key, finished, err));

@@ -140,6 +140,8 @@ static void wrong_rules(void **state)
          "`tokenizer.tune` has `x`; expected vocabulary sizes from 264 to 1000000"},
         {"tokenizer.tune=1k", NULL},
         {"evaluate.stride=257", "`evaluate.stride` is 257; it must not exceed pretrain.seq, 256"},
+        {"questions={level_min: 9, level_max: 8}",
+         "`questions.level_min` is 9; it must not exceed questions.level_max, 8"},
         {"clean={min_words: 9, max_words: 8}",
          "`clean.min_words` is 9; it must not exceed clean.max_words, 8"},
         {"pretrain={schedule: wsd, warmup: 0.9}",
