@@ -17,6 +17,7 @@ typedef enum yk_stream {
     YK_STREAM_SPLIT = 7,   /* held-out split; major = document hash              */
     YK_STREAM_MINHASH = 8, /* hash function parameters                           */
     YK_STREAM_WINDOW = 9,  /* order of windows; major = domain and epoch         */
+    YK_STREAM_TUNE = 11,   /* values of trials; major = trial or design    */
     YK_STREAM_TEST = 99
 } yk_stream;
 

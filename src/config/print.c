@@ -16,13 +16,14 @@ static void print_line(const char *before, const yk_key *k, const void *base, co
                   o->text ? o->text : "default");
 }
 
-void yk_recipe_print(const yk_recipe *r, yk_buf *out)
+/* The values that came from `least` or a later layer; entries of lists whole. */
+static void print_from(const yk_recipe *r, yk_layer least, yk_buf *out)
 {
     for (size_t g = 0; g < yk_group_count; g++) {
         bool top = !yk_groups[g].name[0];
         if (!top) yk_buf_printf(out, "%s:\n", yk_groups[g].name);
         for (size_t i = 0; i < yk_key_count; i++)
-            if (strcmp(yk_keys[i].group, yk_groups[g].name) == 0)
+            if (strcmp(yk_keys[i].group, yk_groups[g].name) == 0 && r->origin[i].layer >= least)
                 print_line(top ? "" : "  ", &yk_keys[i], r, &r->origin[i], out);
     }
     for (const yk_entries *l = yk_lists; l < yk_lists + YK_LISTS; l++) {
@@ -35,6 +36,16 @@ void yk_recipe_print(const yk_recipe *r, yk_buf *out)
                 print_line(i ? "    " : "  - ", &l->keys[i], entry, &o[i], out);
         }
     }
+}
+
+void yk_recipe_print(const yk_recipe *r, yk_buf *out)
+{
+    print_from(r, YK_FROM_DEFAULT, out);
+}
+
+void yk_recipe_print_given(const yk_recipe *r, yk_buf *out)
+{
+    print_from(r, YK_FROM_FILE, out);
 }
 
 /* Decides where, how fast or how far, never what is computed. */

@@ -70,6 +70,10 @@ void yk_recipe_free(yk_recipe *r);
  * ("default", "conf/x.yaml:12", "--set", "size"). Appended to `out`. */
 void yk_recipe_print(const yk_recipe *r, yk_buf *out);
 
+/* The same of the values that were given alone: loaded with other --set options, what follows from them is derived
+ * anew. */
+void yk_recipe_print_given(const yk_recipe *r, yk_buf *out);
+
 /* "group.key = value" lines in table order for every key whose dotted path begins with one of the
  * NULL-terminated `prefixes` ("model.", "seed", "corpus."), values canonical: what a stage hashes to
  * know whether its inputs changed. What decides where, how fast or how far, never what is computed,

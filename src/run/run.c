@@ -12,6 +12,7 @@
 #include "text/documents.h"
 #include "train/session.h"
 #include "train/train.h"
+#include "tune/tune.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,12 +30,15 @@ typedef struct stage {
 
 static const char *const clean_keys[] = {"seed", "corpus.", "clean.", NULL};
 static const char *const tokenizer_keys[] = {"seed", "tokenizer.", NULL};
+static const char *const tune_keys[] = {"seed", "lanes", "precision", "numerics", "corpus.", "model.", "pretrain.", "evaluate.stride",
+                                        "tune.", "tuning.", NULL};
 static const char *const pretrain_keys[] = {"seed", "lanes", "precision", "numerics", "corpus.", "model.", "pretrain.", NULL};
 static const char *const evaluate_keys[] = {"evaluate.", NULL};
 
 static const stage stages[] = {
     {"clean", yk_clean_stage, clean_keys, {"corpus"}, yk_documents_path, yk_corpus_stamp},
     {"tokenizer", yk_tokenizer_stage, tokenizer_keys, {"tokenizer"}, yk_shard_path, NULL},
+    {"tune", yk_tune_stage, tune_keys, {"tune"}, NULL, NULL},
     {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, NULL, NULL},
     {"evaluate", yk_evaluate_stage, evaluate_keys, {"masked", "baseline"}, NULL, NULL},
 };

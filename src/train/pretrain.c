@@ -301,8 +301,10 @@ static void chain_loss(trainer *t)
     yk_digest_free(d);
 }
 
+/* A trial is evaluated where it pauses only. */
 static bool evaluation_is_due(const trainer *t)
 {
+    if (t->job->until) return t->step == t->job->until;
     return t->step % t->r->pretrain_eval_every == 0 || t->step == t->r->pretrain_steps;
 }
 
@@ -396,19 +398,24 @@ static bool time_to_stop(const trainer *t)
     return *t->job->stop || (t->job->deadline > 0 && yk_now() > t->job->deadline);
 }
 
+static int64_t last_step(const trainer *t)
+{
+    return t->job->until ? t->job->until : t->r->pretrain_steps;
+}
+
 static yk_status loop(trainer *t, yk_error *err)
 {
     yk_status st = YK_OK;
     double saved = yk_now();
     const yk_recipe *r = t->r;
-    if (t->step == 0) YK_TRY(evaluate(t, err));
-    while (t->step < r->pretrain_steps && !time_to_stop(t)) {
+    if (t->step == 0 && !t->job->until) YK_TRY(evaluate(t, err));
+    while (t->step < last_step(t) && !time_to_stop(t)) {
         double began = yk_now();
         YK_TRY(train_step(t, err));
         double seconds = yk_now() - began;
         t->trained_seconds += seconds;
         YK_TRY(record_step(t, seconds, err));
-        bool last = t->step == r->pretrain_steps;
+        bool last = t->step == last_step(t);
         if (evaluation_is_due(t)) {
             YK_TRY(evaluate(t, err));
             YK_TRY(show_samples(t, err));
@@ -529,7 +536,7 @@ yk_status yk_pretrain_stage(const yk_job *job, bool *finished, yk_error *err)
     if (!t->checkpoints || !t->best_path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     YK_TRY(start(t, err));
     YK_TRY(loop(t, err));
-    *finished = t->step >= t->r->pretrain_steps;
+    *finished = t->step >= last_step(t);
     if (*finished) YK_TRY(record_mixture(t, err));
     YK_TRY(summarise(t, err));
 done:

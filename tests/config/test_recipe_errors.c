@@ -192,7 +192,7 @@ static void wrong_ranges(void **state)
         {"key: pretrain.lr", "`tune.0.high` is 0; it must be above `low`, 0"},
         {"key: pretrain.lr, scale: log, low: 0, high: 1", "`tune.0.low` is 0; on a log scale it must be above 0"},
         {"key: pretrain.lr, scale: logg", "`tune.scale`: expected one of linear, log, choice, found `logg`"},
-        {"key: pretrain.lr, low: x", ".yaml:3:27: `tune.low`: expected a number, such as 0.1 or 3e-4, found `x`"},
+        {"key: pretrain.lr, low: x", ".yaml:3:29: `tune.low`: expected a number, such as 0.1 or 3e-4, found `x`"},
         {"key: pretrain.schedule, low: 0, high: 1", "`tune.0.scale` is `linear`, but `pretrain.schedule` is no number"},
         {"key: pretrain.schedule, scale: choice, values: [wsd]", "`tune.0.values` has 1; a choice is between two values"},
         {"key: pretrain.schedule, scale: choice, values: [wsd, cos]",
