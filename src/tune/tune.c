@@ -190,12 +190,14 @@ done:
 
 /* --- the search ---------------------------------------------------------------------------------- */
 
-static yk_status drop_checkpoints(const search *s, yk_error *err)
+/* Of trials that no result to come can promote; when the search is over, of all but the best. */
+static yk_status drop_checkpoints(const search *s, bool over, yk_error *err)
 {
     yk_status st = YK_OK;
     char *dir = NULL;
+    int64_t best = yk_halving_best(&s->halving);
     for (int64_t t = 0; t < yk_halving_begun(&s->halving); t++) {
-        if (!yk_halving_dropped(&s->halving, t)) continue;
+        if (over ? t == best : !yk_halving_dropped(&s->halving, t)) continue;
         free(dir);
         if (!(dir = trial_dir(s, t))) YK_FAIL(YK_ERR_MEMORY, "out of memory");
         YK_TRY(remove_checkpoints(dir, err));
@@ -218,7 +220,7 @@ static yk_status take_result(search *s, const yk_result *x, bool recorded, yk_er
     if (!recorded)
         yk_log("tune       trial %lld of %lld, %s: %.3f bits per byte at step %lld of %lld", (long long)x->trial,
                (long long)s->halving.trials, x->values, x->score, (long long)x->step, (long long)s->r->pretrain_steps);
-    return recorded ? YK_OK : drop_checkpoints(s, err);
+    return recorded ? YK_OK : drop_checkpoints(s, false, err);
 }
 
 static yk_status go_through(search *s, bool *finished, yk_error *err)
@@ -238,7 +240,7 @@ static yk_status go_through(search *s, bool *finished, yk_error *err)
         }
         YK_TRY(take_result(s, &x, recorded, err));
     }
-    YK_TRY(drop_checkpoints(s, err));
+    YK_TRY(drop_checkpoints(s, true, err));
 done:
     return st;
 }
