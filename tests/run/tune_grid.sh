@@ -5,7 +5,7 @@
 # loss is within 1 % of the grid's best for at most a quarter of its steps. By hand: make tune-grid [GRID=16] [SEED=7]
 : "${top_srcdir:=.}" "${top_builddir:=build}" "${GRID:=16}" "${SEED:=7}"
 yoke=$top_builddir/yoke recipe=$top_srcdir/conf/tune.yaml
-dir=${DIR:-$(mktemp -d)}
+dir=${DIR:-$(mktemp -d)} && mkdir -p "$dir"
 [ -n "$DIR" ] || trap 'rm -rf "$dir"' EXIT
 field() { sed -n "s/.*\"$2\": *\([0-9.e-]*\).*/\1/p" "$1/summary.json" | tail -n 1; }
 rates=$(awk -v n="$GRID" 'BEGIN { for (i = 0; i < n; i++) printf "%s%.4g", i ? ", " : "", 1e-4 * 1000 ^ (i / (n - 1)) }')
