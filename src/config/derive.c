@@ -295,7 +295,8 @@ static yk_status check_rungs(const yk_recipe *r, yk_error *err)
                            "(- key: pretrain.lr, scale: log, low: 1e-4, high: 1e-2)");
     for (int64_t k = 1; k < r->tuning_rungs; k++) steps /= r->tuning_factor;
     if (steps == 0)
-        return yk_fail_key(r, &r->tuning_rungs, err, "is %lld, too many for %lld steps, each rung a %lld-th of the next",
+        return yk_fail_key(r, &r->tuning_rungs, err, "is %lld, too many for %lld steps if each rung is a %lld-th of "
+                           "the next",
                            (long long)r->tuning_rungs, (long long)r->pretrain_steps, (long long)r->tuning_factor);
     return YK_OK;
 }

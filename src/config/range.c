@@ -74,8 +74,8 @@ double yk_range_place(const yk_tuned *t, const char *value)
 /* Only what training alone depends on may differ between trials, and they must stay comparable. */
 static bool may_differ(const yk_key *k)
 {
-    static const char *const fixed[] = {"steps", "tokens", "micro_batch", "eval_every", "eval_tokens", "checkpoint_every",
-                                        "keep", "prompts", "sample_tokens", "sample_temperature"};
+    static const char *const fixed[] = {"steps", "tokens", "micro_batch", "eval_every", "eval_tokens", "keep",
+                                        "checkpoint_every", "prompts", "sample_tokens", "sample_temperature"};
     if (strcmp(k->group, "model") == 0) return true;
     if (strcmp(k->group, "pretrain") != 0) return false;
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
@@ -101,12 +101,14 @@ static yk_status check_numbers(const yk_recipe *r, size_t i, const yk_key *k, yk
     const yk_tuned *t = &r->tune[i];
     double low = 0, high = 0;
     if (k->type != YK_KEY_INT && k->type != YK_KEY_REAL)
-        return yk_fail_entry(r, YK_TUNE, i, "scale", err, "is `%s`, but `%s` is no number; write scale: choice and values",
+        return yk_fail_entry(r, YK_TUNE, i, "scale", err,
+                             "is `%s`, but `%s` is no number; write scale: choice and values",
                              t->scale, t->key);
     yk_parse_real(k->low, &low);
     yk_parse_real(k->high, &high);
     if (t->low < low || t->low > high)
-        return yk_fail_entry(r, YK_TUNE, i, "low", err, "is %g; `%s` may be from %s to %s", t->low, t->key, k->low, k->high);
+        return yk_fail_entry(r, YK_TUNE, i, "low", err, "is %g; `%s` may be from %s to %s", t->low, t->key, k->low,
+                             k->high);
     if (t->high < low || t->high > high)
         return yk_fail_entry(r, YK_TUNE, i, "high", err, "is %g; `%s` may be from %s to %s", t->high, t->key, k->low,
                              k->high);
@@ -126,10 +128,11 @@ static yk_status check_choice(const yk_recipe *r, size_t i, const yk_key *k, yk_
     yk_error why;
     yk_status st = YK_OK;
     if (t->values.n < 2)
-        return yk_fail_entry(r, YK_TUNE, i, "values", err, "has %zu; a choice is between two values or more", t->values.n);
+        return yk_fail_entry(r, YK_TUNE, i, "values", err, "has %zu; a choice is between two values or more",
+                             t->values.n);
     for (size_t v = 0; v < t->values.n && st == YK_OK; v++) {
         st = yk_key_set(k, &probe, t->values.item[v], &why);
-        if (st == YK_ERR_CONFIG) yk_fail_entry(r, YK_TUNE, i, "values", err, "has a value that does not fit: %s", why.text);
+        if (st != YK_OK) yk_fail_entry(r, YK_TUNE, i, "values", err, "has a value that does not fit: %s", why.text);
     }
     yk_keys_free(k, 1, &probe);
     return st;
@@ -142,8 +145,9 @@ static yk_status check_range(const yk_recipe *r, size_t i, yk_error *err)
     const yk_key *k = key_of(t);
     if (!k) return unknown_key(r, i, err);
     if (!may_differ(k) || k->type == YK_KEY_LIST)
-        return yk_fail_entry(r, YK_TUNE, i, "key", err, "is `%s`, which must be the same in all trials; keys of model and "
-                             "pretrain can be searched, but not how long training is and how it is judged", t->key);
+        return yk_fail_entry(r, YK_TUNE, i, "key", err,
+                             "is `%s`, which must be the same in all trials; keys of model and pretrain can be "
+                             "searched, but not how long training is and how it is judged", t->key);
     for (size_t j = 0; j < i; j++)
         if (strcmp(r->tune[j].key, t->key) == 0)
             return yk_fail_entry(r, YK_TUNE, i, "key", err, "is `%s`, as is `tune.%zu.key`; remove one", t->key, j);

@@ -297,7 +297,8 @@ yk_status yk_fail_key(const yk_recipe *r, const void *field, yk_error *err, cons
     return o && o->layer >= YK_FROM_FILE ? yk_at_place(err, st, o->text) : st;
 }
 
-yk_status yk_fail_entry(const yk_recipe *r, int list, size_t i, const char *name, yk_error *err, const char *format, ...)
+yk_status yk_fail_entry(const yk_recipe *r, int list, size_t i, const char *name, yk_error *err,
+                        const char *format, ...)
 {
     const yk_entries *l = &yk_lists[list];
     const yk_origin *o = *yk_entry_origin(l, yk_entry(l, r, i)), *place = NULL;

@@ -153,7 +153,8 @@ yk_status yk_fail_key(const yk_recipe *r, const void *field, yk_error *err, cons
 
 /* "place: `corpus.1.domain` <printf>" for an entry of a list; the place is that of the key, or, where it is not
  * given, of any key of the entry. YK_ERR_CONFIG. */
-yk_status yk_fail_entry(const yk_recipe *r, int list, size_t i, const char *name, yk_error *err, const char *format, ...)
+yk_status yk_fail_entry(const yk_recipe *r, int list, size_t i, const char *name, yk_error *err, const char *format,
+                        ...)
     __attribute__((format(printf, 6, 7)));
 
 /* --- range.c --------------------------------------------------------------------------------- */

@@ -106,8 +106,8 @@ static void tuned_rows(yk_buf *out, json_t *summary)
     const char *key;
     json_t *value, *tune = yk_json_at(summary, "tune");
     char beside[160];
-    snprintf(beside, sizeof beside, "best of %s trials, the steps of %s runs", yk_count(yk_json_number(tune, "trials")).text,
-             yk_fixed(yk_json_number(tune, "runs"), 1).text);
+    snprintf(beside, sizeof beside, "best of %s trials, the steps of %s runs",
+             yk_count(yk_json_number(tune, "trials")).text, yk_fixed(yk_json_number(tune, "runs"), 1).text);
     figure(out, "tuned, bits per byte", yk_fixed(yk_json_number(tune, "score"), 3).text, beside);
     json_object_foreach (yk_json_at(tune, "best"), key, value) {
         const char *text = json_string_value(value);

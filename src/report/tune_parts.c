@@ -111,7 +111,8 @@ static yk_status draw(yk_buf *out, const picture *p, yk_error *err)
     size_t curves = 0;
     YK_NEW(xy, 2 * p->n);
     for (size_t i = 0; i < p->n; curves++) i += rung_curve(p, i, xy, name[curves], &curve[curves]);
-    curve[curves++] = (yk_curve){.label = "best", .x = &p->best->x, .y = &p->best->y, .n = 1, .colour = YK_INK, .bold = true,
+    curve[curves++] = (yk_curve){.label = "best", .x = &p->best->x, .y = &p->best->y, .n = 1, .colour = YK_INK,
+                                 .bold = true,
                                  .scatter = true};
     yk_chart chart = {.title = "Held-out bits per byte of the trials", .x_label = p->key, .x_unit = "",
                       .y_label = "bits per byte, held-out", .digits = 3, .width = 1080, .height = 360,
@@ -170,9 +171,10 @@ yk_status yk_page_tune(yk_buf *out, const yk_record *r, yk_error *err)
     if (!r->trial_count) return YK_OK;
     YK_TRY(gather(&p, r, err));
     if (!p.best) goto done;
-    snprintf(text, sizeof text, "%zu trials, %zu results, %zu of them diverged. The colour is the step at which a trial was "
-             "scored; the best go on to the next rung. Below, the results that got furthest.", p.trials, r->trial_count,
-             p.diverged);
+    snprintf(text, sizeof text,
+             "%zu trials, %zu results, %zu of them diverged. The colour is the step at which a trial was scored; the "
+             "best go on to the next rung. Below, the results that got furthest.",
+             p.trials, r->trial_count, p.diverged);
     yk_page_heading(out, "tune", "Tuning", text);
     YK_TRY(draw(out, &p, err));
     table(out, &p);

@@ -87,8 +87,8 @@ done:
     return st;
 }
 
-static yk_status density_make(density *d, int64_t choices, const yk_seen *const *of, int64_t n, int64_t key, int64_t seen,
-                              yk_error *err)
+static yk_status density_make(density *d, int64_t choices, const yk_seen *const *of, int64_t n, int64_t key,
+                              int64_t seen, yk_error *err)
 {
     *d = (density){.choices = choices, .n = n};
     return choices ? make_frequencies(d, of, key, err) : make_kernels(d, of, key, seen, err);

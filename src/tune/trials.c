@@ -33,9 +33,10 @@ static yk_status take_line(yk_trials *t, const char *line, size_t n, yk_buf *who
     json_t *row = line[n - 1] == '\n' ? json_loadb(line, n, 0, NULL) : NULL;
     if (!is_result(row)) goto done;
     if (strcmp(json_string_value(json_object_get(row, "search")), t->search) != 0)
-        YK_FAIL(YK_ERR_SHAPE, "%s: holds trials of another recipe or corpus; remove its folder to search anew, or choose "
-                "another --run-dir", t->path);
-    place_of(json_integer_value(json_object_get(row, "trial")), json_integer_value(json_object_get(row, "step")), place);
+        YK_FAIL(YK_ERR_SHAPE, "%s: holds trials of another recipe or corpus; remove its folder to search anew, or "
+                "choose another --run-dir", t->path);
+    place_of(json_integer_value(json_object_get(row, "trial")), json_integer_value(json_object_get(row, "step")),
+             place);
     json_object_set(t->known, place, row);
     yk_buf_add(whole, line, n);
 done:
@@ -50,7 +51,8 @@ static yk_status read_lines(yk_trials *t, yk_error *err)
     struct stat info;
     if (stat(t->path, &info) != 0) return YK_OK;
     if (!S_ISREG(info.st_mode) || info.st_size > MOST_BYTES)
-        YK_FAIL(YK_ERR_INPUT, "%s: is no record of trials (a file of at most %d bytes); remove it", t->path, MOST_BYTES);
+        YK_FAIL(YK_ERR_INPUT, "%s: is no record of trials (a file of at most %d bytes); remove it", t->path,
+                MOST_BYTES);
     YK_TRY(yk_file_read(t->path, &text, err));
     for (size_t at = 0; at < text.len;) {
         const char *stop = memchr(text.data + at, '\n', text.len - at);
@@ -114,9 +116,10 @@ yk_status yk_trials_add(yk_trials *t, const yk_result *r, yk_error *err)
     char score[YK_NUMBER_ROOM] = "null", seconds[YK_NUMBER_ROOM];
     if (isfinite(r->score)) yk_print_real(r->score, score);
     yk_print_real(yk_to_digits(r->seconds, 4), seconds);
-    yk_buf_printf(&line, "{\"search\":\"%s\",\"trial\":%lld,\"rung\":%lld,\"step\":%lld,\"values\":%s,\"score\":%s,"
-                  "\"seconds\":%s}\n", t->search, (long long)r->trial, (long long)r->rung, (long long)r->step, r->values,
-                  score, seconds);
+    yk_buf_printf(&line,
+                  "{\"search\":\"%s\",\"trial\":%lld,\"rung\":%lld,\"step\":%lld,\"values\":%s,\"score\":%s,"
+                  "\"seconds\":%s}\n",
+                  t->search, (long long)r->trial, (long long)r->rung, (long long)r->step, r->values, score, seconds);
     bool written = fwrite(line.data, 1, line.len, t->file) == line.len && fflush(t->file) == 0;
     yk_buf_free(&line);
     return written ? YK_OK : yk_fail(err, YK_ERR_IO, "%s: cannot append: %s", t->path, strerror(errno));

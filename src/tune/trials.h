@@ -1,6 +1,6 @@
 /* <run>/tune/trials.jsonl, the record of a search: one line a finished rung,
- * {"search", "trial", "rung", "step", "values": {key: value}, "score", "seconds"}. Because a search is a function of its
- * results, it is resumed by going through it again and looking up what is recorded. */
+ * {"search", "trial", "rung", "step", "values": {key: value}, "score", "seconds"}. Because a search is a function of
+ * its results, it is resumed by going through it again and looking up what is recorded. */
 #ifndef YK_TUNE_TRIALS_H
 #define YK_TUNE_TRIALS_H
 
@@ -26,8 +26,8 @@ typedef struct yk_result {
 } yk_result;
 
 /* Reads and opens the file for appending. `search` is the hash of what the scores depend on beside the values. Damaged
- * lines are warned about and dropped, so that their rungs are done again; YK_ERR_SHAPE when a line is of another search,
- * YK_ERR_INPUT when the file is no record of any size a search has. */
+ * lines are warned about and dropped, so that their rungs are done again; YK_ERR_SHAPE when a line is of another
+ * search, YK_ERR_INPUT when the file is no record of any size a search has. */
 yk_status yk_trials_open(yk_trials *t, const char *path, const char search[33], yk_error *err);
 void yk_trials_close(yk_trials *t);
 
@@ -37,8 +37,8 @@ bool yk_trials_find(const yk_trials *t, yk_result *r);
 /* Appends a line. */
 yk_status yk_trials_add(yk_trials *t, const yk_result *r, yk_error *err);
 
-/* The held-out bits per byte that <dir>/metrics.jsonl has for a step (INFINITY: not finite); *found is false when it has
- * none. */
+/* The held-out bits per byte that <dir>/metrics.jsonl has for a step (INFINITY: not finite); *found is false when it
+ * has none. */
 yk_status yk_trials_score(const char *dir, int64_t step, double *score, bool *found, yk_error *err);
 
 #endif

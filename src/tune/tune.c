@@ -73,7 +73,8 @@ done:
 }
 
 /* The recipe with a trial's values and the given sets. */
-static yk_status recipe_of(const search *s, int64_t trial, const char *const *given, size_t n, yk_recipe *r, yk_error *err)
+static yk_status recipe_of(const search *s, int64_t trial, const char *const *given, size_t n, yk_recipe *r,
+                           yk_error *err)
 {
     yk_status st = YK_OK;
     size_t keys = s->r->tuned, count = 0;
@@ -83,7 +84,8 @@ static yk_status recipe_of(const search *s, int64_t trial, const char *const *gi
     for (; count < keys; count++) {
         yk_buf_clear(&value);
         yk_range_value(&s->r->tune[count], s->at[(size_t)trial * keys + count], &value);
-        if (!(sets[count] = yk_path("%s=%s", s->r->tune[count].key, value.data))) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+        sets[count] = yk_path("%s=%s", s->r->tune[count].key, value.data);
+        if (!sets[count]) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     }
     for (; count < keys + n; count++)
         if (!(sets[count] = strdup(given[count - keys]))) YK_FAIL(YK_ERR_MEMORY, "out of memory");
@@ -271,8 +273,8 @@ static yk_status write_best(const search *s, int64_t best, double score, yk_erro
     if (!path || !steps) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     const char *const sets[SETS_OF_WINNER] = {steps, stages, "tune=", "run_dir="};
     YK_TRY(recipe_of(s, best, sets, SETS_OF_WINNER, &r, err));
-    yk_buf_printf(&text, "# Trial %lld of a search: %.4f held-out bits per byte after %lld steps.\n", (long long)best, score,
-                  (long long)s->r->pretrain_steps);
+    yk_buf_printf(&text, "# Trial %lld of a search: %.4f held-out bits per byte after %lld steps.\n",
+                  (long long)best, score, (long long)s->r->pretrain_steps);
     yk_recipe_print(&r, &text);
     YK_TRY(yk_file_write(path, text.data, text.len, err));
     yk_log("tune       the best of %lld trials is %s (%.3f bits per byte); its recipe is %s",
@@ -293,8 +295,9 @@ static yk_status conclude(const search *s, yk_error *err)
     if (best < 0) YK_FAIL(YK_ERR_NUMERIC, "all trials diverged; lower the ranges of `tune:`");
     double score = *yk_halving_score(&s->halving, best, s->halving.rungs - 1);
     YK_TRY(write_best(s, best, score, err));
-    json_t *tune = json_pack("{s:I, s:I, s:f, s:o, s:I, s:f}", "trials", (json_int_t)yk_halving_begun(&s->halving), "steps",
-                             (json_int_t)s->steps, "runs", (double)s->steps / (double)s->r->pretrain_steps, "best",
+    json_t *tune = json_pack("{s:I, s:I, s:f, s:o, s:I, s:f}", "trials",
+                             (json_int_t)yk_halving_begun(&s->halving), "steps", (json_int_t)s->steps, "runs",
+                             (double)s->steps / (double)s->r->pretrain_steps, "best",
                              json_loads(s->values[best].data, 0, NULL), "trial", (json_int_t)best, "score", score);
     if (!tune) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     json_object_set_new(s->job->summary, "tune", tune);

@@ -8,9 +8,9 @@
  * those that do best on held-out text (halving.h, sampler.h). A trial is the pretrain stage on the run's own tokenizer
  * and shards, paused where its rung ends and gone on with the same bits when it is promoted. Writes the record
  * <dir>/tune/trials.jsonl, from which a search that was cut goes on to the same end, and <dir>/tune/best.yaml, a whole
- * recipe with the winner's values; of the trials metrics stay, of the winner its checkpoint too. Sets summary member tune
- * {trials, steps, runs, best {key: value}, trial, score}: `steps` of training were spent, as many as `runs` whole runs
- * have. YK_ERR_NUMERIC when all trials diverged. */
+ * recipe with the winner's values; of the trials metrics stay, of the winner its checkpoint too. Sets summary member
+ * tune {trials, steps, runs, best {key: value}, trial, score}: `steps` of training were spent, as many as `runs` whole
+ * runs have. YK_ERR_NUMERIC when all trials diverged. */
 yk_status yk_tune_stage(const yk_job *job, bool *finished, yk_error *err);
 
 #endif

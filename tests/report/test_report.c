@@ -123,7 +123,7 @@ static int set_up(void **state)
                 "{\"vocab\":4096,\"bytes_per_token\":3.4,\"by_domain\":{\"a<b\":3.3},"
                 "\"by_language\":{\"<i>\":3.1},\"train_mb_per_s\":10,\"encode_mb_per_s\":20}");
     for (int i = 0; i < 12; i++)
-        yk_buf_printf(&f->content[7], "{\"search\":\"0\",\"trial\":%d,\"rung\":%d,\"step\":%d,\"values\":{\"pretrain.lr\":%g,"
+        yk_buf_printf(&f->content[7], "{\"trial\":%d,\"rung\":%d,\"step\":%d,\"values\":{\"pretrain.lr\":%g,"
                       "\"pretrain.<b>\":\"<i>%d\"},\"score\":%s,\"seconds\":1}\n", i % 9, i / 9, i < 9 ? 40 : 120,
                       1e-4 * (i + 1) * (i + 1), i, i == 4 ? "null" : i % 2 ? "1.5" : "9.25");
     put_all(f);

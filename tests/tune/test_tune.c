@@ -110,7 +110,8 @@ static double bowl(const double at[KEYS])
 /* The lowest value of the function in TRIALS trials; with startup = TRIALS that is chance. */
 static double search_bowl(uint64_t seed, int64_t startup, double at[TRIALS][KEYS])
 {
-    yk_tpe t = {.seed = seed, .startup = startup, .good_share = 0.15, .candidates = 8, .keys = KEYS, .choices = choices};
+    yk_tpe t = {.seed = seed, .startup = startup, .good_share = 0.15, .candidates = 8, .keys = KEYS,
+                .choices = choices};
     yk_seen seen[TRIALS];
     double best = INFINITY;
     for (int64_t i = 0; i < TRIALS; i++) {
@@ -137,7 +138,8 @@ static void better_than_chance(void **state)
         chance += b / SEEDS;
         wins += a < b;
     }
-    print_message("lowest of %d trials, mean of %d seeds: %.5f; by chance %.5f; better in %d\n", TRIALS, SEEDS, mean, chance,
+    print_message("lowest of %d trials, mean of %d seeds: %.5f; by chance %.5f; better in %d\n", TRIALS, SEEDS, mean,
+                  chance,
                   wins);
     assert_true(2 * mean < chance && wins > 3 * SEEDS / 4);
 }
@@ -197,7 +199,8 @@ static void remove_tree(const char *dir)
 /* Cleans and tokenizes into <dir>/<run> when it is new. */
 static void make_run(const world *w, const char *run)
 {
-    char *command = yk_path("mkdir '%s/%s' && cp -r '%s/data' '%s/tokenizer' '%s/%s/'", w->dir, run, w->dir, w->dir, w->dir,
+    char *command = yk_path("mkdir '%s/%s' && cp -r '%s/data' '%s/tokenizer' '%s/%s/'", w->dir, run, w->dir, w->dir,
+                            w->dir,
                             run);
     assert_int_equal(system(command), 0);
     free(command);
