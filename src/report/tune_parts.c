@@ -143,7 +143,7 @@ static void trial_row(yk_buf *out, const point *p)
         yk_html_add(out, "<td class=\"num\">%s</td>", text ? text : yk_plain(json_number_value(value)).text);
     }
     yk_html_add(out, "<td class=\"num\">%s</td><td class=\"num\">%s</td></tr>\n", yk_count(p->step).text,
-                yk_fixed(p->y, 3).text);
+                yk_fixed(p->y, 4).text);
 }
 
 static void table(yk_buf *out, picture *p)
