@@ -84,13 +84,6 @@ static int64_t results_at(const yk_halving *h, int64_t rung)
     return n;
 }
 
-static int64_t highest_rung(const yk_halving *h)
-{
-    int64_t k = h->rungs - 1;
-    while (k >= 0 && !results_at(h, k)) k--;
-    return k;
-}
-
 bool yk_halving_next(const yk_halving *h, int64_t *trial, int64_t *rung)
 {
     for (int64_t k = h->rungs - 2; k >= 0; k--) {
@@ -100,10 +93,11 @@ bool yk_halving_next(const yk_halving *h, int64_t *trial, int64_t *rung)
     *trial = yk_halving_begun(h);
     *rung = 0;
     if (*trial < h->trials) return true;
-    int64_t top = highest_rung(h);
-    *rung = top + 1;
-    *trial = top < h->rungs - 1 ? best_waiting(h, top, 1) : -1;
-    return *trial >= 0;
+    for (int64_t k = h->rungs - 2; k >= 0 && yk_halving_best(h) < 0; k--) {
+        *rung = k + 1;
+        if ((*trial = best_waiting(h, k, h->trials)) >= 0) return true;
+    }
+    return false;
 }
 
 bool yk_halving_dropped(const yk_halving *h, int64_t trial)
@@ -116,8 +110,8 @@ bool yk_halving_dropped(const yk_halving *h, int64_t trial)
 
 int64_t yk_halving_best(const yk_halving *h)
 {
-    int64_t top = highest_rung(h), best = -1;
-    for (int64_t t = 0; top >= 0 && t < h->trials; t++) {
+    int64_t top = h->rungs - 1, best = -1;
+    for (int64_t t = 0; t < h->trials; t++) {
         double score = *yk_halving_score(h, t, top);
         if (isfinite(score) && (best < 0 || score < *yk_halving_score(h, best, top))) best = t;
     }

@@ -27,7 +27,7 @@ double *yk_halving_score(const yk_halving *h, int64_t trial, int64_t rung);
 
 /* Which trial to train to which rung next. From the highest rung down the best trial that is among the
  * floor(n / factor) best of the n in its rung and has not gone on; else a new trial; when there is none left to
- * promote or begin, the best of the highest rung reached, so that the search ends with a trial trained to the end.
+ * promote or begin and none has come to the end, the best that waits at the highest rung, until one has.
  * False: the search is over. */
 bool yk_halving_next(const yk_halving *h, int64_t *trial, int64_t *rung);
 
@@ -37,10 +37,10 @@ int64_t yk_halving_begun(const yk_halving *h);
 /* The highest rung that a trial has a result at; -1: none. */
 int64_t yk_halving_reached(const yk_halving *h, int64_t trial);
 
-/* Whether the trial lies so low in its rung that no result to come can promote it. */
+/* Whether the trial lies so low in its rung that no result to come can promote it, unless better ones diverge. */
 bool yk_halving_dropped(const yk_halving *h, int64_t trial);
 
-/* The best trial of the highest rung reached; -1: none has a finite score. */
+/* The best trial of the last rung; -1: none has a finite score there. */
 int64_t yk_halving_best(const yk_halving *h);
 
 #endif

@@ -67,7 +67,7 @@ static void promotions(void **state)
     next_is(&h, 2, 1);
     *yk_halving_score(&h, 2, 1) = 3;
     next_is(&h, 2, 2);
-    assert_int_equal(yk_halving_best(&h), 2);
+    assert_int_equal(yk_halving_best(&h), -1);
     *yk_halving_score(&h, 2, 2) = 2;
     assert_false(yk_halving_next(&h, &t, &k));
     assert_int_equal(yk_halving_best(&h), 2);
@@ -89,6 +89,11 @@ static void few_trials(void **state)
     next_is(&h, 1, 2);
     *yk_halving_score(&h, 1, 2) = 1;
     assert_false(yk_halving_next(&h, &t, &k));
+    *yk_halving_score(&h, 1, 2) = INFINITY; /* diverged late: the next goes on in its place */
+    next_is(&h, 0, 1);
+    *yk_halving_score(&h, 0, 1) = INFINITY;
+    assert_false(yk_halving_next(&h, &t, &k));
+    assert_int_equal(yk_halving_best(&h), -1);
     yk_halving_free(&h);
     assert_int_equal(yk_halving_new(&h, 1, 1, 4, &err), YK_OK);
     *yk_halving_score(&h, 0, 0) = INFINITY;
