@@ -19,6 +19,7 @@ typedef enum yk_stream {
     YK_STREAM_WINDOW = 9,  /* order of windows; major = domain and epoch         */
     YK_STREAM_PROBLEM = 10, /* generated problems; major = index                */
     YK_STREAM_DEAL = 12,   /* order of examples; major = stage and epoch         */
+    YK_STREAM_TUNE = 11,   /* values of trials; major = trial or design    */
     YK_STREAM_TEST = 99
 } yk_stream;
 

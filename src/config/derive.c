@@ -125,7 +125,7 @@ static yk_status follow(yk_recipe *r, int64_t *field, int64_t value, const char 
 {
     if (*field) return YK_OK;
     *field = value;
-    return yk_origin_set(r, (size_t)(yk_origin_of(r, field) - r->origin), YK_FROM_RULE, from, err);
+    return yk_origin_set(yk_origin_of(r, field), YK_FROM_RULE, from, err);
 }
 
 static yk_status derive_shape(yk_recipe *r, double size, const char *dial, yk_error *err)
@@ -161,7 +161,7 @@ static int64_t batch_for(double n, int64_t lanes)
 static double rate_for(double n)
 {
     double slope = yk_log64(10) / yk_log64(124), rate = 6e-3 * yk_pow64(n / 1e6, -slope);
-    return yk_two_digits(rate < 1e-2 ? rate : 1e-2);
+    return yk_to_digits(rate < 1e-2 ? rate : 1e-2, 2);
 }
 
 /* Steps and tokens always agree: tokens = steps x batch x seq. Where both are given, a --set wins
@@ -205,8 +205,7 @@ yk_status yk_recipe_derive(yk_recipe *r, yk_error *err)
     YK_TRY(derive_horizon(r, n, dial, err));
     if (r->pretrain_lr == 0) {
         r->pretrain_lr = rate_for(n);
-        size_t row = (size_t)(yk_origin_of(r, &r->pretrain_lr) - r->origin);
-        YK_TRY(yk_origin_set(r, row, YK_FROM_RULE, dial, err));
+        YK_TRY(yk_origin_set(yk_origin_of(r, &r->pretrain_lr), YK_FROM_RULE, dial, err));
     }
     int64_t eighth = r->pretrain_steps / 8;
     YK_TRY(follow(r, &r->pretrain_eval_every, eighth ? eighth : 1, "derived", err));
@@ -247,26 +246,6 @@ static bool has_stage(const yk_recipe *r, const char *stage)
     return false;
 }
 
-/* "place: `corpus.1.domain` ...": the place is that of the key, or of any key of the entry. */
-static yk_status fail_entry(const yk_recipe *r, size_t i, const char *name, yk_error *err,
-                            const char *format, ...) __attribute__((format(printf, 5, 6)));
-
-static yk_status fail_entry(const yk_recipe *r, size_t i, const char *name, yk_error *err,
-                            const char *format, ...)
-{
-    const yk_origin *o = &r->origin[yk_key_count + i * yk_corpus_key_count], *place = NULL;
-    yk_error inner;
-    va_list ap;
-    va_start(ap, format);
-    vsnprintf(inner.text, sizeof inner.text, format, ap);
-    va_end(ap);
-    for (size_t k = 0; k < yk_corpus_key_count; k++)
-        if (o[k].layer >= YK_FROM_FILE && (!place || strcmp(yk_corpus_keys[k].name, name) == 0))
-            place = &o[k];
-    yk_status st = yk_fail(err, YK_ERR_CONFIG, "`corpus.%zu.%s` %s", i, name, inner.text);
-    return place ? yk_at_place(err, st, place->text) : st;
-}
-
 static yk_status check_entry(const yk_recipe *r, size_t i, yk_error *err)
 {
     static const char letters[] =
@@ -274,23 +253,23 @@ static yk_status check_entry(const yk_recipe *r, size_t i, yk_error *err)
     const yk_corpus *c = &r->corpus[i];
     char shown[YK_SHOWN_ROOM];
     size_t n = strlen(c->domain);
-    if (!n) return fail_entry(r, i, "domain", err, "is missing; give the entry a name");
+    if (!n) return yk_fail_entry(r, YK_CORPUS, i, "domain", err, "is missing; give the entry a name");
     if (n > 64 || strspn(c->domain, letters) != n)
-        return fail_entry(r, i, "domain", err,
+        return yk_fail_entry(r, YK_CORPUS, i, "domain", err,
                           "is `%s`; a domain is up to 64 letters, digits, - and _",
                           yk_shown(c->domain, shown));
     for (size_t j = 0; j < i; j++)
         if (strcmp(c->domain, r->corpus[j].domain) == 0)
-            return fail_entry(
-                r, i, "domain", err,
+            return yk_fail_entry(
+                r, YK_CORPUS, i, "domain", err,
                 "is `%s`, as is `corpus.%zu.domain`; put all paths of a domain in one entry",
                 c->domain, j);
     if (c->paths.n && c->generate)
-        return fail_entry(r, i, "generate", err, "and `paths` exclude each other; remove one");
+        return yk_fail_entry(r, YK_CORPUS, i, "generate", err, "and `paths` exclude each other; remove one");
     if (!c->paths.n && !c->generate)
-        return fail_entry(r, i, "paths", err, "is missing; name files, folders or patterns");
+        return yk_fail_entry(r, YK_CORPUS, i, "paths", err, "is missing; name files, folders or patterns");
     for (size_t p = 0; p < c->paths.n; p++)
-        if (!c->paths.item[p][0]) return fail_entry(r, i, "paths", err, "has an empty path");
+        if (!c->paths.item[p][0]) return yk_fail_entry(r, YK_CORPUS, i, "paths", err, "has an empty path");
     return YK_OK;
 }
 
@@ -306,6 +285,22 @@ static yk_status check_corpus(const yk_recipe *r, const char *path, yk_error *er
             path);
 done:
     return st;
+}
+
+/* The lowest rung of successive halving has a step at least. */
+static yk_status check_rungs(const yk_recipe *r, yk_error *err)
+{
+    int64_t steps = r->pretrain_steps;
+    if (!has_stage(r, "tune")) return YK_OK;
+    if (!r->tuned)
+        return yk_fail_key(r, &r->stages, err, "has `tune`, but `tune:` has no entry; name a key and its range "
+                           "(- key: pretrain.lr, scale: log, low: 1e-4, high: 1e-2)");
+    for (int64_t k = 1; k < r->tuning_rungs; k++) steps /= r->tuning_factor;
+    if (steps == 0)
+        return yk_fail_key(r, &r->tuning_rungs, err, "is %lld, too many for %lld steps if each rung is a %lld-th of "
+                           "the next",
+                           (long long)r->tuning_rungs, (long long)r->pretrain_steps, (long long)r->tuning_factor);
+    return YK_OK;
 }
 
 static yk_status check_tune(const yk_recipe *r, yk_error *err)
@@ -400,6 +395,7 @@ yk_status yk_recipe_check_given(const yk_recipe *r, const char *path, yk_error *
     YK_TRY(check_stages(r, err));
     YK_TRY(check_corpus(r, path, err));
     YK_TRY(check_tune(r, err));
+    YK_TRY(yk_ranges_check(r, err));
     YK_TRY(check_recompute(r, err));
     YK_TRY(check_model(r, err));
     YK_TRY(check_training(r, err));
@@ -412,6 +408,7 @@ yk_status yk_recipe_check_whole(const yk_recipe *r, yk_error *err)
     yk_status st = YK_OK;
     YK_TRY(check_model(r, err));
     YK_TRY(check_training(r, err));
+    YK_TRY(check_rungs(r, err));
     for (size_t i = 0; i < yk_key_count; i++) YK_TRY(yk_key_check(&yk_keys[i], r, err));
 done:
     return st;

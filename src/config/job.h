@@ -17,6 +17,7 @@ typedef struct yk_job {
     const volatile sig_atomic_t *stop; /* not 0: end soon, with a checkpoint                      */
     double deadline;                 /* yk_now() at which to end with a checkpoint; 0: none       */
     const char *model;               /* checkpoint of the model that the stages before this one made; NULL: none */
+    int64_t until;                   /* a trial: the step at which pretraining pauses and is scored; 0: it has an end */
     json_t *summary;                 /* summary.json in the making: a stage sets its own members  */
 } yk_job;
 

@@ -9,89 +9,6 @@
 #include <sys/stat.h>
 #include <yaml.h>
 
-enum { LONGEST = 40, FAR = 1000 };
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* Edits (insert, delete, replace, swap neighbours) that turn one word into the other. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t d[LONGEST + 1][LONGEST + 1], n = strlen(a), m = strlen(b);
-    if (n > LONGEST || m > LONGEST) return FAR;
-    for (size_t i = 0; i <= n; i++) d[i][0] = i;
-    for (size_t j = 0; j <= m; j++) d[0][j] = j;
-    for (size_t i = 1; i <= n; i++)
-        for (size_t j = 1; j <= m; j++) {
-            d[i][j] = least(d[i - 1][j - 1] + (a[i - 1] != b[j - 1]),
-                            least(d[i - 1][j], d[i][j - 1]) + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
-        }
-    return d[n][m];
-}
-
-/* How far a key of group `there` is from what was written, in quarters of an edit. A key of another
- * group must be nearer: its very name beats two edits in the same group, and loses to one. */
-static size_t score(const char *group, const char *name, const char *there, const char *other)
-{
-    size_t edits = distance(name, other), length = least(strlen(name), strlen(other));
-    bool same = strcmp(group, there) == 0;
-    if (edits > (same ? (length + 2) / 3 : length / 5)) return FAR;
-    return 4 * edits + (same ? 0 : 6);
-}
-
-static void consider(const char *group, const char *name, const yk_key *k, size_t *best,
-                     char near[YK_PATH_ROOM])
-{
-    size_t s = score(group, name, k->group, k->name);
-    if (s >= *best) return;
-    *best = s;
-    yk_key_path(k, near);
-}
-
-static void consider_group(const char *group, const char *name, const char *other, size_t *best,
-                           char near[YK_PATH_ROOM])
-{
-    size_t s = score(group, name, "", other);
-    if (s >= *best) return;
-    *best = s;
-    memcpy(near, other, strlen(other) + 1);
-}
-
-/* `model.width: 64` at the top level names a key, but does not nest it. */
-static bool is_dotted(const char *group, const char *name, yk_buf *out)
-{
-    const char *dot = strchr(name, '.');
-    char head[YK_PATH_ROOM];
-    if (group[0] || !dot || dot - name >= YK_PATH_ROOM) return false;
-    memcpy(head, name, (size_t)(dot - name));
-    head[dot - name] = 0;
-    if (!yk_is_group(head) || !yk_key_find(head, dot + 1)) return false;
-    yk_buf_printf(out, "; in a recipe keys are nested: write `%s:` and `%s:` indented below it",
-                  head, dot + 1);
-    return true;
-}
-
-void yk_suggest(const char *group, const char *name, yk_buf *out)
-{
-    char near[YK_PATH_ROOM];
-    size_t best = FAR;
-    if (is_dotted(group, name, out)) return;
-    for (size_t i = 0; i < yk_key_count; i++) consider(group, name, &yk_keys[i], &best, near);
-    for (size_t i = 0; i < yk_corpus_key_count; i++)
-        consider(group, name, &yk_corpus_keys[i], &best, near);
-    for (size_t g = 1; g < yk_group_count; g++)
-        consider_group(group, name, yk_groups[g].name, &best, near);
-    consider_group(group, name, "corpus", &best, near);
-    if (best < FAR)
-        yk_buf_printf(out, "; did you mean `%s`?", near);
-    else
-        yk_buf_puts(out, "; `yoke config --keys` lists all keys");
-}
-
 enum { MOST_BYTES = 16 << 20, MOST_VALUES = 200000, MOST_ENTRIES = 4096, DEEPEST = 8 };
 
 typedef struct source {
@@ -104,8 +21,9 @@ typedef struct source {
 /* What the keys of a mapping set. */
 typedef struct target {
     const char *group;
-    void *base;   /* of the fields: the recipe or an entry of its corpus */
-    size_t first; /* origin of the first key of the table */
+    void *base;        /* of the fields: the recipe or an entry of one of its lists */
+    const yk_key *keys; /* the table, and of each row the origin */
+    yk_origin *origin;
 } target;
 
 static void place_of(const source *s, yaml_mark_t mark, yk_buf *out)
@@ -181,15 +99,13 @@ static yk_status mark_origin(const source *s, const target *t, const yk_key *k, 
 {
     yk_status st = YK_OK;
     yk_buf text = {0};
-    size_t row = (size_t)(k - (t->base == s->r ? yk_keys : yk_corpus_keys));
     if (s->option)
         yk_buf_puts(&text, "--set");
     else {
         yk_print_harmless(s->name, &text);
         yk_buf_printf(&text, ":%zu", line + 1);
     }
-    st = yk_origin_set(s->r, t->first + row, s->option ? YK_FROM_SET : YK_FROM_FILE, text.data,
-                       err);
+    st = yk_origin_set(&t->origin[k - t->keys], s->option ? YK_FROM_SET : YK_FROM_FILE, text.data, err);
     yk_buf_free(&text);
     return st;
 }
@@ -236,55 +152,71 @@ static yk_status key_name(const source *s, const target *t, const yaml_node_t *m
 static yk_status read_mapping(const source *s, const target *t, const yaml_node_t *map,
                               yk_error *err);
 
-static void free_corpus(yk_recipe *r)
+static void free_origins(yk_origin *o, size_t n)
 {
-    for (size_t i = 0; i < r->corpora; i++)
-        yk_keys_free(yk_corpus_keys, yk_corpus_key_count, &r->corpus[i]);
-    free(r->corpus);
-    r->corpus = NULL;
-    r->corpora = 0;
-    for (size_t i = yk_key_count; i < r->origins; i++) free(r->origin[i].text);
-    if (r->origins > yk_key_count) r->origins = yk_key_count;
+    for (size_t i = 0; o && i < n; i++) free(o[i].text);
+    free(o);
 }
 
-static target entry_of(yk_recipe *r, size_t i)
+static void free_entries(const yk_entries *l, yk_recipe *r)
 {
-    return (target){"corpus", &r->corpus[i], yk_key_count + i * yk_corpus_key_count};
+    void **entries = (void **)((char *)r + l->entries);
+    for (size_t i = 0; i < yk_entry_count(l, r); i++) {
+        void *entry = yk_entry(l, r, i);
+        yk_keys_free(l->keys, l->key_count, entry);
+        free_origins(*yk_entry_origin(l, entry), l->key_count);
+    }
+    free(*entries);
+    *entries = NULL;
+    *(size_t *)((char *)r + l->count) = 0;
+}
+
+static target whole(yk_recipe *r, const char *group)
+{
+    return (target){group, r, yk_keys, r->origin};
+}
+
+static target entry_of(const yk_entries *l, yk_recipe *r, size_t i)
+{
+    void *entry = yk_entry(l, r, i);
+    return (target){l->group->name, entry, l->keys, *yk_entry_origin(l, entry)};
+}
+
+/* A zeroed entry beside its origins, then its values: free_entries takes whatever came about. */
+static yk_status read_entry(const source *s, const yk_entries *l, size_t i, const yaml_node_t *map, yk_error *err)
+{
+    yk_status st = YK_OK;
+    void *entry = yk_entry(l, s->r, i);
+    YK_NEW(*yk_entry_origin(l, entry), l->key_count);
+    target t = entry_of(l, s->r, i);
+    YK_TRY(yk_keys_default(l->keys, l->key_count, entry, err));
+    YK_TRY(read_mapping(s, &t, map, err));
+done:
+    return st;
 }
 
 /* The whole list; it takes the place of an earlier one. */
-static yk_status read_corpus(const source *s, const yaml_node_t *list, yk_error *err)
+static yk_status read_entries(const source *s, const yk_entries *l, const yaml_node_t *list, yk_error *err)
 {
     yk_status st = YK_OK;
-    yk_recipe *r = s->r;
-    free_corpus(r);
+    const char *name = l->group->name;
+    free_entries(l, s->r);
     if (list->type == YAML_SCALAR_NODE && !list->data.scalar.length) return YK_OK;
     if (list->type != YAML_SEQUENCE_NODE)
         return at(s, list->start_mark,
-                  yk_fail(err, YK_ERR_CONFIG,
-                          "`corpus`: expected a list of entries (- domain: ...), found %s",
-                          kind_of(list)),
+                  yk_fail(err, YK_ERR_CONFIG, "`%s`: expected a list of entries (- %s: ...), found %s", name,
+                          l->keys[0].name, kind_of(list)),
                   err);
     size_t n = (size_t)(list->data.sequence.items.top - list->data.sequence.items.start);
     if (n > MOST_ENTRIES)
         return at(s, list->start_mark,
-                  yk_fail(err, YK_ERR_CONFIG, "`corpus`: %zu entries are more than the %d allowed",
-                          n, MOST_ENTRIES),
+                  yk_fail(err, YK_ERR_CONFIG, "`%s`: %zu entries are more than the %d allowed", name, n, MOST_ENTRIES),
                   err);
-    size_t origins = yk_key_count + n * yk_corpus_key_count;
-    yk_origin *grown = yk_regrow(r->origin, origins, sizeof *grown, err);
-    if (!grown) return YK_ERR_MEMORY;
-    r->origin = grown;
-    memset(grown + yk_key_count, 0, (origins - yk_key_count) * sizeof *grown);
-    r->origins = origins;
-    YK_NEW(r->corpus, n);
-    for (size_t i = 0; i < n; i++) {
-        const yaml_node_t *entry = node(s, list->data.sequence.items.start[i]);
-        target t = entry_of(r, i);
-        r->corpora = i + 1;
-        YK_TRY(yk_keys_default(yk_corpus_keys, yk_corpus_key_count, t.base, err));
-        YK_TRY(read_mapping(s, &t, entry, err));
-    }
+    void *entries = yk_calloc(n, l->size, err);
+    if (!entries) return YK_ERR_MEMORY;
+    *(void **)((char *)s->r + l->entries) = entries;
+    *(size_t *)((char *)s->r + l->count) = n;
+    for (size_t i = 0; i < n; i++) YK_TRY(read_entry(s, l, i, node(s, list->data.sequence.items.start[i]), err));
 done:
     return st;
 }
@@ -316,9 +248,10 @@ static yk_status read_mapping(const source *s, const target *t, const yaml_node_
         YK_TRY(key_name(s, t, map, p, &name, err));
         const yk_key *k = yk_key_find(t->group, name);
         if (top && yk_is_group(name)) {
-            YK_TRY(read_mapping(s, &(target){name, s->r, 0}, value, err));
-        } else if (top && strcmp(name, "corpus") == 0) {
-            YK_TRY(read_corpus(s, value, err));
+            target group = whole(s->r, name);
+            YK_TRY(read_mapping(s, &group, value, err));
+        } else if (top && yk_entries_find(name)) {
+            YK_TRY(read_entries(s, yk_entries_find(name), value, err));
         } else if (k) {
             YK_TRY(set_value(s, k, t->base, value, err));
             YK_TRY(mark_origin(s, t, k, key->start_mark.line, err));
@@ -456,11 +389,10 @@ static yk_status use_mapping(const source *s, const void *what, const yaml_node_
     return read_mapping(s, what, root, err);
 }
 
-static yk_status use_corpus(const source *s, const void *what, const yaml_node_t *root,
-                            yk_error *err)
+static yk_status use_entries(const source *s, const void *what, const yaml_node_t *root,
+                             yk_error *err)
 {
-    (void)what;
-    return read_corpus(s, root, err);
+    return read_entries(s, what, root, err);
 }
 
 typedef struct setting {
@@ -497,28 +429,28 @@ yk_status yk_recipe_read_file(yk_recipe *r, const char *path, yk_error *err)
     if (text.len > MOST_BYTES)
         YK_FAIL(YK_ERR_CONFIG, "%s: %zu bytes are too many for a recipe; the limit is %d", path,
                 text.len, MOST_BYTES);
+    target top = whole(r, "");
     size_t mark = text.len >= 3 && memcmp(text.data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-    YK_TRY(with_yaml(&s, text.data + mark, text.len - mark, use_mapping, &(target){"", r, 0}, err));
+    YK_TRY(with_yaml(&s, text.data + mark, text.len - mark, use_mapping, &top, err));
 done:
     yk_buf_free(&text);
     return st;
 }
 
 /* The entry that "corpus.2.weight" names, and the rest of the text, "weight". */
-static yk_status find_entry(yk_recipe *r, const char *key, target *t, const char **rest,
+static yk_status find_entry(const yk_entries *l, yk_recipe *r, const char *p, target *t, const char **rest,
                             yk_error *err)
 {
-    const char *p = key + strlen("corpus.");
+    const char *name = l->group->name;
     size_t digits = strspn(p, "0123456789"), i = 0;
     if (!digits || p[digits] != '.')
-        return yk_fail(err, YK_ERR_CONFIG,
-                       "an entry of the corpus is named by its number, such as corpus.0.weight");
+        return yk_fail(err, YK_ERR_CONFIG, "an entry of `%s` is named by its number, such as %s.0.%s", name, name,
+                       l->keys[0].name);
     for (size_t d = 0; d < digits && i <= MOST_ENTRIES; d++) i = 10 * i + (size_t)(p[d] - '0');
-    if (i >= r->corpora)
-        return yk_fail(err, YK_ERR_CONFIG,
-                       "there is no corpus.%.*s; the recipe has %zu corpus entries, from 0 on",
-                       digits < 12 ? (int)digits : 12, p, r->corpora);
-    *t = entry_of(r, i);
+    if (i >= yk_entry_count(l, r))
+        return yk_fail(err, YK_ERR_CONFIG, "there is no %s.%.*s; the recipe has %zu %s entries, from 0 on", name,
+                       digits < 12 ? (int)digits : 12, p, yk_entry_count(l, r), name);
+    *t = entry_of(l, r, i);
     *rest = p + digits + 1;
     return YK_OK;
 }
@@ -527,18 +459,21 @@ static yk_status set_key(source *s, char *key, const char *value, yk_error *err)
 {
     yk_status st = YK_OK;
     size_t n = strlen(value);
-    target t = {"", s->r, 0};
+    target t = whole(s->r, "");
     const char *name = key;
     char *dot = strchr(key, '.');
-    if (strcmp(key, "corpus") == 0) return with_yaml(s, value, n, use_corpus, NULL, err);
-    if (yk_is_group(key)) return with_yaml(s, value, n, use_mapping, &(target){key, s->r, 0}, err);
-    if (strncmp(key, "corpus.", 7) == 0) {
-        YK_TRY(at(s, (yaml_mark_t){0}, find_entry(s->r, key, &t, &name, err), err));
-    } else if (dot) {
+    if (dot) {
         *dot = 0;
         t.group = key;
         name = dot + 1;
     }
+    const yk_entries *list = yk_entries_find(key);
+    if (list && !dot) return with_yaml(s, value, n, use_entries, list, err);
+    if (yk_is_group(key) && !dot) {
+        t.group = key;
+        return with_yaml(s, value, n, use_mapping, &t, err);
+    }
+    if (list) YK_TRY(at(s, (yaml_mark_t){0}, find_entry(list, s->r, name, &t, &name, err), err));
     const yk_key *k = yk_key_find(t.group, name);
     YK_TRY(k ? with_yaml(s, value, n, use_value, &(setting){k, t}, err)
              : at(s, (yaml_mark_t){0}, unknown_key(t.group, name, err), err));
@@ -569,7 +504,6 @@ yk_status yk_recipe_load(yk_recipe *r, const char *path, const char *const *sets
     yk_status st = YK_OK;
     *r = (yk_recipe){0};
     YK_NEW(r->origin, yk_key_count);
-    r->origins = yk_key_count;
     YK_TRY(yk_keys_default(yk_keys, yk_key_count, r, err));
     if (path) YK_TRY(yk_recipe_read_file(r, path, err));
     for (size_t i = 0; i < nsets; i++) YK_TRY(yk_recipe_read_set(r, sets[i], err));
@@ -583,9 +517,8 @@ done:
 
 void yk_recipe_free(yk_recipe *r)
 {
-    free_corpus(r);
+    for (size_t i = 0; i < YK_LISTS; i++) free_entries(&yk_lists[i], r);
     yk_keys_free(yk_keys, yk_key_count, r);
-    for (size_t i = 0; i < r->origins; i++) free(r->origin[i].text);
-    free(r->origin);
+    free_origins(r->origin, yk_key_count);
     *r = (yk_recipe){0};
 }

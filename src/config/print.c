@@ -16,21 +16,36 @@ static void print_line(const char *before, const yk_key *k, const void *base, co
                   o->text ? o->text : "default");
 }
 
-void yk_recipe_print(const yk_recipe *r, yk_buf *out)
+/* The values that came from `least` or a later layer; entries of lists whole. */
+static void print_from(const yk_recipe *r, yk_layer least, yk_buf *out)
 {
     for (size_t g = 0; g < yk_group_count; g++) {
         bool top = !yk_groups[g].name[0];
         if (!top) yk_buf_printf(out, "%s:\n", yk_groups[g].name);
         for (size_t i = 0; i < yk_key_count; i++)
-            if (strcmp(yk_keys[i].group, yk_groups[g].name) == 0)
+            if (strcmp(yk_keys[i].group, yk_groups[g].name) == 0 && r->origin[i].layer >= least)
                 print_line(top ? "" : "  ", &yk_keys[i], r, &r->origin[i], out);
     }
-    if (r->corpora) yk_buf_puts(out, "corpus:\n");
-    for (size_t c = 0; c < r->corpora; c++) {
-        const yk_origin *o = &r->origin[yk_key_count + c * yk_corpus_key_count];
-        for (size_t i = 0; i < yk_corpus_key_count; i++)
-            print_line(i ? "    " : "  - ", &yk_corpus_keys[i], &r->corpus[c], &o[i], out);
+    for (const yk_entries *l = yk_lists; l < yk_lists + YK_LISTS; l++) {
+        size_t n = yk_entry_count(l, r);
+        if (n) yk_buf_printf(out, "%s:\n", l->group->name);
+        for (size_t e = 0; e < n; e++) {
+            void *entry = yk_entry(l, r, e);
+            const yk_origin *o = *yk_entry_origin(l, entry);
+            for (size_t i = 0; i < l->key_count; i++)
+                print_line(i ? "    " : "  - ", &l->keys[i], entry, &o[i], out);
+        }
     }
+}
+
+void yk_recipe_print(const yk_recipe *r, yk_buf *out)
+{
+    print_from(r, YK_FROM_DEFAULT, out);
+}
+
+void yk_recipe_print_given(const yk_recipe *r, yk_buf *out)
+{
+    print_from(r, YK_FROM_FILE, out);
 }
 
 /* Decides where, how fast or how far, never what is computed. */
@@ -68,11 +83,12 @@ void yk_recipe_canonical(const yk_recipe *r, const char *const *prefixes, yk_buf
         yk_key_path(&yk_keys[i], path);
         canonical_line(path, &yk_keys[i], r, prefixes, out);
     }
-    for (size_t c = 0; c < r->corpora; c++)
-        for (size_t i = 0; i < yk_corpus_key_count; i++) {
-            snprintf(path, sizeof path, "corpus.%zu.%s", c, yk_corpus_keys[i].name);
-            canonical_line(path, &yk_corpus_keys[i], &r->corpus[c], prefixes, out);
-        }
+    for (const yk_entries *l = yk_lists; l < yk_lists + YK_LISTS; l++)
+        for (size_t e = 0; e < yk_entry_count(l, r); e++)
+            for (size_t i = 0; i < l->key_count; i++) {
+                snprintf(path, sizeof path, "%s.%zu.%s", l->group->name, e, l->keys[i].name);
+                canonical_line(path, &l->keys[i], yk_entry(l, r, e), prefixes, out);
+            }
 }
 
 enum { LINE = 88 };
@@ -204,6 +220,8 @@ void yk_recipe_reference(yk_doc_style style, yk_buf *out)
             if (strcmp(yk_keys[i].group, yk_groups[g].name) == 0)
                 print_key(&yk_keys[i], style, out);
     }
-    print_heading("corpus", "A list; each entry describes one domain", style, out);
-    for (size_t i = 0; i < yk_corpus_key_count; i++) print_key(&yk_corpus_keys[i], style, out);
+    for (const yk_entries *l = yk_lists; l < yk_lists + YK_LISTS; l++) {
+        print_heading(l->group->name, l->group->help, style, out);
+        for (size_t i = 0; i < l->key_count; i++) print_key(&l->keys[i], style, out);
+    }
 }

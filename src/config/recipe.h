@@ -14,15 +14,29 @@ typedef struct yk_list {
     size_t n;
 } yk_list;
 
+/* The C types of the rows' kinds. */
+#define YK_TYPE_INT int64_t
+#define YK_TYPE_REAL double
+#define YK_TYPE_FLAG bool
+#define YK_TYPE_TEXT char *
+#define YK_TYPE_PICK char *
+#define YK_TYPE_LIST yk_list
+
 /* One entry of `corpus:`. */
 typedef struct yk_corpus {
-#define CORPUS_TEXT(name, def, help) char *name;
-#define CORPUS_LIST(name, def, help) yk_list name;
-#define CORPUS_REAL(name, def, lo, hi, help) double name;
-#define CORPUS_INT(name, def, lo, hi, help) int64_t name;
-#define CORPUS_PICK(name, def, words, help) char *name;
+#define ROWS "config/corpus.def"
+#define ROW(group, name, kind, ...) YK_TYPE_##kind name;
 #include "config/recipe_rows.h"
+    struct yk_origin *origin; /* private: where each value came from */
 } yk_corpus;
+
+/* One entry of `tune:`. */
+typedef struct yk_tuned {
+#define ROWS "config/tune.def"
+#define ROW(group, name, kind, ...) YK_TYPE_##kind name;
+#include "config/recipe_rows.h"
+    struct yk_origin *origin;
+} yk_tuned;
 
 typedef struct yk_recipe {
 #define YK_FIELD_top(name) name
@@ -33,17 +47,14 @@ typedef struct yk_recipe {
 #define YK_FIELD_pretrain(name) pretrain_##name
 #define YK_FIELD_sft(name) sft_##name
 #define YK_FIELD_evaluate(name) evaluate_##name
-#define INT(group, name, def, lo, hi, help) int64_t YK_FIELD_##group(name);
-#define REAL(group, name, def, lo, hi, help) double YK_FIELD_##group(name);
-#define FLAG(group, name, def, help) bool YK_FIELD_##group(name);
-#define TEXT(group, name, def, help) char *YK_FIELD_##group(name);
-#define PICK(group, name, def, words, help) char *YK_FIELD_##group(name);
-#define LIST(group, name, def, help) yk_list YK_FIELD_##group(name);
+#define YK_FIELD_tuning(name) tuning_##name
+#define ROW(group, name, kind, ...) YK_TYPE_##kind YK_FIELD_##group(name);
 #include "config/recipe_rows.h"
     yk_corpus *corpus;
     size_t corpora;
+    yk_tuned *tune;
+    size_t tuned;
     struct yk_origin *origin; /* private: where each value came from */
-    size_t origins;
 } yk_recipe;
 
 /* Reads `path` (NULL: defaults only), applies `sets` ("key.sub=value", "corpus.0.weight=2") in order,
@@ -60,6 +71,10 @@ void yk_recipe_free(yk_recipe *r);
 /* YAML that loads to the same recipe; every line ends in a comment with where its value came from
  * ("default", "conf/x.yaml:12", "--set", "size"). Appended to `out`. */
 void yk_recipe_print(const yk_recipe *r, yk_buf *out);
+
+/* The same of the values that were given alone: loaded with other --set options, what follows from them is derived
+ * anew. */
+void yk_recipe_print_given(const yk_recipe *r, yk_buf *out);
 
 /* "group.key = value" lines in table order for every key whose dotted path begins with one of the
  * NULL-terminated `prefixes` ("model.", "seed", "corpus."), values canonical: what a stage hashes to

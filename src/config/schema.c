@@ -10,7 +10,6 @@
 #include <string.h>
 #include <utf8proc.h>
 
-#define OFFSET(group, name) offsetof(yk_recipe, YK_FIELD_##group(name))
 #define LABEL_top ""
 #define LABEL_clean "clean"
 #define LABEL_tokenizer "tokenizer"
@@ -19,32 +18,14 @@
 #define LABEL_pretrain "pretrain"
 #define LABEL_sft "sft"
 #define LABEL_evaluate "evaluate"
-#define ROW(g, n, type, def, lo, hi, words, help) \
-    {LABEL_##g, #n, type, OFFSET(g, n), def, lo, hi, words, help},
+#define LABEL_tuning "tuning"
 
 const yk_key yk_keys[] = {
-#define INT(g, n, def, lo, hi, help) ROW(g, n, YK_KEY_INT, def, lo, hi, NULL, help)
-#define REAL(g, n, def, lo, hi, help) ROW(g, n, YK_KEY_REAL, def, lo, hi, NULL, help)
-#define FLAG(g, n, def, help) ROW(g, n, YK_KEY_FLAG, #def, NULL, NULL, NULL, help)
-#define TEXT(g, n, def, help) ROW(g, n, YK_KEY_TEXT, def, NULL, NULL, NULL, help)
-#define PICK(g, n, def, words, help) ROW(g, n, YK_KEY_PICK, def, NULL, NULL, words, help)
-#define LIST(g, n, def, help) ROW(g, n, YK_KEY_LIST, def, NULL, NULL, NULL, help)
+#define ROW(g, n, kind, def, lo, hi, words, help) \
+    {LABEL_##g, #n, YK_KEY_##kind, offsetof(yk_recipe, YK_FIELD_##g(n)), def, lo, hi, words, help},
 #include "config/recipe_rows.h"
 };
 const size_t yk_key_count = sizeof yk_keys / sizeof *yk_keys;
-
-#define ENTRY(n, type, def, lo, hi, words, help) \
-    {"corpus", #n, type, offsetof(yk_corpus, n), def, lo, hi, words, help},
-
-const yk_key yk_corpus_keys[] = {
-#define CORPUS_TEXT(n, def, help) ENTRY(n, YK_KEY_TEXT, def, NULL, NULL, NULL, help)
-#define CORPUS_LIST(n, def, help) ENTRY(n, YK_KEY_LIST, def, NULL, NULL, NULL, help)
-#define CORPUS_REAL(n, def, lo, hi, help) ENTRY(n, YK_KEY_REAL, def, lo, hi, NULL, help)
-#define CORPUS_INT(n, def, lo, hi, help) ENTRY(n, YK_KEY_INT, def, lo, hi, NULL, help)
-#define CORPUS_PICK(n, def, words, help) ENTRY(n, YK_KEY_PICK, def, NULL, NULL, words, help)
-#include "config/recipe_rows.h"
-};
-const size_t yk_corpus_key_count = sizeof yk_corpus_keys / sizeof *yk_corpus_keys;
 
 const yk_group yk_groups[] = {
 #define GROUP(g, help) {LABEL_##g, help},
@@ -52,14 +33,68 @@ const yk_group yk_groups[] = {
 };
 const size_t yk_group_count = sizeof yk_groups / sizeof *yk_groups;
 
+static const yk_key corpus_keys[] = {
+#define ROWS "config/corpus.def"
+#define ROW(g, n, kind, def, lo, hi, words, help) \
+    {#g, #n, YK_KEY_##kind, offsetof(yk_corpus, n), def, lo, hi, words, help},
+#include "config/recipe_rows.h"
+};
+
+static const yk_key tune_keys[] = {
+#define ROWS "config/tune.def"
+#define ROW(g, n, kind, def, lo, hi, words, help) \
+    {#g, #n, YK_KEY_##kind, offsetof(yk_tuned, n), def, lo, hi, words, help},
+#include "config/recipe_rows.h"
+};
+
+static const yk_group list_groups[YK_LISTS] = {
+#define ROWS "config/corpus.def"
+#define GROUP(g, help) {#g, help},
+#include "config/recipe_rows.h"
+#define ROWS "config/tune.def"
+#define GROUP(g, help) {#g, help},
+#include "config/recipe_rows.h"
+};
+
+#define ENTRIES(i, keys, type, array, number)                                                       \
+    {&list_groups[i], keys, sizeof keys / sizeof *keys, sizeof(type), offsetof(type, origin),       \
+     offsetof(yk_recipe, array), offsetof(yk_recipe, number)}
+
+const yk_entries yk_lists[YK_LISTS] = {
+    [YK_CORPUS] = ENTRIES(YK_CORPUS, corpus_keys, yk_corpus, corpus, corpora),
+    [YK_TUNE] = ENTRIES(YK_TUNE, tune_keys, yk_tuned, tune, tuned),
+};
+
 const yk_key *yk_key_find(const char *group, const char *name)
 {
-    bool entry = strcmp(group, "corpus") == 0;
-    const yk_key *keys = entry ? yk_corpus_keys : yk_keys;
-    size_t n = entry ? yk_corpus_key_count : yk_key_count;
+    const yk_entries *list = yk_entries_find(group);
+    const yk_key *keys = list ? list->keys : yk_keys;
+    size_t n = list ? list->key_count : yk_key_count;
     for (size_t i = 0; i < n; i++)
         if (strcmp(keys[i].group, group) == 0 && strcmp(keys[i].name, name) == 0) return &keys[i];
     return NULL;
+}
+
+const yk_entries *yk_entries_find(const char *name)
+{
+    for (size_t i = 0; i < YK_LISTS; i++)
+        if (strcmp(yk_lists[i].group->name, name) == 0) return &yk_lists[i];
+    return NULL;
+}
+
+void *yk_entry(const yk_entries *l, const yk_recipe *r, size_t i)
+{
+    return *(char *const *)((const char *)r + l->entries) + i * l->size;
+}
+
+yk_origin **yk_entry_origin(const yk_entries *l, void *entry)
+{
+    return (yk_origin **)((char *)entry + l->origin);
+}
+
+size_t yk_entry_count(const yk_entries *l, const yk_recipe *r)
+{
+    return *(const size_t *)((const char *)r + l->count);
 }
 
 bool yk_is_group(const char *name)
@@ -231,10 +266,10 @@ void yk_keys_free(const yk_key *keys, size_t n, void *base)
     }
 }
 
-yk_status yk_origin_set(yk_recipe *r, size_t i, yk_layer layer, const char *text, yk_error *err)
+yk_status yk_origin_set(yk_origin *o, yk_layer layer, const char *text, yk_error *err)
 {
-    r->origin[i].layer = layer;
-    return text_set(&r->origin[i].text, text, err);
+    o->layer = layer;
+    return text_set(&o->text, text, err);
 }
 
 yk_origin *yk_origin_of(const yk_recipe *r, const void *field)
@@ -262,6 +297,22 @@ yk_status yk_fail_key(const yk_recipe *r, const void *field, yk_error *err, cons
     if (o) yk_key_path(&yk_keys[o - r->origin], path);
     yk_status st = yk_fail(err, YK_ERR_CONFIG, "`%s` %s", path, inner.text);
     return o && o->layer >= YK_FROM_FILE ? yk_at_place(err, st, o->text) : st;
+}
+
+yk_status yk_fail_entry(const yk_recipe *r, int list, size_t i, const char *name, yk_error *err,
+                        const char *format, ...)
+{
+    const yk_entries *l = &yk_lists[list];
+    const yk_origin *o = *yk_entry_origin(l, yk_entry(l, r, i)), *place = NULL;
+    yk_error inner;
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(inner.text, sizeof inner.text, format, ap);
+    va_end(ap);
+    for (size_t k = 0; k < l->key_count; k++)
+        if (o[k].layer >= YK_FROM_FILE && (!place || strcmp(l->keys[k].name, name) == 0)) place = &o[k];
+    yk_status st = yk_fail(err, YK_ERR_CONFIG, "`%s.%zu.%s` %s", l->group->name, i, name, inner.text);
+    return place ? yk_at_place(err, st, place->text) : st;
 }
 
 /* The length of the UTF-8 character at p, 0 when there is none; its code point in *c. */
@@ -500,11 +551,11 @@ void yk_print_real(double x, char out[YK_NUMBER_ROOM])
     tidy(scientific, out);
 }
 
-double yk_two_digits(double x)
+double yk_to_digits(double x, int digits)
 {
     char text[YK_NUMBER_ROOM];
     locale_t before, c = enter_c_locale(&before);
-    snprintf(text, sizeof text, "%.1e", x);
+    snprintf(text, sizeof text, "%.*e", digits - 1, x);
     double rounded = strtod(text, NULL);
     leave_c_locale(c, before);
     return rounded;

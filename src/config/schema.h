@@ -14,9 +14,9 @@ typedef enum yk_key_type {
 } yk_key_type;
 
 typedef struct yk_key {
-    const char *group, *name; /* group "" at the top level, "corpus" for the keys of an entry */
+    const char *group, *name; /* group "" at the top level, "corpus" or "tune" for the keys of an entry */
     yk_key_type type;
-    size_t offset;                /* of the field in yk_recipe or yk_corpus      */
+    size_t offset;                /* of the field in yk_recipe or the entry      */
     const char *def, *low, *high; /* low and high: of numbers, else NULL         */
     const char *words;            /* of YK_KEY_PICK: "a|b|c", else NULL          */
     const char *help;
@@ -26,17 +26,28 @@ typedef struct yk_group {
     const char *name, *help;
 } yk_group;
 
-extern const yk_key yk_keys[], yk_corpus_keys[];
-extern const size_t yk_key_count, yk_corpus_key_count;
+/* A list of entries at the top level of a recipe. */
+typedef struct yk_entries {
+    const yk_group *group;
+    const yk_key *keys; /* an entry begins with the first, in messages */
+    size_t key_count;
+    size_t size, origin;   /* of an entry in memory; offset of its `origin`    */
+    size_t entries, count; /* offsets in yk_recipe of the array and its number */
+} yk_entries;
+
+extern const yk_key yk_keys[];
+extern const size_t yk_key_count;
 extern const yk_group yk_groups[]; /* the first is the top level, "" */
 extern const size_t yk_group_count;
+enum { YK_CORPUS, YK_TUNE, YK_LISTS };
+extern const yk_entries yk_lists[YK_LISTS];
 
 enum { YK_PATH_ROOM = 96, YK_NUMBER_ROOM = 32, YK_SHOWN_ROOM = 96 };
 
 /* Where a value came from. A later layer wins over an earlier one. */
 typedef enum yk_layer { YK_FROM_DEFAULT, YK_FROM_RULE, YK_FROM_FILE, YK_FROM_SET } yk_layer;
 
-/* yk_recipe.origin holds one for each row of yk_keys, then yk_corpus_key_count for each entry. */
+/* yk_recipe.origin holds one for each row of yk_keys, an entry's one for each row of its keys. */
 typedef struct yk_origin {
     yk_layer layer;
     char *text; /* "conf/x.yaml:12", "--set", "size", "derived"; NULL: "default" */
@@ -55,14 +66,22 @@ bool yk_parse_real(const char *text, double *value);
 /* The shortest decimal that yk_parse_real reads back as the same finite number. */
 void yk_print_real(double x, char out[YK_NUMBER_ROOM]);
 
-/* The double nearest to x in two decimal digits. */
-double yk_two_digits(double x);
+/* The double nearest to x in so many decimal digits. */
+double yk_to_digits(double x, int digits);
 
 /* --- schema.c: rows and fields -------------------------------------------------------------- */
 
 /* The row of that group and name, NULL when there is none. */
 const yk_key *yk_key_find(const char *group, const char *name);
 bool yk_is_group(const char *name);
+
+/* The list of that name, NULL when there is none. */
+const yk_entries *yk_entries_find(const char *name);
+
+/* An entry of a list of the recipe, the origins of its values, and how many entries there are. */
+void *yk_entry(const yk_entries *l, const yk_recipe *r, size_t i);
+yk_origin **yk_entry_origin(const yk_entries *l, void *entry);
+size_t yk_entry_count(const yk_entries *l, const yk_recipe *r);
 
 /* "group.name", or "name" at the top level. */
 void yk_key_path(const yk_key *k, char out[YK_PATH_ROOM]);
@@ -96,8 +115,8 @@ void yk_print_harmless(const char *text, yk_buf *out);
 /* The text for a message: cut to a reasonable length, harmless on a terminal. Returns `out`. */
 const char *yk_shown(const char *text, char out[YK_SHOWN_ROOM]);
 
-/* Records where row `i` of the origins came from. */
-yk_status yk_origin_set(yk_recipe *r, size_t i, yk_layer layer, const char *text, yk_error *err);
+/* Records where a value came from. */
+yk_status yk_origin_set(yk_origin *o, yk_layer layer, const char *text, yk_error *err);
 
 /* The origin of a field of the recipe itself, such as &r->model_width. */
 yk_origin *yk_origin_of(const yk_recipe *r, const void *field);
@@ -131,5 +150,16 @@ yk_status yk_recipe_check_whole(const yk_recipe *r, yk_error *err);
 /* "place: `pretrain.batch` <printf>", where `field` is of the recipe itself. YK_ERR_CONFIG. */
 yk_status yk_fail_key(const yk_recipe *r, const void *field, yk_error *err, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* "place: `corpus.1.domain` <printf>" for an entry of a list; the place is that of the key, or, where it is not
+ * given, of any key of the entry. YK_ERR_CONFIG. */
+yk_status yk_fail_entry(const yk_recipe *r, int list, size_t i, const char *name, yk_error *err, const char *format,
+                        ...)
+    __attribute__((format(printf, 6, 7)));
+
+/* --- range.c --------------------------------------------------------------------------------- */
+
+/* Whether the entries of `tune:` name keys that may be searched and ranges that lie within their bounds. */
+yk_status yk_ranges_check(const yk_recipe *r, yk_error *err);
 
 #endif

@@ -20,6 +20,9 @@ void yk_page_corpus(yk_buf *out, const yk_record *r);
 void yk_page_dropped(yk_buf *out, const yk_record *r);
 void yk_page_tokenizer(yk_buf *out, const yk_record *r);
 
+/* In tune_parts.c: the trials of a search. */
+yk_status yk_page_tune(yk_buf *out, const yk_record *r, yk_error *err);
+
 /* Opens a <section> with a heading and, unless NULL, a sentence below it. */
 void yk_page_heading(yk_buf *out, const char *id, const char *title, const char *note);
 

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_DOMAINS = 64 };
+enum { MAX_DOMAINS = 64, MAX_TRIALS = 10000 };
 
 json_t *yk_json_at(json_t *from, const char *path)
 {
@@ -129,6 +129,17 @@ done:
     return st;
 }
 
+static yk_status take_trial(yk_record *r, json_t *line, yk_error *err)
+{
+    yk_status st = YK_OK;
+    if (isnan(yk_json_number(line, "trial")) || isnan(yk_json_number(line, "step"))) return YK_OK;
+    if (!json_is_object(json_object_get(line, "values")) || r->trial_count == MAX_TRIALS) return YK_OK;
+    YK_ROOM(r->trials, r->trial_count, r->trial_cap);
+    r->trials[r->trial_count++] = json_incref(line);
+done:
+    return st;
+}
+
 /* *found counts the files that are there. */
 static yk_status read_lines(yk_record *r, const char *dir, const char *file,
                             yk_status (*take)(yk_record *, json_t *, yk_error *), int *found,
@@ -236,6 +247,7 @@ yk_status yk_record_read(yk_record *r, const char *run_dir, yk_error *err)
     YK_TRY(add_domains_of(r, yk_json_at(r->summary, "pretrain.heldout_bpb.by_domain"), err));
     YK_TRY(read_lines(r, run_dir, "metrics.jsonl", take_metric, &found, err));
     YK_TRY(read_lines(r, run_dir, "samples.jsonl", take_sample, &found, err));
+    YK_TRY(read_lines(r, run_dir, "tune/trials.jsonl", take_trial, &found, err));
     YK_TRY(add_domains_of(r, r->mixture, err));
     if (!found)
         YK_FAIL(YK_ERR_INPUT,
@@ -259,10 +271,12 @@ void yk_record_free(yk_record *r)
     json_decref(r->mixture);
     for (size_t i = 0; i < r->eval_count; i++) json_decref(r->evals[i].by_domain);
     for (size_t i = 0; i < r->sample_count; i++) json_decref(r->samples[i]);
+    for (size_t i = 0; i < r->trial_count; i++) json_decref(r->trials[i]);
     for (size_t i = 0; i < r->domain_count; i++) free(r->domains[i]);
     free(r->steps);
     free(r->evals);
     free(r->samples);
+    free(r->trials);
     free(r->domains);
     free(r->name);
     yk_buf_free(&r->recipe);

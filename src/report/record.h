@@ -32,6 +32,8 @@ typedef struct yk_record {
     size_t eval_count, eval_cap;
     json_t **samples; /* in order of the file                              */
     size_t sample_count, sample_cap;
+    json_t **trials; /* of a search, in order of the file                  */
+    size_t trial_count, trial_cap;
     char **domains; /* every domain named anywhere, in first appearance  */
     size_t domain_count, domain_cap;
     yk_buf recipe; /* recipe.yaml                                       */

@@ -101,6 +101,7 @@ static bool find_ranges(const yk_chart *c, axis *x, axis *y)
     size_t points = 0;
     x->low = y->low = INFINITY;
     x->high = y->high = -INFINITY;
+    x->log = c->log_x;
     y->log = c->log_y;
     for (size_t k = 0; k < c->curve_count; k++)
         for (size_t i = 0; i < c->curves[k].n; i++) {
@@ -112,7 +113,7 @@ static bool find_ranges(const yk_chart *c, axis *x, axis *y)
     for (size_t k = 0; k < c->level_count; k++) widen(y, c->levels[k].y);
     double x_size = fmax(fabs(x->low), fabs(x->high));
     if (points < 2 || !(x->high - x->low > 1e-9 * x_size) || !isfinite(y->low)) return false;
-    if (x->low > 0 && x->low < 0.05 * x->high) x->low = 0;
+    if (!x->log && x->low > 0 && x->low < 0.05 * x->high) x->low = 0;
     if (c->y_low < c->y_high) {
         y->low = c->y_low;
         y->high = c->y_high;
@@ -246,22 +247,32 @@ static void draw_axes(yk_buf *out, const yk_chart *c, const axis *x, const axis 
     yk_buf_puts(out, "</text>");
 }
 
-static void draw_curve(yk_buf *out, const yk_curve *k, const axis *x, const axis *y)
+static bool can_be_drawn(const yk_curve *k, size_t i, const axis *x, const axis *y)
 {
-    const char *colour = yk_colour_class(k->colour);
-    yk_buf_printf(out, "<path class=\"line %s%s%s\" d=\"", colour, k->bold ? " bold" : "",
-                  k->faint ? " faint" : "");
+    return isfinite(k->x[i]) && isfinite(k->y[i]) && (!x->log || k->x[i] > 0) && (!y->log || k->y[i] > 0);
+}
+
+static void draw_line(yk_buf *out, const yk_curve *k, const axis *x, const axis *y)
+{
     bool down = false;
+    yk_buf_printf(out, "<path class=\"line %s%s%s\" d=\"", yk_colour_class(k->colour), k->bold ? " bold" : "",
+                  k->faint ? " faint" : "");
     for (size_t i = 0; i < k->n; i++) {
-        bool there = isfinite(k->x[i]) && isfinite(k->y[i]) && (!y->log || k->y[i] > 0);
+        bool there = can_be_drawn(k, i, x, y);
         if (there)
             yk_buf_printf(out, "%s%.1f %.1f", down ? "L" : "M", place(x, k->x[i]),
                           place(y, k->y[i]));
         down = there;
     }
     yk_buf_puts(out, "\"/>");
-    for (size_t i = 0; k->dots && i < k->n; i++)
-        if (isfinite(k->x[i]) && isfinite(k->y[i]) && (!y->log || k->y[i] > 0))
+}
+
+static void draw_curve(yk_buf *out, const yk_curve *k, const axis *x, const axis *y)
+{
+    const char *colour = yk_colour_class(k->colour);
+    if (!k->scatter) draw_line(out, k, x, y);
+    for (size_t i = 0; (k->dots || k->scatter) && i < k->n; i++)
+        if (can_be_drawn(k, i, x, y))
             yk_buf_printf(out, "<circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%s\"/>", colour,
                           place(x, k->x[i]), place(y, k->y[i]), k->bold ? "3" : "2.2");
 }
@@ -302,7 +313,7 @@ static void draw_strips(yk_buf *out, const yk_chart *c, const axis *x, const axi
         if (!(width > 0)) continue;
         yk_buf_printf(out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"><title>",
                       from, y->to, width, y->from - y->to);
-        yk_html_add(out, "%s %s", yk_short(at[i]).text, c->x_unit);
+        yk_html_add(out, "%s %s", (c->log_x ? yk_plain(at[i]) : yk_short(at[i])).text, c->x_unit);
         for (size_t k = 0; k < c->curve_count; k++) {
             const yk_curve *curve = &c->curves[k];
             if (!curve->name || curve->n == 0) continue;
@@ -358,7 +369,10 @@ void yk_svg_chart(yk_buf *out, const yk_chart *c)
     }
     x.from = left * glyph + 10;
     x.to = c->width - (labels ? right * glyph + 12 : 8);
-    linear_ticks(&x, 1 + c->width / 120);
+    if (x.log)
+        log_ticks(&x);
+    else
+        linear_ticks(&x, 1 + c->width / 120);
     spread_labels(label, labels, &x, &y);
     yk_buf_printf(out, "<svg class=\"chart\" viewBox=\"0 0 %d %d\" role=\"img\"", c->width,
                   c->height);

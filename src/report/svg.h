@@ -22,6 +22,7 @@ typedef struct yk_curve {
     size_t n;
     int colour;
     bool bold, faint, dots;
+    bool scatter; /* dots without a line */
 } yk_curve;
 
 typedef struct yk_level { /* a dashed horizontal line to compare with */
@@ -43,6 +44,7 @@ typedef struct yk_chart {
     int width, height;             /* user units; text is 12 units high                */
     bool from_zero;                /* y starts at 0                                    */
     bool log_y;                    /* every y shown must be > 0                        */
+    bool log_x;                    /* the same of x                                    */
     double y_low, y_high;          /* both 0: from the data                            */
     const yk_curve *curves;
     size_t curve_count;

@@ -100,6 +100,23 @@ static void domain_rows(yk_buf *out, json_t *summary)
     }
 }
 
+/* What a search found. */
+static void tuned_rows(yk_buf *out, json_t *summary)
+{
+    const char *key;
+    json_t *value, *tune = yk_json_at(summary, "tune");
+    char beside[160];
+    snprintf(beside, sizeof beside, "best of %s trials, the steps of %s runs",
+             yk_count(yk_json_number(tune, "trials")).text, yk_fixed(yk_json_number(tune, "runs"), 1).text);
+    figure(out, "tuned, bits per byte", yk_fixed(yk_json_number(tune, "score"), 3).text, beside);
+    json_object_foreach (yk_json_at(tune, "best"), key, value) {
+        const char *text = json_string_value(value);
+        char label[128];
+        snprintf(label, sizeof label, "  %s", key);
+        figure(out, label, text ? text : yk_plain(json_number_value(value)).text, NULL);
+    }
+}
+
 void yk_report_table(json_t *summary, yk_buf *out)
 {
     double start = yk_json_number(summary, "pretrain.heldout_bpb.start");
@@ -112,6 +129,7 @@ void yk_report_table(json_t *summary, yk_buf *out)
     double scale = yk_json_number(summary, "pretrain.loss_scale");
     char value[128], beside[128] = "";
     stage_rows(out, yk_json_at(summary, "stages"));
+    tuned_rows(out, summary);
     if (!isnan(end)) {
         snprintf(value, sizeof value, "%s -> %s", yk_fixed(start, 3).text, yk_fixed(end, 3).text);
         if (!isnan(gzip) && !isnan(xz))

@@ -14,6 +14,7 @@
 #include "text/questions.h"
 #include "train/session.h"
 #include "train/train.h"
+#include "tune/tune.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,8 @@ typedef struct stage {
 static const char *const clean_keys[] = {"seed", "corpus.", "clean.", NULL};
 static const char *const tokenizer_keys[] = {"seed", "tokenizer.", NULL};
 static const char *const questions_keys[] = {"seed", "corpus.", "questions.", NULL};
+static const char *const tune_keys[] = {"seed", "lanes", "precision", "numerics", "corpus.", "model.", "pretrain.",
+                                        "evaluate.stride", "tune.", "tuning.", NULL};
 static const char *const pretrain_keys[] = {"seed", "lanes", "precision", "numerics", "corpus.", "model.", "pretrain.", NULL};
 static const char *const sft_keys[] = {"sft.", NULL};
 static const char *const evaluate_keys[] = {"evaluate.", NULL};
@@ -41,6 +44,7 @@ static const stage stages[] = {
     {"clean", yk_clean_stage, clean_keys, {"corpus"}, .output = yk_documents_path, .stamp = yk_corpus_stamp},
     {"tokenizer", yk_tokenizer_stage, tokenizer_keys, {"tokenizer"}, .output = yk_shard_path},
     {"questions", yk_questions_stage, questions_keys, {"questions"}, .stamp = yk_questions_stamp},
+    {"tune", yk_tune_stage, tune_keys, {"tune"}},
     {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, .model = "checkpoints"},
     {"sft", yk_sft_stage, sft_keys, {"sft", "digest"}, .model = "sft/model.h5"},
     {"evaluate", yk_evaluate_stage, evaluate_keys, {"masked", "baseline"}},

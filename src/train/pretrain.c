@@ -178,8 +178,10 @@ static void count_pass(void *context, const yk_session *s)
     t->samples = 0;
 }
 
+/* A trial is evaluated where it pauses only. */
 static bool evaluation_is_due(const trainer *t, int64_t step)
 {
+    if (t->job->until) return step == t->job->until;
     return step % t->r->pretrain_eval_every == 0 || step == t->r->pretrain_steps;
 }
 
@@ -222,11 +224,16 @@ static yk_status record_step(trainer *t, double seconds, yk_error *err)
     return yk_metrics_add(&t->metrics, row, err);
 }
 
+static int64_t last_step(const trainer *t)
+{
+    return t->job->until ? t->job->until : t->r->pretrain_steps;
+}
+
 static yk_status loop(trainer *t, yk_error *err)
 {
     yk_status st = YK_OK;
-    const int64_t steps = t->r->pretrain_steps;
-    if (t->l.step == 0) YK_TRY(evaluate(t, err));
+    const int64_t steps = last_step(t);
+    if (t->l.step == 0 && !t->job->until) YK_TRY(evaluate(t, err));
     while (t->l.step < steps && !yk_job_stops(t->job)) {
         double before = t->l.seconds;
         YK_TRY(train_step(t, err));
@@ -336,7 +343,7 @@ yk_status yk_pretrain_stage(const yk_job *job, bool *finished, yk_error *err)
     if (!t->checkpoints || !t->best_path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     YK_TRY(start(t, err));
     YK_TRY(loop(t, err));
-    *finished = t->l.step >= t->r->pretrain_steps;
+    *finished = t->l.step >= last_step(t);
     if (*finished) YK_TRY(record_mixture(t, err));
     YK_TRY(summarise(t, err));
 done:

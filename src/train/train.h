@@ -9,7 +9,8 @@ int64_t yk_micro_batch(const yk_recipe *r);
 
 /* Hybrid masked and causal pretraining from the token shards. Resumes from the newest checkpoint below
  * <dir>/checkpoints; appends to <dir>/metrics.jsonl and <dir>/samples.jsonl. Sets summary members pretrain, model,
- * isa and digest: the digest covers weights, both moments and the loss of every step. */
+ * isa and digest: the digest covers weights, both moments and the loss of every step. With job->until it pauses after
+ * that step of the same run, evaluated there and nowhere else. */
 yk_status yk_pretrain_stage(const yk_job *job, bool *finished, yk_error *err);
 
 /* Held-out bits per byte a domain, masked accuracy against the unigram baseline, and what gzip -9 and xz -9e need for

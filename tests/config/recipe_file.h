@@ -2,6 +2,7 @@
 #ifndef YK_TESTS_CONFIG_RECIPE_FILE_H
 #define YK_TESTS_CONFIG_RECIPE_FILE_H
 
+#include "config/range.h"
 #include "config/schema.h"
 
 #include <setjmp.h>

@@ -81,8 +81,8 @@ static void reals(void **state)
         yk_print_real(y, text);
         if (!yk_parse_real(text, &x) || x != y) fail_msg("%.17g printed as %s", y, text);
     }
-    assert_true(yk_two_digits(0.0060123) == 6e-3);
-    assert_true(yk_two_digits(0.00123) == 1.2e-3);
+    assert_true(yk_to_digits(0.0060123, 2) == 6e-3);
+    assert_true(yk_to_digits(0.00123, 2) == 1.2e-3);
 }
 
 /* A comma for the decimal point, where such a locale is installed, changes nothing. */
@@ -238,8 +238,8 @@ static void every_corpus_key(void **state)
 {
     const place *p = *state;
     char value[256], printed[256], text[800], set[400], origin[160];
-    for (size_t i = 0; i < yk_corpus_key_count; i++) {
-        const yk_key *k = &yk_corpus_keys[i];
+    for (size_t i = 0; i < yk_lists[YK_CORPUS].key_count; i++) {
+        const yk_key *k = &yk_lists[YK_CORPUS].keys[i];
         yk_recipe r;
         bool generate = strcmp(k->name, "generate") == 0, domain = strcmp(k->name, "domain") == 0;
         bool paths = strcmp(k->name, "paths") == 0;
@@ -263,6 +263,41 @@ static void every_corpus_key(void **state)
         round_trip(p, &r);
         yk_recipe_free(&r);
     }
+}
+
+/* The value at a coordinate, and the coordinate of that value. */
+static void same_value(const yk_tuned *t, double at, const char *value)
+{
+    yk_buf text = {0};
+    double width = yk_range_choices(t) ? 0 : 1e-3;
+    yk_range_value(t, at, &text);
+    assert_string_equal(text.data, value);
+    assert_true(fabs(yk_range_place(t, text.data) - at) <= width);
+    yk_buf_free(&text);
+}
+
+static void ranges(void **state)
+{
+    const place *p = *state;
+    yk_recipe r;
+    load(&r, p, "corpus: [{domain: d, generate: 9}]\ntune:\n- {key: pretrain.lr, scale: log, low: 1e-4, high: 1e-2}\n"
+         "- {key: model.ffn, low: 100.5, high: 4k}\n- {key: pretrain.schedule, scale: choice, values: [wsd, cosine]}\n",
+         "tune.0.high=1");
+    assert_int_equal(r.tuned, 3);
+    same_value(&r.tune[0], 0, "1e-4");
+    same_value(&r.tune[0], 0.5, "0.01");
+    same_value(&r.tune[0], 1, "1");
+    same_value(&r.tune[0], 0.4, "0.003981");
+    r.tune[1].high = 1000.5;
+    same_value(&r.tune[1], 0, "101");
+    same_value(&r.tune[1], 0.999, "1000");
+    same_value(&r.tune[1], 1, "1000");
+    same_value(&r.tune[2], 0, "wsd");
+    same_value(&r.tune[2], 1, "cosine");
+    assert_true(yk_range_place(&r.tune[2], "constant") == -1);
+    assert_true(yk_range_place(&r.tune[0], "2") == -1 && yk_range_place(&r.tune[0], "x") == -1);
+    round_trip(p, &r);
+    yk_recipe_free(&r);
 }
 
 static void accepted_forms(void **state)
@@ -440,10 +475,11 @@ static void reference(void **state)
             yk_key_path(&yk_keys[i], path);
             has(&out, path);
         }
-        for (size_t i = 0; i < yk_corpus_key_count; i++) {
-            yk_key_path(&yk_corpus_keys[i], path);
-            has(&out, path);
-        }
+        for (const yk_entries *l = yk_lists; l < yk_lists + YK_LISTS; l++)
+            for (size_t i = 0; i < l->key_count; i++) {
+                yk_key_path(&l->keys[i], path);
+                has(&out, path);
+            }
         has(&out, style == YK_DOC_ROFF ? ".SS pretrain\n" : "pretrain");
         if (style == YK_DOC_MARKDOWN)
             has(&out, "| `pretrain.warmup` | number | `0.02` | 0 to 1 | share of the steps spent "
@@ -470,6 +506,7 @@ int main(void)
         cmocka_unit_test(defaults),
         cmocka_unit_test(every_key),
         cmocka_unit_test(every_corpus_key),
+        cmocka_unit_test(ranges),
         cmocka_unit_test(accepted_forms),
         cmocka_unit_test(dial),
         cmocka_unit_test(horizon),

@@ -171,6 +171,51 @@ static void wrong_rules(void **state)
            NULL, ".yaml:3: `pretrain.batch` is 6; it must be a multiple of lanes, 4");
 }
 
+/* An entry of `tune:` beside what a recipe needs. */
+static void wrong_ranges(void **state)
+{
+    const place *p = *state;
+    static const struct {
+        const char *entry, *message;
+    } c[] = {
+        {"scale: log", ".yaml:3: `tune.0.key` is missing; name a key, such as pretrain.lr"},
+        {"key: pretrain.lrr", "`tune.0.key` names an unknown key, `pretrain.lrr`; did you mean `pretrain.lr`?"},
+        {"key: lr", "names an unknown key, `lr`; did you mean `pretrain.lr`?"},
+        {"key: corpus.weight", "names an unknown key, `corpus.weight`; did you mean"},
+        {"kye: pretrain.lr", ".yaml:3:6: unknown key `tune.kye`; did you mean `tune.key`?"},
+        {"key: seed, low: 1, high: 2", "names an unknown key, `seed`"},
+        {"key: tokenizer.vocab, low: 300, high: 400", "`tune.0.key` is `tokenizer.vocab`, which must be the same in all"},
+        {"key: pretrain.steps, low: 30, high: 40", "is `pretrain.steps`, which must be the same in all trials"},
+        {"key: pretrain.prompts, scale: choice, values: [a, b]", "is `pretrain.prompts`, which must be the same"},
+        {"key: pretrain.lr, low: -1, high: 1", ".yaml:3: `tune.0.low` is -1; `pretrain.lr` may be from 0 to 10"},
+        {"key: pretrain.lr, low: 1, high: 11", "`tune.0.high` is 11; `pretrain.lr` may be from 0 to 10"},
+        {"key: pretrain.lr, low: 1e-3, high: 1e-3", "`tune.0.high` is 0.001; it must be above `low`, 0.001"},
+        {"key: pretrain.batch, low: 8.1, high: 9.9", "`tune.0.high` is 9.9; it must be above `low`, 8.1"},
+        {"key: pretrain.lr", "`tune.0.high` is 0; it must be above `low`, 0"},
+        {"key: pretrain.lr, scale: log, low: 0, high: 1", "`tune.0.low` is 0; on a log scale it must be above 0"},
+        {"key: pretrain.lr, scale: logg", "`tune.scale`: expected one of linear, log, choice, found `logg`"},
+        {"key: pretrain.lr, low: x", ".yaml:3:29: `tune.low`: expected a number, such as 0.1 or 3e-4, found `x`"},
+        {"key: pretrain.schedule, low: 0, high: 1", "`tune.0.scale` is `linear`, but `pretrain.schedule` is no number"},
+        {"key: pretrain.schedule, scale: choice, values: [wsd]", "`tune.0.values` has 1; a choice is between two values"},
+        {"key: pretrain.schedule, scale: choice, values: [wsd, cos]",
+         "has a value that does not fit: `pretrain.schedule`: expected one of cosine, wsd"},
+        {"key: pretrain.lr, scale: choice, values: [1, 11]", "does not fit: `pretrain.lr`: 11 is out of range"},
+        {"key: pretrain.lr, low: 0, high: 1, values: [1, 2]", "`tune.0.values` go with scale: choice"},
+        {"key: pretrain.lr, low: 0, high: 1}\n  - {key: pretrain.lr, low: 0, high: 2",
+         ".yaml:4: `tune.1.key` is `pretrain.lr`, as is `tune.0.key`; remove one"},
+    };
+    char text[512];
+    for (size_t i = 0; i < COUNT(c); i++) {
+        snprintf(text, sizeof text, "corpus: [{domain: a, generate: 1}]\ntune:\n  - {%s}\n", c[i].entry);
+        refuse(p, text, NULL, c[i].message);
+    }
+    refuse(p, "corpus: [{domain: a, generate: 1}]\nstages: [clean, tune]\n", NULL,
+           ".yaml:2: `stages` has `tune`, but `tune:` has no entry");
+    refuse(p, "corpus: [{domain: a, generate: 1}]\nstages: [tune]\npretrain: {steps: 8}\n"
+           "tune: [{key: pretrain.lr, low: 0, high: 1}]\n", NULL, "`tuning.rungs` is 3, too many for 8 steps");
+    refuse(p, small_corpus, "tune.0.low=1", "there is no tune.0; the recipe has 0 tune entries");
+}
+
 static void wrong_sets(void **state)
 {
     const place *p = *state;
@@ -184,7 +229,7 @@ static void wrong_sets(void **state)
         {"corpus.0.wieght=2", "unknown key `corpus.wieght`; did you mean `corpus.weight`?"},
         {"corpus.1.weight=2", "there is no corpus.1; the recipe has 1 corpus entries, from 0 on"},
         {"corpus.99999999999999999999.weight=2", "there is no corpus.999999999999"},
-        {"corpus.weight=2", "is named by its number, such as corpus.0.weight"},
+        {"corpus.weight=2", "is named by its number, such as corpus.0.domain"},
         {"corpus.0.weight=-2",
          "--set corpus.0.weight=-2: `corpus.weight`: -2 is out of range; it may be from 0 to 1e9"},
         {"seed", "--set seed: expected key=value"},
@@ -318,6 +363,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_files),
         cmocka_unit_test(wrong_rules),
+        cmocka_unit_test(wrong_ranges),
         cmocka_unit_test(wrong_sets),
         cmocka_unit_test(unusable_files),
         cmocka_unit_test(mutations),

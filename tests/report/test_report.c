@@ -23,7 +23,8 @@
 
 static const char *const files[] = {"summary.json",         "metrics.jsonl", "samples.jsonl",
                                     "recipe.yaml",          "manifest.json", "clean/report.json",
-                                    "tokenizer/report.json"};
+                                    "tokenizer/report.json", "tune/trials.jsonl"};
+static const char *const folders[] = {"clean", "tokenizer", "tune"};
 enum { FILES = sizeof files / sizeof *files };
 
 typedef struct fixture {
@@ -79,11 +80,11 @@ static int set_up(void **state)
     const char *tmp = getenv("TMPDIR");
     snprintf(f->dir, sizeof f->dir, "%s/yoke-report-XXXXXX", tmp ? tmp : "/tmp");
     if (!mkdtemp(f->dir)) return -1;
-    char *clean = yk_path("%s/clean", f->dir), *tokenizer = yk_path("%s/tokenizer", f->dir);
-    mkdir(clean, 0777);
-    mkdir(tokenizer, 0777);
-    free(clean);
-    free(tokenizer);
+    for (int i = 0; i < 3; i++) {
+        char *folder = yk_path("%s/%s", f->dir, folders[i]);
+        mkdir(folder, 0777);
+        free(folder);
+    }
     yk_buf_puts(&f->content[0],
                 "{\"name\":\"<b>run</"
                 "b>\",\"version\":\"1.0\",\"digest\":\"00ff\",\"isa\":\"avx2\",\"threads\":2,"
@@ -121,6 +122,10 @@ static int set_up(void **state)
     yk_buf_puts(&f->content[6],
                 "{\"vocab\":4096,\"bytes_per_token\":3.4,\"by_domain\":{\"a<b\":3.3},"
                 "\"by_language\":{\"<i>\":3.1},\"train_mb_per_s\":10,\"encode_mb_per_s\":20}");
+    for (int i = 0; i < 12; i++)
+        yk_buf_printf(&f->content[7], "{\"trial\":%d,\"rung\":%d,\"step\":%d,\"values\":{\"pretrain.lr\":%g,"
+                      "\"pretrain.<b>\":\"<i>%d\"},\"score\":%s,\"seconds\":1}\n", i % 9, i / 9, i < 9 ? 40 : 120,
+                      1e-4 * (i + 1) * (i + 1), i, i == 4 ? "null" : i % 2 ? "1.5" : "9.25");
     put_all(f);
     *state = f;
     return 0;
@@ -134,11 +139,11 @@ static int tear_down(void **state)
         yk_buf_free(&f->content[i]);
     }
     drop(f, "report.html");
-    char *clean = yk_path("%s/clean", f->dir), *tokenizer = yk_path("%s/tokenizer", f->dir);
-    rmdir(clean);
-    rmdir(tokenizer);
-    free(clean);
-    free(tokenizer);
+    for (int i = 0; i < 3; i++) {
+        char *folder = yk_path("%s/%s", f->dir, folders[i]);
+        rmdir(folder);
+        free(folder);
+    }
     int code = rmdir(f->dir);
     free(f);
     return code;
@@ -181,10 +186,11 @@ static void test_whole_page(void **state)
     const fixture *f = *state;
     yk_buf page = {0}, again = {0};
     write_page(f, &page);
-    assert_int_equal(count(&page, "//h:section"), 9);
+    assert_int_equal(count(&page, "//h:section"), 10);
     assert_int_equal(count(&page, "//h:section[@id='heldout']//h:figure"), 2);
     assert_int_equal(count(&page, "//h:section[@id='training']//h:figure"), 4);
-    assert_int_equal(count(&page, "//h:svg[@class='chart']"), 8);
+    assert_int_equal(count(&page, "//h:svg[@class='chart']"), 9);
+    assert_int_equal(count(&page, "//h:section[@id='tune']//h:circle"), 12); /* 11 results with a score, and the best */
     assert_int_equal(count(&page, "//h:path[@class='mark']"), 1);
     assert_int_equal(count(&page, "//h:script"), 0);
     assert_int_equal(count(&page, "//@onclick"), 0);
