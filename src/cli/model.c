@@ -52,6 +52,7 @@ static yk_status open_run(const options *o, int64_t rows, yk_recipe *r, yk_sessi
         YK_TRY(yk_run_checkpoint(o->run, &path, err));
     YK_TRY(yk_session_open(s, r, o->run, &team, rows > r->pretrain_seq ? rows : r->pretrain_seq, false, err));
     YK_TRY(yk_session_load(s, path, err));
+    YK_TRY(yk_model_pack(s->model, err));
 done:
     free(path);
     return st;

@@ -21,9 +21,9 @@ done:
     return st;
 }
 
-static int64_t table_offset(const yk_node *n, const yk_pass *p)
+static yk_product projection(const yk_node *n, const yk_pass *p, int64_t rows)
 {
-    return p->m->shape.tied ? p->m->param[p->m->node[0].param[0]].offset : p->m->param[n->param[TABLE]].offset;
+    return yk_product_of(p, p->m->shape.tied ? p->m->node[0].param[0] : n->param[TABLE], rows);
 }
 
 /* Loss of all rows, and with `gradient` those of the normed rows and of the projection; logits and their gradients lie
@@ -31,12 +31,12 @@ static int64_t table_offset(const yk_node *n, const yk_pass *p)
 static void losses(const yk_node *n, yk_pass *p, bool gradient)
 {
     const yk_model *m = p->m;
-    int64_t C = m->shape.width, V = m->shape.vocab, offset = table_offset(n, p);
+    int64_t C = m->shape.width, V = m->shape.vocab;
     int64_t d_row = V * yk_type_size(m->k, YK_FLOAT) / yk_type_size(m->k, YK_STORED);
     float *logits = yk_scratch(p, n, LOGITS), *dnormed = yk_scratch(p, n, YK_DNORMED);
     for (int64_t r = 0; r < p->batch->rows; r += LOGIT_ROWS) {
         int64_t rows = p->batch->rows - r < LOGIT_ROWS ? p->batch->rows - r : LOGIT_ROWS;
-        const yk_product table = {m->weight + offset, rows, C, V};
+        const yk_product table = projection(n, p, rows);
         void *normed = yk_at(p, yk_scratch(p, n, YK_NORMED), r * C);
         yk_product_forward(p, &table, logits, YK_FLOAT, normed, NULL, 0);
         m->k->cross_entropy(&m->team, &(yk_cross_entropy){.logits = logits, .dlogits = gradient ? logits : NULL,
@@ -45,7 +45,7 @@ static void losses(const yk_node *n, yk_pass *p, bool gradient)
                                                           .best = p->best ? p->best + r : NULL, .rows = rows,
                                                           .vocab = V, .z = p->z_loss});
         if (!gradient) continue;
-        yk_product_dw(p, &table, m->gradient + offset, logits, YK_STORED, d_row, normed);
+        yk_product_dw(p, &table, m->gradient + (table.w - m->weight), logits, YK_STORED, d_row, normed);
         yk_product_dx(p, &table, dnormed + r * C, YK_FLOAT, logits, YK_STORED, d_row);
     }
 }
@@ -59,8 +59,8 @@ static void wanted_logits(const yk_node *n, yk_pass *p)
     for (int64_t i = 0; i < p->wanted; i++)
         m->k->copy_rows(&m->team, &(yk_copy_rows){.y = yk_at(p, gathered, i * C), .rows = 1, .width = bytes,
                                                   .x = yk_at(p, normed, p->wanted_row[i] * C)});
-    yk_product_forward(p, &(yk_product){m->weight + table_offset(n, p), p->wanted, C, m->shape.vocab}, p->logits,
-                       YK_FLOAT, gathered, NULL, 0);
+    const yk_product table = projection(n, p, p->wanted);
+    yk_product_forward(p, &table, p->logits, YK_FLOAT, gathered, NULL, 0);
 }
 
 static void forward(const yk_node *n, yk_pass *p)

@@ -160,6 +160,7 @@ static yk_status resume(trainer *t, yk_error *err)
     json_decref(d);
     d = NULL;
     YK_TRY(all_tensors(t, &tensors, &n, names, err));
+    yk_model_weights_changed(t->s.model);
     YK_TRY(yk_checkpoint_load(path, tensors, n, &d, err));
     t->step = json_integer_value(json_object_get(d, "step"));
     t->applied = json_integer_value(json_object_get(d, "applied"));

@@ -128,6 +128,7 @@ yk_status yk_session_load(yk_session *s, const char *checkpoint, yk_error *err)
     yk_model_params(s->model, &count);
     YK_NEW(tensors, count);
     YK_TRY(yk_session_tensors(s, yk_model_weights(s->model), "", tensors, &names, err));
+    yk_model_weights_changed(s->model);
     YK_TRY(yk_checkpoint_load(checkpoint, tensors, (size_t)count, &document, err));
 done:
     json_decref(document);
