@@ -22,10 +22,12 @@
 typedef enum yk_precision { YK_FP32, YK_BF16, YK_FP16, YK_PRECISIONS } yk_precision;
 
 /* A tensor of type `void *` holds numbers in the table's precision, yk_type_size() bytes each (rounded as
- * the operands of products are), or fp32 where a field beside it says YK_FLOAT. Rows and columns count numbers. */
-typedef enum yk_type { YK_STORED, YK_FLOAT } yk_type;
+ * the operands of products are), or fp32 where a field beside it says YK_FLOAT. Rows and columns count numbers.
+ * YK_PACKED, for operand b of a product alone: what the table's `pack` made of b. */
+typedef enum yk_type { YK_STORED, YK_FLOAT, YK_PACKED } yk_type;
 
-/* One side of a matrix product: element (i,j) at data[i row + j col]; one of the strides is 1. */
+/* One side of a matrix product: element (i,j) at data[i row + j col]; one of the strides is 1. YK_PACKED has no
+ * strides. */
 typedef struct yk_operand {
     const void *data;
     yk_type type;
@@ -47,6 +49,14 @@ typedef struct yk_gemm {
     int64_t m, n, k;   /* k >= 1 */
     void *scratch;     /* gemm_scratch() bytes */
 } yk_gemm;
+
+/* packed = b[k,n] in the order, and rounded, as a product with the same k and n reads it: a product with it has the
+ * same bits, and does not pack b again. */
+typedef struct yk_pack {
+    void *packed; /* packed_bytes(n, k), 64-byte aligned */
+    yk_operand b; /* [k,n] */
+    int64_t n, k;
+} yk_pack;
 
 /* y[r,:] (+)= table[id[r],:]. Backward: dtable[id[r],:] += dy[r,:], r ascending. */
 typedef struct yk_embed {
@@ -235,6 +245,8 @@ typedef struct yk_kernels {
     yk_precision precision;
     int64_t (*gemm_scratch)(const yk_team *team);
     void (*gemm)(const yk_team *team, const yk_gemm *a);
+    int64_t (*packed_bytes)(int64_t n, int64_t k); /* 0: this table's products read operands as they are, YK_PACKED not */
+    void (*pack)(const yk_team *team, const yk_pack *a);
     void (*embed_forward)(const yk_team *team, const yk_embed *a);
     void (*embed_backward)(const yk_team *team, const yk_embed *a);
     void (*rmsnorm_forward)(const yk_team *team, const yk_rmsnorm *a);

@@ -72,13 +72,14 @@ done:
     return st;
 }
 
-static yk_status prepare(const yk_bench *b, bench_run *x, bool training, yk_error *err)
+/* at_once: the most rows that the model gets. */
+static yk_status prepare(const yk_bench *b, bench_run *x, int64_t at_once, bool training, yk_error *err)
 {
     yk_status st = YK_OK;
     int64_t rows = x->B * x->T, vocab = x->r.tokenizer_vocab;
     yk_model_shape shape = yk_model_shape_of(&x->r, vocab);
     yk_rng rng = yk_rng_make(1, YK_STREAM_TEST, 0);
-    YK_TRY(yk_model_new(&x->model, &shape, x->micro * x->T, training, x->k, &b->team, err));
+    YK_TRY(yk_model_new(&x->model, &shape, at_once, training, x->k, &b->team, err));
     yk_model_initialise(x->model, 1);
     YK_NEW(x->token, rows);
     YK_NEW(x->position, rows);
@@ -123,18 +124,19 @@ static void pass(bench_run *x)
     yk_model_finish_gradients(x->model);
 }
 
-static json_t *phases_of(const yk_model *m, double update, int steps)
+/* Seconds a step; update: of the optimiser, 0 where there is none, nor a way back. */
+static json_t *phases_of(const yk_model *m, double update, int64_t steps)
 {
     json_t *phases = json_object();
     const yk_phase *p;
     for (int i = 0; (p = yk_model_phase(m, i)); i++) {
         char name[64];
         snprintf(name, sizeof name, "%s forward", p->name);
-        json_object_set_new(phases, name, json_real(p->forward / steps));
+        json_object_set_new(phases, name, json_real(p->forward / (double)steps));
         snprintf(name, sizeof name, "%s backward", p->name);
-        json_object_set_new(phases, name, json_real(p->backward / steps));
+        if (update > 0) json_object_set_new(phases, name, json_real(p->backward / (double)steps));
     }
-    json_object_set_new(phases, "update", json_real(update));
+    if (update > 0) json_object_set_new(phases, "update", json_real(update));
     return phases;
 }
 
@@ -146,7 +148,7 @@ static yk_status measure_step(const yk_bench *b, json_t *result, yk_error *err)
     double whole[MOST_REPEATS], update[MOST_REPEATS], norm;
     int repeats = b->repeats > 0 && b->repeats < MOST_REPEATS ? (int)b->repeats : REPEATS;
     YK_TRY(load(b, &x, err));
-    YK_TRY(prepare(b, &x, true, err));
+    YK_TRY(prepare(b, &x, x.micro * x.T, true, err));
     const yk_adamw_options adamw = yk_adamw_of(&x.r);
     YK_TRY(yk_optimiser_new(&o, x.model, x.k, &adamw, err));
     double peak = x.k->peak_flops(&b->team, 0.5), tokens = (double)(x.B * x.T);
@@ -188,48 +190,70 @@ static double real_of(const json_t *x, const char *key)
     return json_number_value(json_object_get(x, key));
 }
 
-static void print_step(const json_t *r)
+static void print_phases(const json_t *r)
 {
     const char *name;
     json_t *seconds;
+    json_object_foreach(json_object_get(r, "phases"), name, seconds)
+        printf("  %-20s %8.2f ms %5.1f%%\n", name, 1e3 * json_real_value(seconds),
+               100 * json_real_value(seconds) / real_of(r, "seconds"));
+}
+
+static void print_step(const json_t *r)
+{
     printf("%s, %s, %.0f x %.0f tokens, %.0f at once: %.1f tokens/s, %.1f%% of peak, %.3f s a step (%.3f to %.3f), %.0f MiB\n",
            json_string_value(json_object_get(r, "model")), json_string_value(json_object_get(r, "precision")),
            real_of(r, "batch"), real_of(r, "seq"), real_of(r, "micro_batch"), real_of(r, "tokens_per_s"),
            100 * real_of(r, "share"), real_of(r, "seconds"), real_of(r, "seconds_min"), real_of(r, "seconds_max"),
            real_of(r, "peak_memory_mib"));
-    json_object_foreach(json_object_get(r, "phases"), name, seconds)
-        printf("  %-20s %8.1f ms %5.1f%%\n", name, 1e3 * json_real_value(seconds),
-               100 * json_real_value(seconds) / real_of(r, "seconds"));
+    print_phases(r);
     printf("  the update moves %.1f GB/s, %.0f%% of what an update in place of plain memory does\n", real_of(r, "adamw_gbs"),
            100 * real_of(r, "adamw_gbs") / real_of(r, "update_gbs"));
 }
 
 const yk_bench_kind yk_bench_step = {"step", measure_step, print_step};
 
-/* One sequence, token by token, from an empty cache. */
+/* The next token of every sequence, the i-th of each; logits[B,V]. Sequence j has rows j T on of the cache. */
+static void decode_step(bench_run *x, yk_cache *cache, int32_t i, int32_t *cache_row, int32_t *wanted, float *logits)
+{
+    int32_t B = (int32_t)x->B, T = (int32_t)x->T;
+    for (int32_t j = 0; j < B; j++) {
+        x->segment[j] = (yk_segment){.query = j, .key = j * T, .first = i, .count = 1, .keys = i + 1, .causal = 1};
+        x->position[j] = i;
+        cache_row[j] = j * T + i;
+        wanted[j] = j;
+    }
+    yk_batch batch = {.rows = B, .token = x->token + i * B, .position = x->position, .segment = x->segment, .segments = B};
+    yk_model_decode(x->model, cache, &batch, cache_row, wanted, B, logits);
+}
+
+/* Sequences of T tokens side by side, token by token, from an empty cache. */
 static yk_status measure_decode(const yk_bench *b, json_t *result, yk_error *err)
 {
     yk_status st = YK_OK;
     bench_run x = {0};
     yk_cache cache = {0};
     float *logits = NULL;
+    int32_t *cache_row = NULL, *wanted = NULL;
     YK_TRY(load(b, &x, err));
-    x.B = x.micro = 1;
-    YK_TRY(prepare(b, &x, false, err));
-    YK_TRY(yk_cache_new(&cache, x.model, x.T, err));
-    YK_NEW(logits, x.r.tokenizer_vocab);
+    x.B = x.micro = b->batch > 0 ? b->batch : 1;
+    YK_TRY(prepare(b, &x, x.B, false, err));
+    YK_TRY(yk_cache_new(&cache, x.model, x.B * x.T, err));
+    YK_NEW(logits, x.B * x.r.tokenizer_vocab);
+    YK_NEW(cache_row, x.B);
+    YK_NEW(wanted, x.B);
+    YK_TRY(yk_model_pack(x.model, err));
     double began = yk_now();
-    for (int32_t i = 0; i < x.T; i++) {
-        yk_segment now = {.first = i, .count = 1, .keys = i + 1, .causal = 1};
-        yk_batch batch = {.rows = 1, .token = x.token + i, .position = x.position + i, .segment = &now, .segments = 1};
-        int32_t wanted = 0;
-        yk_model_decode(x.model, &cache, &batch, &i, &wanted, 1, logits);
-    }
-    double seconds = yk_now() - began;
-    json_object_update_new(result, json_pack("{s:s, s:s, s:I, s:f}", "model", b->model, "precision", b->precision, "seq",
-                                             (json_int_t)x.T, "tokens_per_s", (double)x.T / seconds));
+    for (int32_t i = 0; i < x.T; i++) decode_step(&x, &cache, i, cache_row, wanted, logits);
+    double seconds = (yk_now() - began) / (double)x.T;
+    json_object_update_new(result, json_pack("{s:s, s:s, s:I, s:I, s:f, s:f, s:o}", "model", b->model, "precision",
+                                             b->precision, "batch", (json_int_t)x.B, "seq", (json_int_t)x.T, "seconds",
+                                             seconds, "tokens_per_s", (double)x.B / seconds, "phases",
+                                             phases_of(x.model, 0, x.T)));
 done:
     free(logits);
+    free(cache_row);
+    free(wanted);
     if (x.model) yk_cache_free(&cache, x.model);
     release(&x);
     return st;
@@ -237,8 +261,10 @@ done:
 
 static void print_decode(const json_t *r)
 {
-    printf("%s, %s: %.1f tokens/s over %.0f tokens, one at a time\n", json_string_value(json_object_get(r, "model")),
-           json_string_value(json_object_get(r, "precision")), real_of(r, "tokens_per_s"), real_of(r, "seq"));
+    printf("%s, %s: %.1f tokens/s over %.0f x %.0f tokens, %.0f at once\n", json_string_value(json_object_get(r, "model")),
+           json_string_value(json_object_get(r, "precision")), real_of(r, "tokens_per_s"), real_of(r, "batch"),
+           real_of(r, "seq"), real_of(r, "batch"));
+    print_phases(r);
 }
 
 const yk_bench_kind yk_bench_decode = {"decode", measure_decode, print_decode};

@@ -53,6 +53,7 @@ static yk_status open_run(const options *o, int64_t rows, yk_recipe *r, yk_sessi
     const yk_session_options with = {.rows = rows > r->pretrain_seq ? rows : r->pretrain_seq};
     YK_TRY(yk_session_open(s, r, o->run, &team, &with, err));
     YK_TRY(yk_session_load(s, path, false, err));
+    YK_TRY(yk_model_pack(s->model, err));
 done:
     free(path);
     return st;

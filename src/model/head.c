@@ -24,14 +24,9 @@ done:
     return st;
 }
 
-static int64_t table_offset(const yk_node *n, const yk_pass *p)
+static int table_of(const yk_node *n, const yk_pass *p)
 {
-    return p->m->shape.tied ? p->m->param[p->m->node[0].param[0]].offset : p->m->param[n->param[TABLE]].offset;
-}
-
-static yk_product table_of(const yk_node *n, const yk_pass *p, int64_t rows)
-{
-    return (yk_product){p->m->weight + table_offset(n, p), rows, p->m->shape.width, p->m->shape.vocab};
+    return p->m->shape.tied ? p->m->node[0].param[0] : n->param[TABLE];
 }
 
 /* Rows [first, first + rows) of a pass over the logits. */
@@ -47,7 +42,7 @@ static void *normed_of(const yk_node *n, const yk_pass *p, const part *x)
 
 static void make_logits(const yk_node *n, const yk_pass *p, const part *x)
 {
-    const yk_product table = table_of(n, p, x->rows);
+    const yk_product table = yk_product_of(p, table_of(n, p), x->rows);
     yk_product_forward(p, &table, x->logits, YK_FLOAT, normed_of(n, p, x), NULL, 0);
 }
 
@@ -65,13 +60,13 @@ static yk_cross_entropy entropy_of(const yk_pass *p, const part *x, const float 
 /* The gradient of the normed rows and of the projection, from logits that are there. */
 static void part_backward(const yk_node *n, const yk_pass *p, const part *x, const float *weight, float *loss)
 {
-    const yk_product table = table_of(n, p, x->rows);
+    const yk_product table = yk_product_of(p, table_of(n, p), x->rows);
     int64_t C = p->m->shape.width;
     float *dnormed = (float *)yk_scratch(p, n, YK_DNORMED) + x->first * C;
     yk_cross_entropy e = entropy_of(p, x, weight, loss);
     e.dlogits = x->logits;
     p->m->k->cross_entropy(&p->m->team, &e);
-    yk_product_dw(p, &table, p->m->gradient + table_offset(n, p), x->logits, YK_STORED, e.d_row, normed_of(n, p, x));
+    yk_product_dw(p, &table, p->m->gradient + p->m->param[table_of(n, p)].offset, x->logits, YK_STORED, e.d_row, normed_of(n, p, x));
     yk_product_dx(p, &table, dnormed, YK_FLOAT, x->logits, YK_STORED, e.d_row);
 }
 
@@ -117,20 +112,15 @@ static void objective_backward(const yk_node *n, yk_pass *p)
     }
 }
 
-static yk_product score_product(const yk_node *n, const yk_pass *p)
-{
-    return (yk_product){yk_weight(p, n, SCORE), p->batch->rows, p->m->shape.width, 1};
-}
-
 static void scores(const yk_node *n, const yk_pass *p, float *score)
 {
-    const yk_product s = score_product(n, p);
+    const yk_product s = yk_product_of(p, n->param[SCORE], p->batch->rows);
     yk_product_forward(p, &s, score, YK_FLOAT, yk_scratch(p, n, YK_NORMED), NULL, 0);
 }
 
 static void scores_backward(const yk_node *n, const yk_pass *p)
 {
-    const yk_product s = score_product(n, p);
+    const yk_product s = yk_product_of(p, n->param[SCORE], p->batch->rows);
     float *score = yk_scratch(p, n, VALUE), *dscore = yk_scratch(p, n, DSCORE);
     scores(n, p, score);
     p->objective->weigh(p->objective->context, p->batch, score, NULL, p->weight, p->loss);
@@ -148,7 +138,7 @@ static void wanted_logits(const yk_node *n, const yk_pass *p)
     for (int64_t i = 0; i < p->logit_rows; i++)
         m->k->copy_rows(&m->team, &(yk_copy_rows){.y = yk_at(p, gathered, i * C), .rows = 1, .width = bytes,
                                                   .x = yk_at(p, normed, p->logit_row[i] * C)});
-    const yk_product table = table_of(n, p, p->logit_rows);
+    const yk_product table = yk_product_of(p, table_of(n, p), p->logit_rows);
     yk_product_forward(p, &table, p->logits, YK_FLOAT, gathered, NULL, 0);
 }
 

@@ -78,6 +78,9 @@ struct yk_model {
     float *stream;          /* backward: [max_rows, C] */
     void *kernel_scratch;
     float *cosine, *sine;   /* [positions, D/2] */
+    char *packed;           /* arena of the packed weights; NULL until yk_model_pack */
+    int64_t *packed_at;     /* [params] byte offsets in it */
+    bool is_packed;         /* packed holds the weights as they are now */
     float **input;          /* [nodes] what each node was given in forward */
     yk_memory memory;
     yk_phase phase[YK_PHASES];
@@ -128,11 +131,14 @@ void yk_linear_forward(const yk_node *n, const yk_pass *p, int slot, void *y, yk
 void yk_linear_dx(const yk_node *n, const yk_pass *p, int slot, void *dx, yk_type dx_type, const void *dy, yk_type dy_type);
 void yk_linear_dw(const yk_node *n, const yk_pass *p, int slot, const void *dy, yk_type dy_type, const void *x);
 
-/* The three products alone, of a weight w[out,in] that lies elsewhere; x is stored, rows of dy lie dy_row apart. */
+/* The three products alone, of the weight w[out,in] that is model->param[param]; x is stored, rows of dy lie dy_row
+ * apart. Forward reads w packed where yk_model_pack has packed it as it is. */
 typedef struct yk_product {
     const float *w;
+    const void *packed; /* NULL: is not */
     int64_t rows, in, out;
 } yk_product;
+yk_product yk_product_of(const yk_pass *p, int param, int64_t rows);
 void yk_product_forward(const yk_pass *p, const yk_product *s, void *y, yk_type y_type, const void *x, const float *init,
                         int64_t init_row);
 void yk_product_dx(const yk_pass *p, const yk_product *s, void *dx, yk_type dx_type, const void *dy, yk_type dy_type,

@@ -2,12 +2,22 @@
 
 #include <stdio.h>
 
+yk_product yk_product_of(const yk_pass *p, int param, int64_t rows)
+{
+    const yk_model *m = p->m;
+    const yk_param *w = &m->param[param];
+    return (yk_product){.w = m->weight + w->offset, .packed = m->is_packed ? m->packed + m->packed_at[param] : NULL,
+                        .rows = rows, .in = w->shape[1], .out = w->shape[0]};
+}
+
 void yk_product_forward(const yk_pass *p, const yk_product *s, void *y, yk_type y_type, const void *x, const float *init,
                         int64_t init_row)
 {
+    const yk_operand w = s->packed ? (yk_operand){.data = s->packed, .type = YK_PACKED}
+                                   : (yk_operand){s->w, YK_FLOAT, 1, s->in};
     p->m->k->gemm(&p->m->team, &(yk_gemm){.c = y, .c_type = y_type, .c_row = s->out, .a = {x, YK_STORED, s->in, 1},
-                                          .b = {s->w, YK_FLOAT, 1, s->in}, .m = s->rows, .n = s->out, .k = s->in,
-                                          .init = init, .init_row = init_row, .scratch = p->m->kernel_scratch});
+                                          .b = w, .m = s->rows, .n = s->out, .k = s->in, .init = init,
+                                          .init_row = init_row, .scratch = p->m->kernel_scratch});
 }
 
 void yk_product_dx(const yk_pass *p, const yk_product *s, void *dx, yk_type dx_type, const void *dy, yk_type dy_type,
@@ -39,8 +49,7 @@ yk_status yk_linear_plan(yk_model *m, yk_node *n, int slot, const char *name, in
 
 static yk_product product_of(const yk_node *n, const yk_pass *p, int slot)
 {
-    const yk_param *w = &p->m->param[n->param[slot]];
-    return (yk_product){yk_weight(p, n, slot), p->batch->rows, w->shape[1], w->shape[0]};
+    return yk_product_of(p, n->param[slot], p->batch->rows);
 }
 
 void yk_linear_forward(const yk_node *n, const yk_pass *p, int slot, void *y, yk_type y_type, const void *x,

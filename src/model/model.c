@@ -143,7 +143,7 @@ static yk_memory memory_of(const yk_model *m)
 
 int64_t yk_memory_sum(yk_memory m)
 {
-    return m.weights + m.gradients + m.activations + m.scratch;
+    return m.weights + m.gradients + m.activations + m.scratch + m.packed;
 }
 
 static float *take(const yk_model *m, int64_t floats)
@@ -246,11 +246,12 @@ void yk_model_free(yk_model *m)
 {
     if (!m) return;
     void *const taken[] = {m->own.weight, m->own.gradient, m->saved, m->scratch, m->stream, m->cosine, m->sine,
-                           m->kernel_scratch};
+                           m->kernel_scratch, m->packed};
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) m->k->free(taken[i]);
     free(m->node);
     free(m->param);
     free(m->input);
+    free(m->packed_at);
     free(m);
 }
 
@@ -282,6 +283,45 @@ void yk_model_initialise(yk_model *m, uint64_t seed)
                           p->init == YK_INIT_RESIDUAL ? residual : m->shape.init_std};
         yk_team_rows(&m->team, p->count, 0, fill_normal, &args);
     }
+    yk_model_weights_changed(m);
+}
+
+void yk_model_weights_changed(yk_model *m)
+{
+    m->is_packed = false;
+}
+
+static yk_status take_packed(yk_model *m, yk_error *err)
+{
+    yk_status st = YK_OK;
+    int64_t bytes = 0;
+    char need[32];
+    if (!m->packed_at) YK_NEW(m->packed_at, m->params);
+    for (int i = 0; i < m->params; i++) {
+        m->packed_at[i] = bytes;
+        if (m->param[i].multiplies) bytes += m->k->packed_bytes(m->param[i].shape[0], m->param[i].shape[1]);
+    }
+    if (bytes > 0 && !(m->packed = m->k->alloc(bytes)))
+        YK_FAIL(YK_ERR_MEMORY, "the packed weights need %s, which could not be had", yk_human_bytes((double)bytes, need));
+    m->memory.packed = bytes;
+done:
+    return st;
+}
+
+yk_status yk_model_pack(yk_model *m, yk_error *err)
+{
+    yk_status st = YK_OK;
+    if (!m->packed) YK_TRY(take_packed(m, err));
+    if (!m->packed || m->is_packed) goto done;
+    for (int i = 0; i < m->params; i++) {
+        const yk_param *w = &m->param[i];
+        if (w->multiplies)
+            m->k->pack(&m->team, &(yk_pack){.packed = m->packed + m->packed_at[i], .n = w->shape[0], .k = w->shape[1],
+                                            .b = {m->weight + w->offset, YK_FLOAT, 1, w->shape[1]}});
+    }
+    m->is_packed = true;
+done:
+    return st;
 }
 
 const yk_model_shape *yk_model_get_shape(const yk_model *m)
@@ -349,6 +389,7 @@ void yk_weights_free(yk_weights *w, const yk_model *m)
 yk_weights yk_model_use(yk_model *m, yk_weights w)
 {
     const yk_weights before = {m->weight, m->gradient};
+    if (w.weight != m->weight) yk_model_weights_changed(m);
     m->weight = w.weight;
     m->gradient = w.gradient;
     return before;

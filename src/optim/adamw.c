@@ -62,5 +62,6 @@ bool yk_optimiser_step(yk_optimiser *o, const yk_kernels *k, const yk_team *team
         k->adamw(team, &a);
         i = last;
     }
+    yk_model_weights_changed(o->model);
     return true;
 }

@@ -44,10 +44,10 @@ static const stage stages[] = {
     {"clean", yk_clean_stage, clean_keys, {"corpus"}, .output = yk_documents_path, .stamp = yk_corpus_stamp},
     {"tokenizer", yk_tokenizer_stage, tokenizer_keys, {"tokenizer"}, .output = yk_shard_path},
     {"questions", yk_questions_stage, questions_keys, {"questions"}, .stamp = yk_questions_stamp},
-    {"tune", yk_tune_stage, tune_keys, {"tune"}},
+    {"tune", yk_tune_stage, tune_keys, {"tune"}, .output = NULL},
     {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, .model = "checkpoints"},
     {"sft", yk_sft_stage, sft_keys, {"sft", "digest"}, .model = "sft/model.h5"},
-    {"evaluate", yk_evaluate_stage, evaluate_keys, {"masked", "baseline"}},
+    {"evaluate", yk_evaluate_stage, evaluate_keys, {"masked", "baseline"}, .output = NULL},
 };
 
 typedef struct run {

@@ -318,6 +318,7 @@ yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err)
     YK_TRY(same_recipe(l, recipe, path, err));
     YK_TRY(same_data(l, json_string_value(json_object_get(d, "data")), path, err));
     YK_TRY(state_of(l, &x, err));
+    yk_model_weights_changed(l->s->model);
     YK_TRY(yk_checkpoint_load(path, x.tensor, x.n, document, err));
     take_document(l, *document);
     yk_log("%-10s going on from step %lld (%s)", l->o.kind, (long long)l->step, path);

@@ -141,6 +141,7 @@ yk_status yk_session_load(yk_session *s, const char *checkpoint, bool with_score
     size_t n;
     json_t *document = NULL;
     YK_TRY(weights_of(s, with_score, &tensors, &n, &names, err));
+    yk_model_weights_changed(s->model);
     YK_TRY(yk_checkpoint_load(checkpoint, tensors, n, &document, err));
 done:
     json_decref(document);

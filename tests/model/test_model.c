@@ -199,19 +199,21 @@ static void recomputation_has_the_same_bits(void **state)
     yk_model_free(all);
 }
 
-/* Decoding token by token gives the losses of the training forward, bit for bit. */
+/* Decoding token by token gives the losses of the training forward, bit for bit, with weights packed or not. */
 static void decoding_has_the_bits_of_training(void **state)
 {
     (void)state;
     yk_error err;
-    for (int shape = 0; shape < SHAPES; shape++) {
-        yk_model *m = make(shape, NULL, 2);
+    for (int kind = 0; kind < 2 * SHAPES * YK_PRECISIONS; kind++) {
+        yk_precision precision = (yk_precision)(kind / 2 / SHAPES);
+        yk_model *m = make_in(precision, kind / 2 % SHAPES, NULL, 2);
         const yk_kernels *k;
-        assert_int_equal(yk_kernels_pick(&k, NULL, YK_FP32, &err), YK_OK);
+        assert_int_equal(yk_kernels_pick(&k, NULL, precision, &err), YK_OK);
         float loss[ROWS], one[1], logits[VOCAB];
         yk_segment s[3];
         yk_batch whole = batch_of(0, 1, s);
         yk_model_evaluate(m, &whole, loss, NULL, NULL);
+        if (kind % 2) assert_int_equal(yk_model_pack(m, &err), YK_OK);
         yk_cache cache;
         assert_int_equal(yk_cache_new(&cache, m, 16, &err), YK_OK);
         for (int32_t i = 0; i < segments[0].count; i++) {
@@ -228,6 +230,32 @@ static void decoding_has_the_bits_of_training(void **state)
     }
 }
 
+/* A model that packs its weights trains as one that does not, also after they changed. */
+static void packed_weights_have_the_same_bits(void **state)
+{
+    (void)state;
+    yk_error err;
+    for (int kind = 0; kind < SHAPES * YK_PRECISIONS; kind++) {
+        yk_model *m[2];
+        float loss[2][ROWS];
+        for (int i = 0; i < 2; i++) m[i] = make_in((yk_precision)(kind / SHAPES), kind % SHAPES, NULL, 2);
+        for (int step = 0; step < 2; step++) {
+            assert_int_equal(yk_model_pack(m[1], &err), YK_OK);
+            assert_true(yk_model_memory(m[1]).packed > 0);
+            for (int i = 0; i < 2; i++) {
+                train_in_parts(m[i], 3, loss[i]);
+                for (int64_t j = 0; j < yk_model_floats(m[i]); j++)
+                    yk_model_weights(m[i])[j] -= 0.1f * yk_model_gradients(m[i])[j];
+                yk_model_weights_changed(m[i]);
+            }
+            assert_memory_equal(loss[1], loss[0], sizeof *loss);
+            assert_memory_equal(yk_model_gradients(m[1]), yk_model_gradients(m[0]),
+                                (size_t)yk_model_gradient_floats(m[0]) * sizeof(float));
+        }
+        for (int i = 0; i < 2; i++) yk_model_free(m[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +263,7 @@ int main(void)
         cmocka_unit_test(bits_do_not_depend_on_how_it_is_computed),
         cmocka_unit_test(recomputation_has_the_same_bits),
         cmocka_unit_test(decoding_has_the_bits_of_training),
+        cmocka_unit_test(packed_weights_have_the_same_bits),
     };
     return cmocka_run_group_tests_name("model", tests, set_up, NULL);
 }

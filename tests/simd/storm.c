@@ -182,6 +182,11 @@ static void gemm_case(storm *s)
     if (begins == 2) g.init_row = stride(s, n), g.init = floats(s, m * g.init_row, ANY);
     if (begins == 3 && g.c_type == YK_FLOAT) g.init_row = g.c_row, g.init = g.c;
     g.scratch = take(s, s->k->gemm_scratch(&s->team), LINE);
+    if (once_in(s, 3)) {
+        yk_pack pack = {.packed = take(s, s->k->packed_bytes(n, k), LINE), .b = g.b, .n = n, .k = k};
+        s->k->pack(&s->team, &pack);
+        g.b = (yk_operand){.data = pack.packed, .type = YK_PACKED};
+    }
     s->k->gemm(&s->team, &g);
 }
 

@@ -171,6 +171,47 @@ static void gemm_is_the_sum(void **state)
         }
 }
 
+/* A product with a packed operand against that of portable without, in every way to store the rest. */
+static void check_packed(int64_t m, int64_t n, int64_t k, yk_precision precision, bool tb, bool b_float, bool c_float)
+{
+    int64_t c_row = n + 5;
+    yk_operand b = {b_float ? (void *)in[1] : stored[1], b_float ? YK_FLOAT : YK_STORED, tb ? 1 : n, tb ? k : 1};
+    yk_gemm g = {.c_type = c_float ? YK_FLOAT : YK_STORED, .c_row = c_row, .a = {stored[0], YK_STORED, k, 1}, .b = b,
+                 .m = m, .n = n, .k = k, .scratch = scratch};
+    if (tb) g.init = in[2], g.init_row = b_float ? c_row : 0;
+    for (int t = 0; t < tables; t++) memset(out[t][0], 0, (size_t)(m * c_row) * 4);
+    g.c = out[0][0];
+    (table[0] + precision)->gemm(&(yk_team){.threads = 2}, &g);
+    for (int t = 0; t < tables; t++) {
+        const yk_kernels *kernels = table[t] + precision;
+        const yk_team team = {.threads = 1 + t % 3, .cache = {0, 1 << (12 + 2 * t), 1 << 20}};
+        void *packed = kernels->alloc(kernels->packed_bytes(n, k));
+        kernels->pack(&team, &(yk_pack){.packed = packed, .b = b, .n = n, .k = k});
+        g.c = t ? out[t][0] : out[0][1];
+        if (t == 0) memset(g.c, 0, (size_t)(m * c_row) * 4);
+        g.b = (yk_operand){.data = packed, .type = YK_PACKED};
+        kernels->gemm(&team, &g);
+        kernels->free(packed);
+    }
+    same_bits(0, m * c_row);
+    assert_memory_equal(out[0][1], out[0][0], m * c_row * 4);
+}
+
+static void gemm_of_packed_has_the_same_bits(void **state)
+{
+    (void)state;
+    static const int64_t rows[] = {1, 2, 3, 7, 16, 17, 64, 200}, shape[][2] = {{1, 1}, {33, 47}, {100, 129}, {250, 64}};
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
+        for (size_t s = 0; s < sizeof shape / sizeof *shape; s++)
+            for (int kind = 0; kind < 8 * YK_PRECISIONS; kind++) {
+                int64_t m = rows[r], n = shape[s][0], k = shape[s][1];
+                yk_precision precision = (yk_precision)(kind / 8);
+                fill(in[0], m * k, 1, 1), fill(in[1], k * n, 2, 1), fill(in[2], m * (n + 5), 3, 1);
+                put(precision, stored[0], in[0], m * k), put(precision, stored[1], in[1], k * n);
+                check_packed(m, n, k, precision, kind & 1, kind & 2, kind & 4);
+            }
+}
+
 enum { NORM_ROWS = 9, NORM_GROUPS = 3, NORM_WIDTH = 48, NORM_ROW = NORM_GROUPS * NORM_WIDTH + 16 };
 
 /* `y` of the backward pass is that of the forward pass. */
@@ -541,6 +582,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gemm_is_the_sum),
+        cmocka_unit_test(gemm_of_packed_has_the_same_bits),
         cmocka_unit_test(rmsnorm_matches_its_definition),
         cmocka_unit_test(layernorm_matches_its_definition),
         cmocka_unit_test(rope_turns_and_turns_back),
