@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -108,10 +109,11 @@ size_t yk_child_read(int *fd, char *bytes, size_t room)
     return n > 0 ? (size_t)n : 0;
 }
 
-bool yk_child_exited(const yk_child *c)
+/* It waits to be reaped. */
+static bool has_exited(const yk_child *c)
 {
     siginfo_t info = {0};
-    return c->pid && waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == c->pid;
+    return waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == c->pid;
 }
 
 void yk_child_end(yk_child *c, double patience, char how[64])
@@ -120,8 +122,8 @@ void yk_child_end(yk_child *c, double patience, char how[64])
     close_fd(&c->in);
     if (!c->pid) return;
     double until = yk_now() + patience;
-    bool exited = yk_child_exited(c);
-    for (; !exited && yk_now() < until; exited = yk_child_exited(c)) nanosleep(&(struct timespec){0, 1000000}, NULL);
+    bool exited = has_exited(c);
+    for (; !exited && yk_now() < until; exited = has_exited(c)) nanosleep(&(struct timespec){0, 1000000}, NULL);
     kill(-c->pid, SIGKILL); /* before it is reaped: until then the number of the group is its own */
     int status = 0;
     while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR) {}

@@ -4,7 +4,6 @@
 
 #include "base/status.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -20,9 +19,6 @@ size_t yk_child_write(yk_child *c, const char *bytes, size_t n);
 
 /* Bytes read from *fd (c->out or c->err), 0 when there are none now. Its end closes *fd. */
 size_t yk_child_read(int *fd, char *bytes, size_t room);
-
-/* Has it exited (and not been reaped)? */
-bool yk_child_exited(const yk_child *c);
 
 /* Closes its input, waits up to `patience` seconds for it to exit, kills what is left of its group, reaps it and says
  * what became of it in `how`: "exited with status 1", "was ended by signal 11", "was killed" (by this function).

@@ -30,11 +30,12 @@ void yk_command_free(yk_command *c);
 
 /* Asks n questions, all at once, and waits for the replies, in any order.
  *
- * A command that hangs, ends, or writes what is no reply is killed with its process group; the first question without a
- * reply scores 0 and is counted, and the others are asked again of a new process. A reply with a bad score is counted as
- * rubbish and scores 0, and the process goes on. After max_failures of these without a good reply between:
+ * A command that hangs, ends, or writes what is no reply is killed with its process group; the first question without
+ * a reply scores 0 and is counted, and the others are asked again of a new process. A reply with a bad score is counted
+ * as rubbish and scores 0, and the process goes on. After max_failures of these without a good reply between:
  * YK_ERR_INPUT, with the command, the last reason and the last line of its standard error. A process of an earlier
- * batch that ends is started again and no question pays, for it may have ended between batches. The scores are a function of the replies alone. */
+ * batch that ends is started again and no question pays, for it may have ended between batches. The scores are a
+ * function of the replies alone. */
 yk_status yk_command_ask(yk_command *c, yk_question *q, size_t n, yk_error *err);
 
 const yk_command_counts *yk_command_counts_of(const yk_command *c);

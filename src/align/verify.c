@@ -165,7 +165,8 @@ yk_status yk_verify_batch(yk_verifier *v, const yk_reward_item *item, size_t n, 
             score[i] = answer.length && passed;
             continue;
         }
-        qs.q[qs.n] = (yk_question){item[i].prompt, item[i].expected, {item[i].response, item[i].length}, answer, 0, false};
+        qs.q[qs.n] = (yk_question){.prompt = item[i].prompt, .expected = item[i].expected,
+                                   .response = {item[i].response, item[i].length}, .answer = answer};
         qs.item[qs.n++] = i;
     }
     YK_TRY(ask(v, &qs, score, err));
@@ -236,7 +237,8 @@ static yk_status check_weights(const yk_reward_weights *w, yk_error *err)
         if (!(all[i] >= 0 && all[i] < INFINITY))
             return yk_fail(err, YK_ERR_CONFIG, "the weights of rewards must be 0 or more");
     if (w->length > 0 && !(w->length_target >= 0 && w->length_target < w->length_max))
-        return yk_fail(err, YK_ERR_CONFIG, "the length reward needs a target (%lld tokens) from 0 to below its maximum (%lld)",
+        return yk_fail(err, YK_ERR_CONFIG,
+                       "the length reward needs 0 <= length_target (%lld tokens) < length_max (%lld)",
                        (long long)w->length_target, (long long)w->length_max);
     return YK_OK;
 }

@@ -36,8 +36,8 @@ void yk_verifier_free(yk_verifier *v); /* the command gets the end of its input,
 /* Appends the kinds, a line each: name and what passes. */
 void yk_verifier_list(yk_buf *out);
 
-/* Is there such a kind (NULL: the default), and can `expected` be checked by it? To be asked where problems are read, so
- * that a bad one is named with its file and line: YK_ERR_INPUT says what is wrong. */
+/* Is there such a kind (NULL: the default), and can `expected` be checked by it? To be asked where problems are read,
+ * so that a bad one is named with its file and line: YK_ERR_INPUT says what is wrong. */
 yk_status yk_verifier_accepts(yk_verifier *v, const char *kind, const char *expected, yk_error *err);
 
 typedef struct yk_reward_item {
@@ -49,7 +49,7 @@ typedef struct yk_reward_item {
     const char *kind;     /* NULL: the default of the verifier */
 } yk_reward_item;
 
-/* score[i] in 0 .. 1: does the answer of item[i] pass? An item without an answer scores 0; "command" is asked anyway. */
+/* score[i] in 0 .. 1: does the answer of item[i] pass? An item without an answer scores 0, but "command" is asked. */
 yk_status yk_verify_batch(yk_verifier *v, const yk_reward_item *item, size_t n, double *score, yk_error *err);
 
 typedef struct yk_reward_weights {

@@ -11,8 +11,8 @@ typedef struct yk_language yk_language; /* one a thread */
 yk_status yk_language_new(yk_language **l, yk_error *err);
 void yk_language_free(yk_language *l);
 
-/* The languages that fit a text about equally well, best first, by the codes of yk_language_of; n = 0 when nothing fits.
- * Short texts have several ("What is 3 + 4?" is as much Frisian as English). */
+/* The languages that fit a text about equally well, best first, by the codes of yk_language_of; n = 0 when nothing
+ * fits. Short texts have several ("What is 3 + 4?" is as much Frisian as English). */
 enum { YK_LANGUAGES = 8 };
 typedef struct yk_languages {
     int n;

@@ -3,17 +3,15 @@
 
 #include "base/log.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #define LIMIT 0.3
 
 /* Shell: for each question, its id as $id, its answer as $answer. */
-#define EACH(body)                                                                                                      \
-    "while IFS= read -r line; do id=${line#*:}; id=${id%%,*}; answer=${line#*\\\"answer\\\":\\\"}; answer=${answer%%\\\"*}; " body \
-    "; done"
+#define EACH(body)                                                                                                  \
+    "while IFS= read -r line; do id=${line#*:}; id=${id%%,*}; "                                                     \
+    "answer=${line#*\\\"answer\\\":\\\"}; answer=${answer%%\\\"*}; " body "; done"
 #define REPLY(score) "echo \"{\\\"id\\\":$id,\\\"score\\\":" score "}\""
 
 enum { N = 12 };
@@ -62,7 +60,8 @@ static void all_but(const trial *t, size_t n, int but)
 static void answers(void **state)
 {
     (void)state;
-    trial t = ask(EACH("case $answer in [02468]) " REPLY("1") ";; 3) " REPLY("0.25") ";; *) " REPLY("0") ";; esac"), 8, 3, 0);
+    trial t = ask(EACH("case $answer in [02468]) " REPLY("1") ";; 3) " REPLY("0.25") ";; *) " REPLY("0") ";; esac"),
+                  8, 3, 0);
     static const double want[] = {1, 0, 1, 0.25, 1, 0, 1, 0};
     assert_int_equal(t.status, YK_OK);
     for (int i = 0; i < 8; i++) assert_true(t.score[i] == want[i]);
@@ -195,8 +194,8 @@ static void pipes_that_fill(void **state)
     yk_verifier *v = verifier_of((yk_verifier_options){
         .kind = "command",
         .time_limit = 20,
-        .command = "i=0; while [ $i -lt 40 ]; do printf '%60000s{\"id\":%d,\"score\":1}\\n' ' ' $i; i=$((i + 1)); done; "
-                   "cat | tr -d -c '\\n' | wc -c >&2"});
+        .command = "i=0; while [ $i -lt 40 ]; do printf '%60000s{\"id\":%d,\"score\":1}\\n' ' ' $i; "
+                   "i=$((i + 1)); done; cat | tr -d -c '\\n' | wc -c >&2"});
     if (yk_verify_batch(v, it, MANY, score, &err) != YK_OK) fail_msg("%s", err.text);
     for (int i = 0; i < MANY; i++) assert_true(score[i] == 1);
     yk_verifier_free(v);
@@ -209,7 +208,8 @@ static void questions_are_json(void **state)
     (void)state;
     char folder[] = "/tmp/yoke-verify-XXXXXX", command[512], seen[512] = "";
     assert_non_null(mkdtemp(folder));
-    snprintf(command, sizeof command, "read -r line; printf '%%s\\n' \"$line\" >%s/seen; echo '{\"id\":0,\"score\":0.5}'", folder);
+    snprintf(command, sizeof command,
+             "read -r line; printf '%%s\\n' \"$line\" >%s/seen; echo '{\"id\":0,\"score\":0.5}'", folder);
     yk_verifier *v = verifier_of((yk_verifier_options){.kind = "command", .command = command, .time_limit = 5});
     static const char bytes[] = "<think>\n\"</think><answer>a\xFF\0\tb</answer>";
     yk_reward_item it = {"2 + 2?", bytes, sizeof bytes - 1, 0, NULL, NULL};
@@ -225,8 +225,9 @@ static void questions_are_json(void **state)
     fclose(f);
     unlink(command);
     rmdir(folder);
-    assert_string_equal(seen, "{\"id\":0,\"prompt\":\"2 + 2?\",\"response\":\"<think>\\n\\\"</think><answer>a\xEF\xBF\xBD\\u0000"
-                              "\\tb</answer>\",\"answer\":\"a\xEF\xBF\xBD\\u0000\\tb\",\"expected\":null}\n");
+    assert_string_equal(seen, "{\"id\":0,\"prompt\":\"2 + 2?\","
+                              "\"response\":\"<think>\\n\\\"</think><answer>a\xEF\xBF\xBD\\u0000\\tb</answer>\","
+                              "\"answer\":\"a\xEF\xBF\xBD\\u0000\\tb\",\"expected\":null}\n");
 }
 
 /* Kinds mix in a batch, and the command sees its own items only. */
@@ -279,10 +280,17 @@ static void leaves_nothing_behind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answers),          cmocka_unit_test(replies_in_any_order), cmocka_unit_test(hangs),
-        cmocka_unit_test(crashes),          cmocka_unit_test(rubbish),              cmocka_unit_test(closes_its_input),
-        cmocka_unit_test(floods),           cmocka_unit_test(pipes_that_fill),      cmocka_unit_test(questions_are_json),
-        cmocka_unit_test(kinds_mix),        cmocka_unit_test(leaves_nothing_behind),
+        cmocka_unit_test(answers),
+        cmocka_unit_test(replies_in_any_order),
+        cmocka_unit_test(hangs),
+        cmocka_unit_test(crashes),
+        cmocka_unit_test(rubbish),
+        cmocka_unit_test(closes_its_input),
+        cmocka_unit_test(floods),
+        cmocka_unit_test(pipes_that_fill),
+        cmocka_unit_test(questions_are_json),
+        cmocka_unit_test(kinds_mix),
+        cmocka_unit_test(leaves_nothing_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

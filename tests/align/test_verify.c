@@ -65,7 +65,8 @@ static void ill_formed(void **state)
 static void long_responses_take_no_time(void **state)
 {
     (void)state;
-    static const char *const unit[] = {"<answer>", "</answer>", "<think>", "<", " ", "1,111,", "1 1/", "9", "\xFF", "1/2"};
+    static const char *const unit[] = {"<answer>", "</answer>", "<think>", "<",    " ",
+                                       "1,111,",   "1 1/",      "9",       "\xFF", "1/2"};
     enum { LONG = 1 << 20 };
     yk_verifier *v = verifier_of((yk_verifier_options){.lenient = true});
     char *text = malloc(LONG);
@@ -373,7 +374,8 @@ static double language_part(yk_verifier *v, const char *prompt, const char *thou
 static void languages_are_told(void **state)
 {
     (void)state;
-    yk_verifier *v = verifier_of((yk_verifier_options){0}), *german = verifier_of((yk_verifier_options){.language = "de"});
+    yk_verifier *v = verifier_of((yk_verifier_options){0});
+    yk_verifier *german = verifier_of((yk_verifier_options){.language = "de"});
     assert_true(language_part(v, QUESTION, ENGLISH) == 1);
     assert_true(language_part(v, QUESTION, GERMAN) == 0);
     double mixed = language_part(v, QUESTION, ENGLISH ENGLISH ENGLISH GERMAN GERMAN GERMAN);
@@ -381,7 +383,8 @@ static void languages_are_told(void **state)
     assert_true(language_part(v, "2+2", GERMAN) == 1);
     assert_true(language_part(v, QUESTION, "3 + 4 = 7") == 1);
     assert_true(language_part(v, QUESTION, "12 * 3 = 36") == 1);
-    assert_true(language_part(v, QUESTION, "\xE9\xA6\x96\xE5\x85\x88\xE6\x88\x91\xE4\xBB\xAC\xE7\x9B\xB8\xE5\x8A\xA0") == 0);
+    const char *chinese = "\xE9\xA6\x96\xE5\x85\x88\xE6\x88\x91\xE4\xBB\xAC\xE7\x9B\xB8\xE5\x8A\xA0";
+    assert_true(language_part(v, QUESTION, chinese) == 0);
     assert_true(language_part(v, "What is 3 + 4?", "Add 3 and 4: 7. So 7 + 5 = 12.") == 1);
     assert_true(language_part(v, QUESTION, " ") == 0);
     assert_true(language_part(v, QUESTION, "\xFF\xFE\x80\x80 \xC3") >= 0);
