@@ -62,19 +62,37 @@ static const char *by_script(const char *text, size_t n)
     return NULL;
 }
 
-const char *yk_language_of(yk_language *l, const char *text, size_t n)
+/* The candidates of textcat: "[en--utf8][sco--utf8]", or SHORT, or UNKNOWN. It reads on after n bytes to the end of
+ * a character or word, hence the copy. n <= SAMPLE. */
+static void by_grams(yk_language *l, const char *text, size_t n, yk_languages *out)
+{
+    char ended[SAMPLE + 8] = {0};
+    memcpy(ended, text, n);
+    const char *found = textcat_Classify(l->textcat, ended, n);
+    while (found && *found == '[' && out->n < YK_LANGUAGES) {
+        size_t len = strcspn(found + 1, "-]");
+        if (len >= 2 && len < sizeof out->code[0])
+            snprintf(out->code[out->n++], sizeof out->code[0], "%.*s", (int)len, found + 1);
+        found = strchr(found, ']');
+        if (found) found++;
+    }
+}
+
+void yk_languages_of(yk_language *l, const char *text, size_t n, yk_languages *out)
 {
     size_t from = n > 2 * SAMPLE ? n / 4 : 0, used = n - from < SAMPLE ? n - from : SAMPLE;
     while (from < n && ((unsigned char)text[from] & 0xC0) == 0x80) from++;
     if (from + used > n) used = n - from;
     while (used && from + used < n && ((unsigned char)text[from + used] & 0xC0) == 0x80) used--;
+    *out = (yk_languages){0};
     const char *script = by_script(text + from, used);
-    if (script) return script;
-    const char *found = textcat_Classify(l->textcat, text + from, used); /* "[en--utf8][...]", SHORT, UNKNOWN */
-    strcpy(l->code, "und");
-    if (found && found[0] == '[') {
-        size_t len = strcspn(found + 1, "-]");
-        if (len >= 2 && len < sizeof l->code) snprintf(l->code, sizeof l->code, "%.*s", (int)len, found + 1);
-    }
-    return l->code;
+    if (script) snprintf(out->code[out->n++], sizeof out->code[0], "%s", script);
+    else by_grams(l, text + from, used, out);
+}
+
+const char *yk_language_of(yk_language *l, const char *text, size_t n)
+{
+    yk_languages all;
+    yk_languages_of(l, text, n, &all);
+    return strcpy(l->code, all.n ? all.code[0] : "und");
 }
