@@ -85,10 +85,10 @@ static int64_t sort_candidates(const yk_sampling *how, yk_choices *x, int64_t vo
     return how->top_k > 0 && n > how->top_k ? how->top_k : n;
 }
 
-/* How many of the odds, in falling order, hold the share top_p of their sum. */
-static int64_t nucleus(const yk_sampling *how, const float *odds, int64_t n)
+/* How many of the odds, in falling order, reach `want`. */
+static int64_t nucleus(const float *odds, int64_t n, double want)
 {
-    double want = how->top_p * sum_of(odds, n), sum = 0;
+    double sum = 0;
     for (int64_t i = 0; i < n; i++) {
         sum += (double)odds[i];
         if (sum >= want) return i + 1;
@@ -109,22 +109,24 @@ int32_t yk_sampling_draw(const yk_sampling *how, const yk_kernels *k, yk_choices
         to_odds(how, k, x->logit, vocab, highest);
         return (int32_t)pick(x->logit, vocab, random * sum_of(x->logit, vocab));
     }
-    float least = -INFINITY;
+    float least = highest;
+    double total = 0; /* of the odds that top_p is a share of */
     float *odds = x->odds;
     memcpy(odds, x->logit, (size_t)vocab * sizeof *odds);
     if (few) {
         least = kth_largest(odds, vocab, how->top_k);
     } else {
         to_odds(how, k, odds, vocab, highest);
-        const double bound = (1 - how->top_p) / (double)vocab * sum_of(odds, vocab);
-        least = highest;
+        total = sum_of(odds, vocab);
+        const double bound = (1 - how->top_p) / (double)vocab * total;
         for (int64_t i = 0; i < vocab; i++)
             if ((double)odds[i] >= bound && x->logit[i] < least) least = x->logit[i];
     }
     int64_t n = sort_candidates(how, x, vocab, least);
     for (int64_t i = 0; i < n; i++) odds[i] = x->order[i].logit;
     to_odds(how, k, odds, n, highest);
-    if (nuclear) n = nucleus(how, odds, n);
+    if (few) total = sum_of(odds, n);
+    if (nuclear) n = nucleus(odds, n, how->top_p * total);
     return x->order[pick(odds, n, random * sum_of(odds, n))].id;
 }
 
