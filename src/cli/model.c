@@ -2,13 +2,15 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cli/cli.h"
-#include "run/run.h"
+#include "cli/open.h"
 #include "train/decoder.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { EVALUATED_ROWS = 4096 };
 
 typedef struct options {
     const char *run, *prompt, *checkpoint;
@@ -38,27 +40,6 @@ static bool take(void *context, int key, const char *text)
     }
 }
 
-/* Recipe, team and weights of a run directory. */
-static yk_status open_run(const options *o, int64_t rows, yk_recipe *r, yk_session *s, yk_error *err)
-{
-    yk_status st = YK_OK;
-    yk_team team;
-    char *path = NULL;
-    YK_TRY(yk_run_recipe(r, o->run, err));
-    YK_TRY(yk_team_make(&team, (int)o->threads, err));
-    if (o->checkpoint)
-        path = strdup(o->checkpoint);
-    else
-        YK_TRY(yk_run_checkpoint(o->run, &path, err));
-    const yk_session_options with = {.rows = rows > r->pretrain_seq ? rows : r->pretrain_seq};
-    YK_TRY(yk_session_open(s, r, o->run, &team, &with, err));
-    YK_TRY(yk_session_load(s, path, false, err));
-    YK_TRY(yk_model_pack(s->model, err));
-done:
-    free(path);
-    return st;
-}
-
 static bool print(void *context, const char *bytes, size_t n)
 {
     (void)context;
@@ -70,40 +51,39 @@ static bool print(void *context, const char *bytes, size_t n)
 static yk_status generate(int argc, char **argv, yk_error *err)
 {
     yk_status st = YK_OK;
-    yk_recipe r = {0};
-    yk_session s = {0};
+    yk_opened x = {0};
     options o = {.prompt = "", .temperature = 0.8, .top_p = 1, .top_k = 50, .tokens = 128, .seed = 1};
     YK_TRY(yk_parse(&yk_command_generate, argc, argv, 1, take, &o, err));
     if (o.temperature < 0 || o.top_p <= 0 || o.top_p > 1 || o.tokens < 0 || o.top_k < 0)
         YK_FAIL(YK_ERR_USAGE, "temperature >= 0, 0 < top-p <= 1, top-k >= 0 and tokens >= 0 are needed");
-    YK_TRY(open_run(&o, 0, &r, &s, err));
-    yk_sampling how = yk_sampling_of(&s);
+    YK_TRY(yk_open_run(&x, &(yk_open_options){.run = o.run, .checkpoint = o.checkpoint, .threads = o.threads}, err));
+    yk_sampling how = yk_sampling_of(&x.s);
     how.temperature = o.temperature, how.top_p = o.top_p, how.top_k = o.top_k;
     how.tokens = o.tokens, how.seed = (uint64_t)o.seed;
     fputs(o.prompt, stdout);
-    YK_TRY(yk_generate(&s, o.prompt, &how, print, NULL, err));
+    YK_TRY(yk_generate(&x.s, o.prompt, &how, print, NULL, err));
     putchar('\n');
 done:
-    yk_session_close(&s);
-    yk_recipe_free(&r);
+    yk_opened_close(&x);
     return st;
 }
 
 static yk_status evaluate(int argc, char **argv, yk_error *err)
 {
     yk_status st = YK_OK;
-    yk_recipe r = {0};
-    yk_session s = {0};
+    yk_opened x = {0};
     yk_domain *domains = NULL;
     json_t *by_domain = json_object(), *all = NULL;
     options o = {0};
     yk_heldout sum = {0};
     YK_TRY(yk_parse(&yk_command_eval, argc, argv, 1, take, &o, err));
-    YK_TRY(open_run(&o, 4096, &r, &s, err));
-    YK_TRY(yk_domains_open(&domains, &r, o.run, err));
-    for (size_t d = 0; d < r.corpora; d++) {
+    const yk_open_options with = {.run = o.run, .checkpoint = o.checkpoint, .pretrained = true, .threads = o.threads,
+                                  .rows = EVALUATED_ROWS};
+    YK_TRY(yk_open_run(&x, &with, err));
+    YK_TRY(yk_domains_open(&domains, &x.r, o.run, err));
+    for (size_t d = 0; d < x.r.corpora; d++) {
         yk_heldout one = {0};
-        yk_evaluate_shard(&s, &domains[d].heldout, r.evaluate_stride, 0, &one);
+        yk_evaluate_shard(&x.s, &domains[d].heldout, x.r.evaluate_stride, 0, &one);
         double bpb = one.nats / M_LN2 / one.bytes;
         json_object_set_new(by_domain, domains[d].name, json_real(bpb));
         if (!o.json) printf("%-16s %.4f bits per byte\n", domains[d].name, bpb);
@@ -121,9 +101,8 @@ static yk_status evaluate(int argc, char **argv, yk_error *err)
 done:
     json_decref(all);
     json_decref(by_domain);
-    yk_domains_close(domains, r.corpora);
-    yk_session_close(&s);
-    yk_recipe_free(&r);
+    yk_domains_close(domains, x.r.corpora);
+    yk_opened_close(&x);
     return st;
 }
 
@@ -134,14 +113,14 @@ static const struct argp_option generate_option[] = {
     {"top-k", 'k', "K", 0, "sample among the K likeliest; 0: all (50)", 0},
     {"top-p", 'P', "P", 0, "sample among the fewest that hold probability P (1)", 0},
     {"seed", 's', "N", 0, "the same seed gives the same text everywhere (1)", 0},
-    {"checkpoint", 'c', "FILE", 0, "instead of the run's best", 0},
+    {"checkpoint", 'c', "FILE", 0, "instead of the model that the run's last stage left", 0},
     {"threads", 'T', "N", 0, "threads; 0: all", 0},
     {0},
 };
 
 const yk_command yk_command_generate = {
     "generate", "RUN_DIR", "continue a prompt with a trained model",
-    "Continues a prompt with the best checkpoint of a run.\v"
+    "Continues a prompt with the model that a run's last stage left.\v"
     "Example:\n  yoke generate runs/quickstart --prompt 'The kernel' --tokens 60 --temperature 0.7",
     generate_option, generate};
 

@@ -321,6 +321,19 @@ yk_status yk_run_recipe(yk_recipe *r, const char *dir, yk_error *err)
     return st;
 }
 
+yk_status yk_run_model(const yk_recipe *r, const char *dir, char **path, yk_error *err)
+{
+    for (size_t i = r->stages.n; i-- > 0;) {
+        const stage *s = find_stage(r->stages.item[i]);
+        if (!s || !s->model || !strstr(s->model, ".h5")) continue;
+        *path = yk_path("%s/%s", dir, s->model);
+        if (!*path) return yk_fail(err, YK_ERR_MEMORY, "out of memory");
+        if (yk_exists(*path)) return YK_OK;
+        free(*path);
+    }
+    return yk_run_checkpoint(dir, path, err);
+}
+
 yk_status yk_run_checkpoint(const char *dir, char **path, yk_error *err)
 {
     yk_status st = YK_OK;

@@ -15,7 +15,10 @@ yk_status yk_run(const yk_recipe *r, const char *name, const char *dir, const vo
 /* Loads <dir>/recipe.yaml. */
 yk_status yk_run_recipe(yk_recipe *r, const char *dir, yk_error *err);
 
-/* The checkpoint that a command on a run means: best.h5 when there is one, else the newest. free() it. */
+/* The model that the last of the recipe's stages left, of those that are done. free() it. */
+yk_status yk_run_model(const yk_recipe *r, const char *dir, char **path, yk_error *err);
+
+/* The pretrained model: best.h5 when there is one, else the newest checkpoint. free() it. */
 yk_status yk_run_checkpoint(const char *dir, char **path, yk_error *err);
 
 #endif
