@@ -11,4 +11,9 @@
  * heldout_exact (answers all of whose tokens are: what greedy decoding would give), seconds, digest}. */
 yk_status yk_sft_stage(const yk_job *job, bool *finished, yk_error *err);
 
+/* A reward model: the model made so far with a score head, from pairs of answers of which one is preferred. Leaves
+ * <run>/reward/model.h5, for ppo; the model of the stages stays what it was. Sets summary.reward {pairs, pair_accuracy (of
+ * held-out pairs), pair_accuracy_before, loss, calibration_error, calibration, score_mean, score_std, ...}. */
+yk_status yk_reward_stage(const yk_job *job, bool *finished, yk_error *err);
+
 #endif

@@ -97,6 +97,12 @@ done:
     return st;
 }
 
+int64_t yk_steps_of(double epochs, int64_t n, int64_t batch)
+{
+    double steps = epochs * (double)n / (double)batch;
+    return steps < 1 ? 1 : (int64_t)steps;
+}
+
 yk_status yk_deal_new(yk_deal *d, uint64_t seed, uint64_t deal, int64_t total, yk_error *err)
 {
     yk_status st = YK_OK;

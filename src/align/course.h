@@ -40,6 +40,9 @@ yk_status yk_course_finish(yk_course *c, const yk_learner *l, bool with_score, j
 /* The endless sequence of items 0 .. total - 1, in a new random order each epoch: a pure function of (seed, deal,
  * position). */
 typedef enum yk_deals { YK_DEAL_SFT = 1, YK_DEAL_DISTILL, YK_DEAL_REWARD, YK_DEAL_PPO, YK_DEAL_DPO, YK_DEAL_GRPO, YK_DEAL_REFINE } yk_deals;
+/* Steps of `epochs` epochs of n items in batches of `batch`, at least one. */
+int64_t yk_steps_of(double epochs, int64_t n, int64_t batch);
+
 typedef struct yk_deal {
     uint64_t seed, deal;
     int64_t total;

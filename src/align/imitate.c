@@ -1,5 +1,6 @@
 #include "align/imitate.h"
 
+#include "align/passes.h"
 #include "base/log.h"
 
 #include <math.h>
@@ -52,47 +53,33 @@ void yk_sequences_free(yk_sequences *q)
     *q = (yk_sequences){0};
 }
 
-/* Sums over sequences first to last whose rows were gathered one after another. */
 typedef struct fit_sums {
+    const yk_sequences *q;
     double nats, tokens, right, exact;
 } fit_sums;
 
-static void add_fit(yk_session *s, const yk_sequences *q, size_t first, size_t last, fit_sums *sum)
+static void add_fit(void *context, int64_t i, const yk_session *s, int64_t row)
 {
-    yk_batch b = yk_session_batch(s);
-    yk_model_evaluate(s->model, &b, s->loss, s->best, NULL);
-    int64_t row = 0;
-    for (size_t i = first; i < last; i++) {
-        int64_t n = (int64_t)q->item[i].ids.n;
-        bool exact = true;
-        for (int64_t r = row; r < row + n; r++) {
-            if (s->weight[r] == 0.0f) continue;
-            sum->nats += (double)s->loss[r];
-            sum->tokens++;
-            sum->right += s->best[r] == s->target[r];
-            exact &= s->best[r] == s->target[r];
-        }
-        sum->exact += exact;
-        row += n + n % 2;
+    fit_sums *sum = context;
+    bool exact = true;
+    for (int64_t r = row; r < row + (int64_t)sum->q->item[i].ids.n; r++) {
+        if (s->weight[r] == 0.0f) continue;
+        bool right = s->best[r] == s->target[r];
+        sum->nats += (double)s->loss[r];
+        sum->tokens++;
+        sum->right += right;
+        exact &= right;
     }
-    yk_session_clear(s);
+    sum->exact += exact;
 }
 
-yk_fit yk_sequences_fit(yk_session *s, const yk_sequences *q)
+yk_status yk_sequences_fit(yk_fit *fit, yk_session *s, const yk_sequences *q, yk_error *err)
 {
-    fit_sums sum = {0};
-    size_t first = 0;
-    yk_session_clear(s);
-    for (size_t i = 0; i < q->n; i++) {
-        const yk_sequence *x = &q->item[i];
-        if (yk_session_add(s, x->ids.id, x->weight, (int64_t)x->ids.n) >= 0) continue;
-        add_fit(s, q, first, i, &sum);
-        first = i;
-        yk_session_add(s, x->ids.id, x->weight, (int64_t)x->ids.n);
-    }
-    if (s->rows > 0) add_fit(s, q, first, q->n, &sum);
-    if (sum.tokens == 0) return (yk_fit){NAN, NAN, NAN};
-    return (yk_fit){sum.nats / sum.tokens, sum.right / sum.tokens, sum.exact / (double)q->n};
+    fit_sums sum = {.q = q};
+    yk_status st = yk_pass_each(s, q->item, sizeof *q->item, (int64_t)q->n, YK_PASS_LOSS, add_fit, &sum, err);
+    *fit = sum.tokens > 0 ? (yk_fit){sum.nats / sum.tokens, sum.right / sum.tokens, sum.exact / (double)q->n}
+                          : (yk_fit){NAN, NAN, NAN};
+    return st;
 }
 
 /* --- training -------------------------------------------------------------------------------- */
@@ -106,12 +93,6 @@ typedef struct imitator {
     double tokens; /* learnt from so far */
     double step_tokens;
 } imitator;
-
-int64_t yk_steps_of(double epochs, int64_t n, int64_t batch)
-{
-    double steps = epochs * (double)n / (double)batch;
-    return steps < 1 ? 1 : (int64_t)steps;
-}
 
 static bool add_item(void *context, int64_t item, yk_session *s)
 {
@@ -155,7 +136,7 @@ done:
 static yk_status evaluate(imitator *x, yk_error *err)
 {
     yk_status st = YK_OK;
-    x->end = yk_sequences_fit(&x->c->s, x->o->heldout);
+    YK_TRY(yk_sequences_fit(&x->end, &x->c->s, x->o->heldout, err));
     if (x->l.step == 0) x->start = x->end;
     YK_TRY(yk_metrics_add(&x->c->metrics,
                           json_pack("{s:s, s:I, s:f, s:o, s:o, s:o}", "type", "eval", "step", (json_int_t)x->l.step, "tokens",
@@ -258,7 +239,7 @@ yk_status yk_imitate(yk_course *c, const yk_imitation *o, bool *finished, yk_err
            (long long)o->schedule.steps, (long long)o->batch);
     YK_TRY(loop(x, err));
     if (x->l.step < o->schedule.steps) goto done;
-    if (isnan(x->end.loss)) x->end = yk_sequences_fit(&c->s, o->heldout);
+    YK_TRY(yk_sequences_fit(&x->end, &c->s, o->heldout, err));
     YK_TRY(yk_course_finish(c, &x->l, false, summary_of(x), err));
     *finished = true;
 done:

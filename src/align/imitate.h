@@ -32,14 +32,11 @@ typedef struct yk_imitation {
  * there and the summary has the stage's member. */
 yk_status yk_imitate(yk_course *c, const yk_imitation *o, bool *finished, yk_error *err);
 
-/* Steps of `epochs` epochs of n examples in batches of `batch`, at least one. */
-int64_t yk_steps_of(double epochs, int64_t n, int64_t batch);
-
 /* What the weights in use make of sequences: nats an answer token, the share of these tokens that are the likeliest, and
- * the share of sequences all of whose are. */
+ * the share of sequences all of whose are; NAN of no sequences. */
 typedef struct yk_fit {
     double loss, accuracy, exact;
 } yk_fit;
-yk_fit yk_sequences_fit(yk_session *s, const yk_sequences *q);
+yk_status yk_sequences_fit(yk_fit *fit, yk_session *s, const yk_sequences *q, yk_error *err);
 
 #endif

@@ -1,5 +1,6 @@
 #include "align/rollout.h"
 
+#include "align/passes.h"
 #include "base/log.h"
 
 #include <stdlib.h>
@@ -67,56 +68,52 @@ int64_t yk_rollout_add(const yk_rollout *x, yk_session *s)
     return yk_session_add(s, x->sequence.ids.id, x->sequence.weight, (int64_t)x->sequence.ids.n);
 }
 
-/* One pass over the rollouts first to last, whose rows the session holds. */
-typedef void (*pass_fn)(const yk_rollouts *x, yk_session *s, int64_t first, int64_t last, float **out);
-
-static yk_status each_pass(const yk_rollouts *x, yk_session *s, pass_fn pass, float **out, yk_error *err)
-{
-    int64_t first = 0;
-    yk_session_clear(s);
-    for (int64_t i = 0; i < x->n; i++) {
-        if (yk_rollout_add(&x->item[i], s) >= 0) continue;
-        if (i > first) pass(x, s, first, i, out);
-        yk_session_clear(s);
-        first = i;
-        if (yk_rollout_add(&x->item[i], s) < 0)
-            return yk_fail(err, YK_ERR_INTERNAL, "a rollout is longer than %lld rows", (long long)s->max_rows);
-    }
-    if (x->n > first) pass(x, s, first, x->n, out);
-    yk_session_clear(s);
-    return YK_OK;
-}
+typedef struct taken {
+    const yk_rollouts *x;
+    float **out;
+} taken;
 
 /* Row i of a sequence predicts its id i + 1. */
-static void pass_logp(const yk_rollouts *x, yk_session *s, int64_t first, int64_t last, float **out)
+static void take_logp(void *context, int64_t i, const yk_session *s, int64_t row)
 {
-    const yk_batch b = yk_session_batch(s);
-    yk_model_evaluate(s->model, &b, s->loss, NULL, NULL);
-    for (int64_t i = first, row = 0; i < last; i++) {
-        int64_t n = (int64_t)x->item[i].sequence.ids.n;
-        out[i][0] = 0;
-        for (int64_t j = 0; j + 1 < n; j++) out[i][j + 1] = s->weight[row + j] != 0.0f ? -s->loss[row + j] : 0.0f;
-        row += n + n % 2;
-    }
+    const taken *t = context;
+    int64_t n = (int64_t)t->x->item[i].sequence.ids.n;
+    t->out[i][0] = 0;
+    for (int64_t j = 0; j + 1 < n; j++) t->out[i][j + 1] = s->weight[row + j] != 0.0f ? -s->loss[row + j] : 0.0f;
 }
 
-static void pass_score(const yk_rollouts *x, yk_session *s, int64_t first, int64_t last, float **out)
+static void take_score(void *context, int64_t i, const yk_session *s, int64_t row)
 {
-    const yk_batch b = yk_session_batch(s);
-    yk_model_score(s->model, &b, s->loss);
-    for (int64_t i = first, row = 0; i < last; i++) {
-        int64_t n = (int64_t)x->item[i].sequence.ids.n;
-        memcpy(out[i], s->loss + row, (size_t)n * sizeof **out);
-        row += n + n % 2;
-    }
+    const taken *t = context;
+    memcpy(t->out[i], s->loss + row, t->x->item[i].sequence.ids.n * sizeof **t->out);
+}
+
+static yk_status take_all(const yk_rollouts *x, yk_session *s, yk_pass_kind kind, yk_each_fn each, float **out, yk_error *err)
+{
+    taken t = {x, out};
+    return yk_pass_each(s, &x->item->sequence, sizeof *x->item, x->n, kind, each, &t, err);
 }
 
 yk_status yk_rollouts_logp(const yk_rollouts *x, yk_session *s, float **logp, yk_error *err)
 {
-    return each_pass(x, s, pass_logp, logp, err);
+    return take_all(x, s, YK_PASS_LOSS, take_logp, logp, err);
 }
 
 yk_status yk_rollouts_score(const yk_rollouts *x, yk_session *s, float **score, yk_error *err)
 {
-    return each_pass(x, s, pass_score, score, err);
+    return take_all(x, s, YK_PASS_SCORE, take_score, score, err);
+}
+
+yk_status yk_rollouts_rows(const yk_rollouts *x, float ***rows, yk_error *err)
+{
+    size_t floats = 0, pointers = (size_t)x->n * sizeof(float *);
+    for (int64_t i = 0; i < x->n; i++) floats += x->item[i].sequence.ids.n;
+    *rows = yk_calloc(1, pointers + floats * sizeof(float), err);
+    if (!*rows) return YK_ERR_MEMORY;
+    float *at = (float *)(void *)((char *)*rows + pointers);
+    for (int64_t i = 0; i < x->n; i++) {
+        (*rows)[i] = at;
+        at += x->item[i].sequence.ids.n;
+    }
+    return YK_OK;
 }

@@ -26,6 +26,9 @@ yk_status yk_rollouts_make(yk_rollouts *x, yk_course *c, yk_decoder *d, const yk
                            int64_t group, const yk_sampling *how, uint64_t number, yk_error *err);
 void yk_rollouts_free(yk_rollouts *x);
 
+/* One float, zero, for each id of each rollout: rows[i][ids.n]. free() it. */
+yk_status yk_rollouts_rows(const yk_rollouts *x, float ***rows, yk_error *err);
+
 /* Appends a rollout's rows to the session; -1 when they do not fit (yk_session_add). */
 int64_t yk_rollout_add(const yk_rollout *x, yk_session *s);
 

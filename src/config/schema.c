@@ -17,6 +17,7 @@
 #define LABEL_model "model"
 #define LABEL_pretrain "pretrain"
 #define LABEL_sft "sft"
+#define LABEL_reward "reward"
 #define LABEL_evaluate "evaluate"
 #define LABEL_tuning "tuning"
 

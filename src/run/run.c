@@ -38,6 +38,7 @@ static const char *const tune_keys[] = {"seed", "lanes", "precision", "numerics"
                                         "evaluate.stride", "tune.", "tuning.", NULL};
 static const char *const pretrain_keys[] = {"seed", "lanes", "precision", "numerics", "corpus.", "model.", "pretrain.", NULL};
 static const char *const sft_keys[] = {"sft.", NULL};
+static const char *const reward_keys[] = {"reward.", NULL};
 static const char *const evaluate_keys[] = {"evaluate.", NULL};
 
 static const stage stages[] = {
@@ -47,6 +48,7 @@ static const stage stages[] = {
     {"tune", yk_tune_stage, tune_keys, {"tune"}, .output = NULL},
     {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, .model = "checkpoints"},
     {"sft", yk_sft_stage, sft_keys, {"sft", "digest"}, .model = "sft/model.h5"},
+    {"reward", yk_reward_stage, reward_keys, {"reward", "digest"}, .output = NULL},
     {"evaluate", yk_evaluate_stage, evaluate_keys, {"masked", "baseline"}, .output = NULL},
 };
 

@@ -1,0 +1,29 @@
+/* Forward passes over many sequences, as many at once as fit. */
+#ifndef YK_ALIGN_PASSES_H
+#define YK_ALIGN_PASSES_H
+
+#include "align/chat.h"
+#include "train/session.h"
+
+typedef enum yk_pass_kind { YK_PASS_LOSS, YK_PASS_SCORE } yk_pass_kind;
+
+/* Called for sequence i in order, while rows row, row + 1, ... of the session are those of its ids: s->loss holds the
+ * weighted cross-entropy of predicting the next id and s->best the likeliest, or s->loss the scores. */
+typedef void (*yk_each_fn)(void *context, int64_t i, const yk_session *s, int64_t row);
+
+/* n sequences that lie `stride` bytes apart from `first` on, by the weights in use. The bits of a sequence's rows do not
+ * depend on the others. YK_ERR_INTERNAL when one is longer than a pass. */
+yk_status yk_pass_each(yk_session *s, const yk_sequence *first, size_t stride, int64_t n, yk_pass_kind kind, yk_each_fn each,
+                       void *context, yk_error *err);
+
+/* Which items of a step the rows of a pass are of: what an objective needs to know. */
+typedef struct yk_places {
+    struct yk_place {
+        int64_t item, row;
+    } *at; /* [room] */
+    int64_t n, room;
+} yk_places;
+yk_status yk_places_new(yk_places *p, int64_t room, yk_error *err);
+void yk_places_free(yk_places *p);
+
+#endif
