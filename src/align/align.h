@@ -16,4 +16,9 @@ yk_status yk_sft_stage(const yk_job *job, bool *finished, yk_error *err);
  * held-out pairs), pair_accuracy_before, loss, calibration_error, calibration, score_mean, score_std, ...}. */
 yk_status yk_reward_stage(const yk_job *job, bool *finished, yk_error *err);
 
+/* Proximal policy optimisation of the model made so far against <run>/reward/model.h5, held near where it began by the
+ * divergence's coefficient ppo.kl. Sets summary.ppo {reward_before, reward_after (of held-out prompts), reward_std_before,
+ * kl (nats a sequence), entropy_*, length_*, generation_share, ...}. YK_ERR_NUMERIC when the policy runs away. */
+yk_status yk_ppo_stage(const yk_job *job, bool *finished, yk_error *err);
+
 #endif

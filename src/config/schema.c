@@ -18,6 +18,7 @@
 #define LABEL_pretrain "pretrain"
 #define LABEL_sft "sft"
 #define LABEL_reward "reward"
+#define LABEL_ppo "ppo"
 #define LABEL_evaluate "evaluate"
 #define LABEL_tuning "tuning"
 

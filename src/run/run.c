@@ -39,6 +39,7 @@ static const char *const tune_keys[] = {"seed", "lanes", "precision", "numerics"
 static const char *const pretrain_keys[] = {"seed", "lanes", "precision", "numerics", "corpus.", "model.", "pretrain.", NULL};
 static const char *const sft_keys[] = {"sft.", NULL};
 static const char *const reward_keys[] = {"reward.", NULL};
+static const char *const ppo_keys[] = {"ppo.", NULL};
 static const char *const evaluate_keys[] = {"evaluate.", NULL};
 
 static const stage stages[] = {
@@ -49,6 +50,7 @@ static const stage stages[] = {
     {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, .model = "checkpoints"},
     {"sft", yk_sft_stage, sft_keys, {"sft", "digest"}, .model = "sft/model.h5"},
     {"reward", yk_reward_stage, reward_keys, {"reward", "digest"}, .output = NULL},
+    {"ppo", yk_ppo_stage, ppo_keys, {"ppo", "digest"}, .model = "ppo/model.h5"},
     {"evaluate", yk_evaluate_stage, evaluate_keys, {"masked", "baseline"}, .output = NULL},
 };
 

@@ -188,16 +188,16 @@ json_t *yk_learner_row(const yk_learner *l, double seconds)
 
 /* --- checkpoints ----------------------------------------------------------------------------- */
 
-/* Weights, then both moments. */
+/* Weights, then both moments, then what else belongs to them. */
 typedef struct state {
     yk_tensor *tensor;
     size_t n;
-    yk_buf names[PARTS];
+    yk_buf names[PARTS + YK_MOST_ALSO];
 } state;
 
 static void state_free(state *x)
 {
-    for (int i = 0; i < PARTS; i++) yk_buf_free(&x->names[i]);
+    for (int i = 0; i < PARTS + YK_MOST_ALSO; i++) yk_buf_free(&x->names[i]);
     free(x->tensor);
 }
 
@@ -206,27 +206,39 @@ static yk_status state_of(const yk_learner *l, state *x, yk_error *err)
     yk_status st = YK_OK;
     int count;
     yk_model_params(l->s->model, &count);
-    float *const base[PARTS] = {l->weights.weight, l->optimiser.m, l->optimiser.v};
-    static const char *const prefix[PARTS] = {"", "optimizer.m.", "optimizer.v."};
-    x->n = PARTS * (size_t)count;
+    yk_also part[PARTS + YK_MOST_ALSO] = {{"", l->weights.weight}, {"optimizer.m.", l->optimiser.m}, {"optimizer.v.", l->optimiser.v}};
+    for (int i = 0; i < l->alsos; i++) part[PARTS + i] = l->also[i];
+    x->n = (size_t)(PARTS + l->alsos) * (size_t)count;
     YK_NEW(x->tensor, x->n);
-    for (int i = 0; i < PARTS; i++)
-        YK_TRY(yk_session_tensors(l->s, base[i], prefix[i], x->tensor + i * count, &x->names[i], err));
+    for (int i = 0; i < PARTS + l->alsos; i++)
+        YK_TRY(yk_session_tensors(l->s, part[i].base, part[i].prefix, x->tensor + i * count, &x->names[i], err));
 done:
     return st;
+}
+
+void yk_learner_also(yk_learner *l, const char *prefix, float *base)
+{
+    l->also[l->alsos++] = (yk_also){prefix, base};
+}
+
+json_t *yk_learner_counters(const yk_learner *l)
+{
+    return json_pack("{s:I, s:I, s:I, s:{s:f, s:I}, s:s, s:f}", "step", (json_int_t)l->step, "applied", (json_int_t)l->applied,
+                     "skipped", (json_int_t)l->skipped, "loss_scale", "value", l->loss_scale.value, "good",
+                     (json_int_t)l->loss_scale.good, "losses", l->chain, "seconds", l->seconds);
 }
 
 static json_t *document_of(const yk_learner *l, const json_t *extra)
 {
     yk_buf recipe = {0};
     yk_recipe_canonical(l->job->recipe, l->o.keys, &recipe);
-    json_t *d = json_pack("{s:s, s:I, s:I, s:I, s:{s:f, s:I}, s:s, s:s, s:f, s:s, s:s, s:b, s:s}", "kind", l->o.kind,
-                          "step", (json_int_t)l->step, "applied", (json_int_t)l->applied, "skipped",
-                          (json_int_t)l->skipped, "loss_scale", "value", l->loss_scale.value, "good",
-                          (json_int_t)l->loss_scale.good, "losses", l->chain, "data", l->o.data, "seconds", l->seconds,
-                          "isa", l->s->k->name, "numerics", yk_contract_of(l->job->recipe), "openblas", l->s->openblas,
-                          "recipe", recipe.data ? recipe.data : "");
+    json_t *d = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "kind", l->o.kind, "data", l->o.data, "isa", l->s->k->name,
+                          "numerics", yk_contract_of(l->job->recipe), "openblas", l->s->openblas, "recipe",
+                          recipe.data ? recipe.data : "");
+    json_t *counters = yk_learner_counters(l);
+    if (d && counters) json_object_update(d, counters);
     if (d && extra) json_object_update(d, (json_t *)extra);
+    json_decref(counters);
     yk_buf_free(&recipe);
     return d;
 }
@@ -289,16 +301,20 @@ static yk_status same_data(const yk_learner *l, const char *theirs, const char *
                    "or remove %s to train anew", path, l->o.folder);
 }
 
-static void take_document(yk_learner *l, const json_t *d)
+yk_status yk_learner_take_counters(yk_learner *l, const json_t *d, yk_error *err)
 {
     const json_t *scale = json_object_get(d, "loss_scale");
+    const char *chain = json_string_value(json_object_get(d, "losses"));
+    if (!chain || strlen(chain) != sizeof l->chain - 1)
+        return yk_fail(err, YK_ERR_DAMAGED, "the checkpoint says nothing of how far `%s` came", l->o.kind);
     l->step = json_integer_value(json_object_get(d, "step"));
     l->applied = json_integer_value(json_object_get(d, "applied"));
     l->skipped = json_integer_value(json_object_get(d, "skipped"));
     l->loss_scale.value = json_real_value(json_object_get(scale, "value"));
     l->loss_scale.good = json_integer_value(json_object_get(scale, "good"));
     l->seconds = json_real_value(json_object_get(d, "seconds"));
-    strcpy(l->chain, json_string_value(json_object_get(d, "losses")));
+    strcpy(l->chain, chain);
+    return YK_OK;
 }
 
 yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err)
@@ -312,17 +328,19 @@ yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err)
     if (!path) goto done;
     YK_TRY(yk_checkpoint_document(path, &d, err));
     const char *recipe = json_string_value(json_object_get(d, "recipe"));
-    const char *chain = json_string_value(json_object_get(d, "losses"));
-    if (!recipe || !chain || strlen(chain) != sizeof l->chain - 1)
-        YK_FAIL(YK_ERR_DAMAGED, "%s: is no checkpoint of training", path);
+    if (!recipe) YK_FAIL(YK_ERR_DAMAGED, "%s: is no checkpoint of training", path);
     YK_TRY(same_recipe(l, recipe, path, err));
     YK_TRY(same_data(l, json_string_value(json_object_get(d, "data")), path, err));
     YK_TRY(state_of(l, &x, err));
     yk_model_weights_changed(l->s->model);
     YK_TRY(yk_checkpoint_load(path, x.tensor, x.n, document, err));
-    take_document(l, *document);
+    YK_TRY(yk_context(err, yk_learner_take_counters(l, *document, err), "%s", path));
     yk_log("%-10s going on from step %lld (%s)", l->o.kind, (long long)l->step, path);
 done:
+    if (st != YK_OK) {
+        json_decref(*document);
+        *document = NULL;
+    }
     state_free(&x);
     free(path);
     json_decref(d);

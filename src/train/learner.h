@@ -21,6 +21,13 @@ typedef struct yk_learner_options {
     int64_t checkpoint_every, keep; /* steps, 0: about one a minute; recent ones kept */
 } yk_learner_options;
 
+/* Other numbers [floats of the model] that checkpoints hold, under names with a prefix. */
+typedef struct yk_also {
+    const char *prefix;
+    float *base;
+} yk_also;
+enum { YK_MOST_ALSO = 4 };
+
 typedef struct yk_learner {
     const yk_job *job;
     yk_session *s;      /* may be shared by several learners */
@@ -34,6 +41,8 @@ typedef struct yk_learner {
     double seconds;     /* of all steps so far */
     double saved;       /* yk_now() of the last checkpoint */
     bool counts_flushed;
+    yk_also also[YK_MOST_ALSO];
+    int alsos;
     /* of the last step */
     double loss, norm, rate, scale; /* scale: of the loss */
     bool step_skipped;
@@ -69,6 +78,14 @@ yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err);
 
 /* {"type": "step", step, loss, lr, grad_norm, seconds, skipped, loss_scale}: the begin of a metrics row. */
 json_t *yk_learner_row(const yk_learner *l, double seconds);
+
+/* Checkpoints from now on hold, and resuming reads, these numbers too: a value model's, a reference's. */
+void yk_learner_also(yk_learner *l, const char *prefix, float *base);
+
+/* {step, applied, skipped, loss_scale, losses, seconds}: what a checkpoint says of a learner beside its tensors, for a
+ * second learner whose tensors are the first one's yk_learner_also. */
+json_t *yk_learner_counters(const yk_learner *l);
+yk_status yk_learner_take_counters(yk_learner *l, const json_t *counters, yk_error *err);
 
 /* Saves weights, both moments and a document: the learner's state and the members of `extra` (or NULL; not taken). */
 yk_status yk_learner_save(yk_learner *l, const char *path, const json_t *extra, yk_error *err);
