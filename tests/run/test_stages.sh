@@ -1,0 +1,51 @@
+#!/bin/sh
+# conf/stages.yaml, which has every stage: one digest whatever computes it, and after kill -9 in each stage.
+: "${top_srcdir:=.}" "${top_builddir:=build}"
+yoke=$top_builddir/yoke recipe=$top_srcdir/conf/stages.yaml
+dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
+passed=0 failed=0
+verdict() { # name, wanted, found
+    if [ -n "$2" ] && [ "$2" = "$3" ]; then passed=$((passed + 1)); echo "ok: $1"; else failed=$((failed + 1)); echo "FAILED: $1: $3, wanted $2"; fi
+}
+digest() { # environment and options of a fresh run
+    rm -rf "$dir/run"
+    "$@" --run-dir "$dir/run" 2>"$dir/log" | tail -n 1
+}
+
+first=$(digest "$yoke" run "$recipe" --set threads=1)
+case $first in "digest "????????????????????????????????) ;; *) echo "FAILED: no digest: $first"; cat "$dir/log" ;; esac
+verdict "2 threads" "$first" "$(digest "$yoke" run "$recipe" --set threads=2)"
+verdict "3 threads" "$first" "$(digest "$yoke" run "$recipe" --set threads=3)"
+few="--set pretrain.steps=4 --set sft.steps=3 --set reward.epochs=0.3 --set ppo.steps=1" # the portable set is slow
+for precision in fp32 bf16; do
+    wanted=
+    for isa in $("$yoke" --help | sed -n 's/.*YOKE_ISA=\([^ ]*\).*/\1/p' | tr '|' ' '); do
+        found=$(YOKE_ISA=$isa digest "$yoke" run "$recipe" --set precision=$precision $few)
+        grep -q 'this processor lacks it' "$dir/log" && continue
+        verdict "$precision, YOKE_ISA=$isa" "${wanted:=$found}" "$found"
+    done
+done
+lanes=$(digest "$yoke" run "$recipe" --set lanes=2)
+verdict "lanes and threads" "$lanes" "$(digest "$yoke" run "$recipe" --set lanes=2 --set threads=3)"
+
+# A kill as soon as a stage has written its first metrics, and one a moment later.
+rm -rf "$dir/run"
+for stage in $(sed -n 's/^stages: \[\(.*\)\]/\1/p' "$recipe" | tr -d ','); do
+    [ "$stage" = evaluate ] && continue
+    for later in 0 0.1; do
+        "$yoke" run "$recipe" --run-dir "$dir/run" >/dev/null 2>&1 &
+        id=$! wait=0
+        until [ -e "$dir/run/$stage/metrics.jsonl" ] || [ -e "$dir/run/$stage/report.json" ] || [ $wait -gt 500 ]; do
+            kill -0 $id 2>/dev/null || break
+            sleep 0.01
+            wait=$((wait + 1))
+        done
+        sleep $later
+        kill -KILL $id 2>/dev/null
+        wait $id 2>/dev/null
+    done
+done
+verdict "after kill -9 in each stage" "$first" "$("$yoke" run "$recipe" --run-dir "$dir/run" 2>"$dir/log" | tail -n 1)"
+verdict "a second time" "$first" "$("$yoke" run "$recipe" --run-dir "$dir/run" 2>"$dir/log" | tail -n 1)"
+echo "$passed passed, $failed failed"
+[ $failed = 0 ] && [ $passed -gt 8 ]
