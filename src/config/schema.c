@@ -17,6 +17,9 @@
 #define LABEL_model "model"
 #define LABEL_pretrain "pretrain"
 #define LABEL_sft "sft"
+#define LABEL_verify "verify"
+#define LABEL_grpo "grpo"
+#define LABEL_refine "refine"
 #define LABEL_evaluate "evaluate"
 #define LABEL_tuning "tuning"
 

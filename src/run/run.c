@@ -38,6 +38,8 @@ static const char *const tune_keys[] = {"seed", "lanes", "precision", "numerics"
                                         "evaluate.stride", "tune.", "tuning.", NULL};
 static const char *const pretrain_keys[] = {"seed", "lanes", "precision", "numerics", "corpus.", "model.", "pretrain.", NULL};
 static const char *const sft_keys[] = {"sft.", NULL};
+static const char *const grpo_keys[] = {"sft.template", "verify.", "grpo.", NULL};
+static const char *const refine_keys[] = {"sft.template", "verify.", "refine.", NULL};
 static const char *const evaluate_keys[] = {"evaluate.", NULL};
 
 static const stage stages[] = {
@@ -47,6 +49,8 @@ static const stage stages[] = {
     {"tune", yk_tune_stage, tune_keys, {"tune"}, .output = NULL},
     {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, .model = "checkpoints"},
     {"sft", yk_sft_stage, sft_keys, {"sft", "digest"}, .model = "sft/model.h5"},
+    {"grpo", yk_grpo_stage, grpo_keys, {"grpo", "digest"}, .model = "grpo/model.h5"},
+    {"refine", yk_refine_stage, refine_keys, {"refine", "digest"}, .model = "refine/model.h5"},
     {"evaluate", yk_evaluate_stage, evaluate_keys, {"masked", "baseline"}, .output = NULL},
 };
 
