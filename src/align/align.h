@@ -20,5 +20,16 @@ yk_status yk_reward_stage(const yk_job *job, bool *finished, yk_error *err);
  * divergence's coefficient ppo.kl. Sets summary.ppo {reward_before, reward_after (of held-out prompts), reward_std_before,
  * kl (nats a sequence), entropy_*, length_*, generation_share, ...}. YK_ERR_NUMERIC when the policy runs away. */
 yk_status yk_ppo_stage(const yk_job *job, bool *finished, yk_error *err);
+/* Group relative policy optimisation. Sets summary.grpo {steps, problems, heldout, accuracy_before, accuracy_after,
+ * format_before, format_after (greedy answers to held-out problems, shares of 1), kl (nats a token from the reference, of
+ * the last step), no_signal (share of groups all of whose rewards were equal), by_kind {kind: {before, after, n}},
+ * generation_share (of the seconds of steps), rollout_tokens, rollout_tokens_per_s, seconds, verifier {regex_limits,
+ * asked, timeouts, crashes, rubbish, starts}, digest}. YK_ERR_NUMERIC when the divergence passes grpo.kl_limit. */
+yk_status yk_grpo_stage(const yk_job *job, bool *finished, yk_error *err);
+
+/* Rejection sampling, then a second round of fine-tuning on refine/data.jsonl. Sets summary.refine as yk_sft_stage, and
+ * {problems, problems_solved, answers, right, kept, accuracy_before, accuracy_after, format_before, format_after, by_kind,
+ * sampling_seconds, verifier}. YK_ERR_INPUT when no answer is right. */
+yk_status yk_refine_stage(const yk_job *job, bool *finished, yk_error *err);
 
 #endif

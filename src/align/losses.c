@@ -2,6 +2,8 @@
 
 #include "base/math64.h"
 
+#include <math.h>
+
 yk_slope yk_preference_loss(double x)
 {
     double e = yk_exp64(x < 0 ? x : -x); /* of minus the magnitude */
@@ -30,4 +32,19 @@ yk_slope yk_kl_estimate(double logp, double reference)
 {
     double x = reference - logp, e = yk_exp64(x);
     return (yk_slope){.loss = e - x - 1, .slope = 1 - e};
+}
+
+bool yk_group_advantages(const double *reward, int64_t n, bool scale, double *advantage)
+{
+    double sum = 0, squares = 0;
+    bool equal = true;
+    for (int64_t i = 0; i < n; i++) {
+        sum += reward[i];
+        equal &= reward[i] == reward[0];
+    }
+    const double mean = sum / (double)n;
+    for (int64_t i = 0; i < n; i++) squares += (reward[i] - mean) * (reward[i] - mean);
+    const double std = scale ? sqrt(squares / (double)n) : 1;
+    for (int64_t i = 0; i < n; i++) advantage[i] = equal ? 0 : (reward[i] - mean) / std;
+    return !equal;
 }

@@ -4,6 +4,7 @@
 #define YK_ALIGN_LOSSES_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef struct yk_slope {
     double loss, slope;
@@ -24,5 +25,9 @@ yk_slope yk_value_loss(double value, double old, double target, double clip);
 /* The estimator k3 of the divergence KL(policy || reference) from one sample of the policy (Schulman 2020; GRPO):
  * exp(ref - logp) - (ref - logp) - 1. */
 yk_slope yk_kl_estimate(double logp, double reference);
+
+/* Advantages of a group of n rewards (Shao et al., DeepSeekMath, 2024): reward - mean, over the standard deviation (of n,
+ * not n - 1) if `scale`. False, and all 0, when the rewards are equal: there is nothing to learn from the group. */
+bool yk_group_advantages(const double *reward, int64_t n, bool scale, double *advantage);
 
 #endif

@@ -48,6 +48,9 @@ typedef struct yk_recipe {
 #define YK_FIELD_sft(name) sft_##name
 #define YK_FIELD_reward(name) reward_##name
 #define YK_FIELD_ppo(name) ppo_##name
+#define YK_FIELD_verify(name) verify_##name
+#define YK_FIELD_grpo(name) grpo_##name
+#define YK_FIELD_refine(name) refine_##name
 #define YK_FIELD_evaluate(name) evaluate_##name
 #define YK_FIELD_tuning(name) tuning_##name
 #define ROW(group, name, kind, ...) YK_TYPE_##kind YK_FIELD_##group(name);

@@ -19,6 +19,9 @@
 #define LABEL_sft "sft"
 #define LABEL_reward "reward"
 #define LABEL_ppo "ppo"
+#define LABEL_verify "verify"
+#define LABEL_grpo "grpo"
+#define LABEL_refine "refine"
 #define LABEL_evaluate "evaluate"
 #define LABEL_tuning "tuning"
 

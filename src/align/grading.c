@@ -1,0 +1,196 @@
+#include "align/grading.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ANSWERS = 256 }; /* at a time */
+
+yk_status yk_grader_new(yk_grader *g, const yk_recipe *r, yk_error *err)
+{
+    const yk_verifier_options o = {.kind = r->verify_kind, .command = *r->verify_command ? r->verify_command : NULL,
+                                   .time_limit = r->verify_time_limit, .max_failures = r->verify_max_failures,
+                                   .absolute = r->verify_absolute, .relative = r->verify_relative,
+                                   .lenient = r->verify_lenient,
+                                   .language = *r->verify_language ? r->verify_language : NULL};
+    g->weights = (yk_reward_weights){.accuracy = r->verify_reward_accuracy, .format = r->verify_reward_format,
+                                     .length = r->verify_reward_length, .language = r->verify_reward_language,
+                                     .length_target = r->verify_length_target, .length_max = r->verify_length_max};
+    return yk_verifier_new(&g->verifier, &o, err);
+}
+
+void yk_grader_free(yk_grader *g)
+{
+    yk_verifier_free(g->verifier);
+    *g = (yk_grader){0};
+}
+
+const char *yk_problem_prompt(const yk_example *problem)
+{
+    return problem->turn[problem->turns - 1].content;
+}
+
+yk_status yk_grade(const yk_grader *g, const yk_rollouts *x, yk_reward_parts *parts, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_reward_item *item = NULL;
+    YK_NEW(item, x->n);
+    for (int64_t i = 0; i < x->n; i++) {
+        const yk_rollout *o = &x->item[i];
+        item[i] = (yk_reward_item){.prompt = yk_problem_prompt(o->example), .response = o->text.data ? o->text.data : "",
+                                   .length = o->text.len, .tokens = o->length, .expected = o->example->answer,
+                                   .kind = o->example->verifier};
+    }
+    YK_TRY(yk_reward_batch(g->verifier, item, (size_t)x->n, &g->weights, parts, err));
+done:
+    free(item);
+    return st;
+}
+
+json_t *yk_grader_counts(const yk_grader *g, const json_t *before)
+{
+    const yk_verifier_counts c = yk_verifier_counts_of(g->verifier);
+    const struct {
+        const char *name;
+        int64_t count;
+    } all[] = {{"regex_limits", c.regex_limits}, {"asked", c.asked}, {"timeouts", c.timeouts}, {"crashes", c.crashes},
+               {"rubbish", c.rubbish}, {"starts", c.starts}};
+    json_t *x = json_object();
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        json_int_t had = json_integer_value(json_object_get(before, all[i].name));
+        json_object_set_new(x, all[i].name, json_integer(had + (json_int_t)all[i].count));
+    }
+    return x;
+}
+
+/* --- sets ------------------------------------------------------------------------------------ */
+
+static int kind_of(yk_problem_set *p, const char *kind)
+{
+    for (int i = 0; i < p->kinds; i++)
+        if (strcmp(p->kind[i], kind) == 0) return i;
+    if (p->kinds == YK_MOST_KINDS) return YK_MOST_KINDS - 1;
+    p->kind[p->kinds] = p->kinds == YK_MOST_KINDS - 1 ? "other" : kind;
+    return p->kinds++;
+}
+
+static yk_status take_problems(yk_problem_set *p, const yk_course *c, const yk_grader *g, const char *path, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_sequence q = {0};
+    for (size_t i = 0; i < p->examples.n; i++) {
+        const yk_example *e = &p->examples.item[i];
+        YK_TRY(yk_context(err, yk_verifier_accepts(g->verifier, e->verifier, e->answer, err), "%s: the problem \"%.80s\"",
+                          path, yk_problem_prompt(e)));
+        yk_sequence_clear(&q);
+        YK_TRY(yk_chat_encode(c->chat, e->turn, e->turns, &q, err));
+        YK_TRY(yk_chat_open(c->chat, &q, err));
+        if ((int64_t)q.ids.n >= c->context) continue;
+        p->kind_of[p->n] = kind_of(p, e->kind);
+        p->item[p->n++] = e;
+    }
+    if (p->n == 0)
+        YK_FAIL(YK_ERR_INPUT, "%s: no problem is shorter than the context of %lld tokens; raise pretrain.seq", path,
+                (long long)c->context);
+    if (p->n < (int64_t)p->examples.n)
+        yk_warn("%s: %lld of %zu prompts fill the context of %lld tokens alone and are left out", path,
+                (long long)p->examples.n - (long long)p->n, p->examples.n, (long long)c->context);
+done:
+    yk_sequence_free(&q);
+    return st;
+}
+
+yk_status yk_problem_set_read(yk_problem_set *p, const yk_course *c, const yk_grader *g, const yk_list *named,
+                              const char *key, const char *file, int64_t most_bad, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_list paths = {0};
+    *p = (yk_problem_set){0};
+    YK_TRY(yk_course_paths(c, named, key, file, &paths, err));
+    YK_TRY(yk_examples_read(&p->examples, &paths, YK_PROBLEM, (size_t)most_bad, err));
+    YK_NEW(p->item, p->examples.n);
+    YK_NEW(p->kind_of, p->examples.n);
+    YK_TRY(take_problems(p, c, g, paths.item[0], err));
+done:
+    yk_course_free_paths(&paths);
+    return st;
+}
+
+void yk_problem_set_free(yk_problem_set *p)
+{
+    yk_examples_free(&p->examples);
+    free(p->item);
+    free(p->kind_of);
+    *p = (yk_problem_set){0};
+}
+
+/* --- marks ----------------------------------------------------------------------------------- */
+
+static void add_mark(yk_marks *m, int kind, const yk_reward_parts *part, const yk_rollout *answer)
+{
+    m->n++;
+    m->accuracy += part->accuracy;
+    m->format += part->format;
+    m->tokens += (double)answer->length;
+    m->kind[kind].n++;
+    m->kind[kind].accuracy += part->accuracy;
+}
+
+yk_status yk_problem_set_mark(const yk_problem_set *p, yk_course *c, yk_decoder *d, const yk_grader *g, int64_t tokens,
+                              int64_t samples, int64_t step, yk_marks *marks, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_rollouts x = {0};
+    yk_reward_parts part[ANSWERS];
+    yk_sampling how = yk_sampling_of(&c->s);
+    yk_chat_ends(c->chat, &how);
+    how.tokens = tokens;
+    *marks = (yk_marks){0};
+    for (int64_t first = 0; first < p->n; first += ANSWERS) {
+        yk_rollouts_free(&x);
+        YK_TRY(yk_rollouts_make(&x, c, d, p->item + first, p->n - first < ANSWERS ? p->n - first : ANSWERS, 1, &how, 0, err));
+        YK_TRY(yk_grade(g, &x, part, err));
+        for (int64_t i = 0; i < x.n; i++) {
+            add_mark(marks, p->kind_of[first + i], &part[i], &x.item[i]);
+            if (first + i >= samples) continue;
+            YK_TRY(yk_metrics_sample(&c->metrics, step, yk_problem_prompt(x.item[i].example), &x.item[i].text, err));
+        }
+    }
+done:
+    yk_rollouts_free(&x);
+    return st;
+}
+
+json_t *yk_marks_by_kind(const yk_problem_set *p, const yk_marks *before, const yk_marks *after)
+{
+    json_t *all = json_object();
+    for (int i = 0; i < p->kinds; i++)
+        json_object_set_new(all, p->kind[i],
+                            json_pack("{s:f, s:f, s:I}", "before", before->kind[i].accuracy / before->kind[i].n, "after",
+                                      after->kind[i].accuracy / after->kind[i].n, "n", (json_int_t)after->kind[i].n));
+    return all;
+}
+
+json_t *yk_marks_json(const yk_problem_set *p, const yk_marks *m)
+{
+    json_t *kinds = json_array();
+    for (int i = 0; i < p->kinds; i++)
+        json_array_append_new(kinds, json_pack("[f, f]", m->kind[i].n, m->kind[i].accuracy));
+    return json_pack("{s:f, s:f, s:f, s:f, s:o}", "n", m->n, "accuracy", m->accuracy, "format", m->format, "tokens",
+                     m->tokens, "kinds", kinds);
+}
+
+yk_marks yk_marks_of_json(const yk_problem_set *p, const json_t *x)
+{
+    yk_marks m = {.n = json_number_value(json_object_get(x, "n")),
+                  .accuracy = json_number_value(json_object_get(x, "accuracy")),
+                  .format = json_number_value(json_object_get(x, "format")),
+                  .tokens = json_number_value(json_object_get(x, "tokens"))};
+    for (int i = 0; i < p->kinds; i++) {
+        const json_t *kind = json_array_get(json_object_get(x, "kinds"), (size_t)i);
+        m.kind[i].n = json_number_value(json_array_get(kind, 0));
+        m.kind[i].accuracy = json_number_value(json_array_get(kind, 1));
+    }
+    return m;
+}
