@@ -140,13 +140,13 @@ done:
 
 typedef struct place {
     const char *path;
-    size_t line, most_bad;
+    size_t file, line, most_bad;
 } place;
 
 static yk_status take_line(yk_examples *e, const yk_buf *text, yk_form form, const place *at, yk_error *err)
 {
     yk_status st = YK_OK;
-    parse x = {0};
+    parse x = {.e = {.file = at->file, .line = at->line}};
     json_error_t why;
     json_t *line = json_loadb(text->data, text->len, 0, &why);
     if (!line)
@@ -168,12 +168,14 @@ static yk_status take_line(yk_examples *e, const yk_buf *text, yk_form form, con
     return st;
 }
 
-static yk_status read_file(yk_examples *e, const char *path, yk_form form, size_t most_bad, yk_digest *hash, yk_error *err)
+static yk_status read_file(yk_examples *e, const yk_list *paths, size_t file, yk_form form, size_t most_bad, yk_digest *hash,
+                           yk_error *err)
 {
     yk_status st = YK_OK;
     yk_stream_in *in = NULL;
     yk_buf line = {0};
-    place at = {path, 0, most_bad};
+    const char *path = paths->item[file];
+    place at = {path, file, 0, most_bad};
     YK_TRY(yk_stream_open(&in, path, err));
     for (bool end = false;;) {
         at.line++;
@@ -196,7 +198,7 @@ yk_status yk_examples_read(yk_examples *e, const yk_list *paths, yk_form form, s
     *e = (yk_examples){0};
     YK_NEW(e->text, 1);
     if (!hash) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    for (size_t i = 0; i < paths->n; i++) YK_TRY(read_file(e, paths->item[i], form, most_bad, hash, err));
+    for (size_t i = 0; i < paths->n; i++) YK_TRY(read_file(e, paths, i, form, most_bad, hash, err));
     if (e->bad > WARNINGS) yk_warn("%zu bad lines were left out in all", e->bad);
     if (e->n == 0) YK_FAIL(YK_ERR_INPUT, "%s: holds no example", paths->n ? paths->item[0] : "(no file)");
     yk_digest_hex(hash, e->hash);

@@ -35,6 +35,7 @@ typedef struct yk_example {
     double margin;
     const char *answer, *verifier; /* of a problem; verifier NULL: not said */
     const char *kind;              /* "" when not said */
+    size_t file, line;             /* where it stands: of the paths, from 0; of the file, from 1 */
 } yk_example;
 
 typedef struct yk_examples {

@@ -75,14 +75,15 @@ static int kind_of(yk_problem_set *p, const char *kind)
     return p->kinds++;
 }
 
-static yk_status take_problems(yk_problem_set *p, const yk_course *c, const yk_grader *g, const char *path, yk_error *err)
+static yk_status take_problems(yk_problem_set *p, const yk_course *c, const yk_grader *g, const yk_list *paths, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_sequence q = {0};
+    const char *path = paths->item[0];
     for (size_t i = 0; i < p->examples.n; i++) {
         const yk_example *e = &p->examples.item[i];
-        YK_TRY(yk_context(err, yk_verifier_accepts(g->verifier, e->verifier, e->answer, err), "%s: the problem \"%.80s\"",
-                          path, yk_problem_prompt(e)));
+        YK_TRY(yk_context(err, yk_verifier_accepts(g->verifier, e->verifier, e->answer, err), "%s:%zu",
+                          paths->item[e->file], e->line));
         yk_sequence_clear(&q);
         YK_TRY(yk_chat_encode(c->chat, e->turn, e->turns, &q, err));
         YK_TRY(yk_chat_open(c->chat, &q, err));
@@ -111,7 +112,7 @@ yk_status yk_problem_set_read(yk_problem_set *p, const yk_course *c, const yk_gr
     YK_TRY(yk_examples_read(&p->examples, &paths, YK_PROBLEM, (size_t)most_bad, err));
     YK_NEW(p->item, p->examples.n);
     YK_NEW(p->kind_of, p->examples.n);
-    YK_TRY(take_problems(p, c, g, paths.item[0], err));
+    YK_TRY(take_problems(p, c, g, &paths, err));
 done:
     yk_course_free_paths(&paths);
     return st;

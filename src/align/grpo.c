@@ -3,8 +3,8 @@
  * so that no value model is needed. */
 #include "align/align.h"
 #include "align/grading.h"
+#include "align/grouped.h"
 #include "align/losses.h"
-#include "align/passes.h"
 #include "base/hash.h"
 #include "base/log.h"
 
@@ -24,7 +24,7 @@ typedef struct means {
     double no_signal;   /* share of groups whose rewards are equal */
 } means;
 
-typedef struct grouped {
+typedef struct grpo {
     yk_course c;
     const yk_recipe *r;
     yk_grader grader;
@@ -34,16 +34,15 @@ typedef struct grouped {
     yk_learner l;
     yk_decoder *decoder;
     yk_deal deal;
-    yk_places places;
-    int64_t first; /* rollout of the minibatch */
-    double generating, generated; /* seconds, tokens */
+    yk_grouped g;
+    double seconds, generating, generated; /* of all steps: seconds, those of generating, tokens generated */
     yk_marks before, now;
+    double kl, no_signal; /* of the last step */
     /* of the step */
     yk_rollouts x;
     float **logp;       /* of the reference */
     double *advantage;  /* [x.n] */
-    double clipped, tokens;
-} grouped;
+} grpo;
 
 /* --- opening --------------------------------------------------------------------------------- */
 
@@ -58,7 +57,7 @@ static void copy_weights(const yk_session *s, float *to, const float *from)
                                               .y_row = 64, .x_row = 64});
 }
 
-static yk_status open_learner(grouped *x, const char *data, yk_error *err)
+static yk_status open_learner(grpo *x, const char *data, yk_error *err)
 {
     yk_status st = YK_OK;
     const yk_recipe *r = x->r;
@@ -75,7 +74,7 @@ done:
     return st;
 }
 
-static yk_status open_all(grouped *x, char data[33], yk_error *err)
+static yk_status open_all(grpo *x, char data[33], yk_error *err)
 {
     yk_status st = YK_OK;
     const yk_recipe *r = x->r;
@@ -91,15 +90,17 @@ static yk_status open_all(grouped *x, char data[33], yk_error *err)
     int64_t answers = r->grpo_prompts * r->grpo_group;
     YK_TRY(yk_decoder_new(&x->decoder, &x->c.s, answers < MOST_SLOTS ? answers : MOST_SLOTS, x->c.context, err));
     YK_TRY(yk_deal_new(&x->deal, (uint64_t)r->seed, YK_DEAL_GRPO, x->train.n, err));
-    YK_TRY(yk_places_new(&x->places, answers, err));
+    YK_TRY(yk_places_new(&x->g.places, answers, err));
     YK_NEW(x->advantage, answers);
+    x->g.terms = (yk_grouped_terms){.low = r->grpo_clip, .high = r->grpo_clip_high > 0 ? r->grpo_clip_high : r->grpo_clip,
+                                    .kl = r->grpo_kl, .by_sequence = strcmp(r->grpo_loss, "sequence") == 0};
 done:
     return st;
 }
 
 /* --- answers and what they earn -------------------------------------------------------------- */
 
-static yk_status answer(grouped *x, int64_t step, yk_error *err)
+static yk_status answer(grpo *x, int64_t step, yk_error *err)
 {
     yk_status st = YK_OK;
     const int64_t n = x->r->grpo_prompts, group = x->r->grpo_group;
@@ -123,14 +124,14 @@ done:
     return st;
 }
 
-static void free_answers(grouped *x)
+static void free_answers(grpo *x)
 {
     yk_rollouts_free(&x->x);
     free(x->logp);
     x->logp = NULL;
 }
 
-static void add_tokens(const grouped *x, means *m)
+static void add_tokens(const grpo *x, means *m)
 {
     double tokens = 0;
     for (int64_t i = 0; i < x->x.n; i++) {
@@ -146,7 +147,7 @@ static void add_tokens(const grouped *x, means *m)
     m->entropy /= tokens > 0 ? tokens : 1;
 }
 
-static yk_status grade(grouped *x, means *m, yk_error *err)
+static yk_status grade(grpo *x, means *m, yk_error *err)
 {
     yk_status st = YK_OK;
     const int64_t group = x->r->grpo_group;
@@ -174,107 +175,61 @@ done:
 
 /* --- learning -------------------------------------------------------------------------------- */
 
-/* An answer of a group without signal teaches nothing where there is no reference. */
-static bool add_rollout(void *context, int64_t item, yk_session *s)
-{
-    grouped *x = context;
-    const int64_t i = x->first + item;
-    if (x->x.item[i].length == 0 || (x->advantage[i] == 0 && !x->logp)) return true;
-    int64_t row = yk_rollout_add(&x->x.item[i], s);
-    if (row < 0) return false;
-    x->places.at[x->places.n++] = (struct yk_place){i, row};
-    return true;
-}
-
-static void passed(void *context, const yk_session *s)
-{
-    (void)s;
-    ((grouped *)context)->places.n = 0;
-}
-
-static yk_slope token_loss(const grouped *x, int64_t i, int64_t t, double logp)
-{
-    const double high = x->r->grpo_clip_high > 0 ? x->r->grpo_clip_high : x->r->grpo_clip;
-    yk_slope d = yk_policy_loss(logp, (double)x->x.item[i].logp[t], x->advantage[i], x->r->grpo_clip, high);
-    if (!x->logp) return d;
-    const yk_slope kl = yk_kl_estimate(logp, (double)x->logp[i][t]);
-    d.loss += x->r->grpo_kl * kl.loss;
-    d.slope += x->r->grpo_kl * kl.slope;
-    return d;
-}
-
-static bool a_sequence(const yk_recipe *r)
-{
-    return strcmp(r->grpo_loss, "sequence") == 0;
-}
-
-static void weigh(void *context, const yk_batch *batch, const float *value, const float *entropy, float *weight, float *loss)
-{
-    grouped *x = context;
-    (void)entropy;
-    for (int64_t r = 0; r < batch->rows; r++) weight[r] = loss[r] = 0.0f;
-    for (int64_t p = 0; p < x->places.n; p++) {
-        const int64_t i = x->places.at[p].item;
-        const yk_rollout *o = &x->x.item[i];
-        const double share = a_sequence(x->r) ? 1 / (double)o->length : 1;
-        for (int64_t t = o->sequence.prompt; t < (int64_t)o->sequence.ids.n; t++) {
-            const int64_t row = x->places.at[p].row + t - 1;
-            const yk_slope d = token_loss(x, i, t, (double)value[row]);
-            weight[row] = (float)(-share * d.slope);
-            loss[row] = (float)(share * d.loss);
-            x->clipped += d.clipped;
-            x->tokens++;
-        }
-    }
-}
-
-static yk_status learn(grouped *x, yk_error *err)
+static yk_status learn(grpo *x, yk_error *err)
 {
     yk_status st = YK_OK;
-    const yk_objective objective = {.weigh = weigh, .context = x};
     const int64_t parts = x->r->grpo_minibatches, group = x->r->grpo_group, n = x->r->grpo_prompts;
-    x->clipped = x->tokens = 0;
+    x->g.x = &x->x;
+    x->g.reference = x->logp;
+    x->g.advantage = x->advantage;
+    x->g.clipped = x->g.tokens = 0;
     for (int64_t u = 0; u < updates_a_step(x->r); u++) {
-        const int64_t part = u % parts, last = (part + 1) * n / parts * group;
-        x->first = part * n / parts * group;
-        double tokens = 0;
-        for (int64_t i = x->first; i < last; i++) tokens += (double)x->x.item[i].length;
-        const yk_work work = {.items = last - x->first, .add = add_rollout, .passed = passed, .objective = &objective,
-                              .context = x, .unit = a_sequence(x->r) ? (double)(last - x->first) : tokens > 0 ? tokens : 1};
-        YK_TRY(yk_learner_step(&x->l, &work, err));
+        const int64_t part = u % parts, first = part * n / parts * group;
+        YK_TRY(yk_grouped_step(&x->g, &x->l, first, (part + 1) * n / parts * group - first, err));
     }
 done:
     return st;
 }
 
-static yk_status record(grouped *x, const means *m, double seconds, yk_error *err)
+static yk_status record(grpo *x, const means *m, double seconds, double learning, yk_error *err)
 {
     json_t *row = yk_learner_row(&x->l, seconds);
-    json_object_update_new(row, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "reward", m->reward,
-                                          "accuracy", m->accuracy, "format", m->format, "length_part", m->length_part,
-                                          "language", m->language, "length", m->length, "ended", m->ended, "kl", m->kl,
-                                          "entropy", m->entropy, "no_signal", m->no_signal, "clip_fraction",
-                                          x->tokens > 0 ? x->clipped / x->tokens : 0, "generation_seconds", x->x.seconds));
+    json_object_update_new(row, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "reward",
+                                          m->reward, "accuracy", m->accuracy, "format", m->format, "length_part",
+                                          m->length_part, "language", m->language, "length", m->length, "ended", m->ended,
+                                          "kl", m->kl, "entropy", m->entropy, "no_signal", m->no_signal, "clip_fraction",
+                                          x->g.tokens > 0 ? x->g.clipped / x->g.tokens : 0, "generation_seconds",
+                                          x->x.seconds, "learning_seconds", learning));
     yk_progress("grpo       %lld/%lld  reward %.3f  %.0f %% right, %.0f %% well-formed  %.1f tokens",
                 (long long)(x->l.step / updates_a_step(x->r)), (long long)x->r->grpo_steps, m->reward, 100 * m->accuracy,
                 100 * m->format, m->length);
     return yk_metrics_add(&x->c.metrics, row, err);
 }
 
-static yk_status train_step(grouped *x, yk_error *err)
+/* The policy has run away: what it was trained to until the last checkpoint is kept, and the run ends. */
+static yk_status check_divergence(const grpo *x, const means *m, int64_t step, yk_error *err)
+{
+    if (x->r->grpo_kl_limit <= 0 || m->kl <= x->r->grpo_kl_limit) return YK_OK;
+    return yk_fail(err, YK_ERR_NUMERIC, "the policy is %.2f nats a token from the reference, above grpo.kl_limit: step %lld is "
+                   "not taken; raise grpo.kl or lower grpo.lr, remove %s, which has the checkpoints before, and run again",
+                   m->kl, (long long)step + 1, x->c.dir);
+}
+
+static yk_status train_step(grpo *x, yk_error *err)
 {
     yk_status st = YK_OK;
-    const double began = yk_now();
+    const double began = yk_now(), learned = x->l.seconds;
     const int64_t step = x->l.step / updates_a_step(x->r);
     means m;
     YK_TRY(answer(x, step, err));
     YK_TRY(grade(x, &m, err));
-    if (x->r->grpo_kl_limit > 0 && !(m.kl <= x->r->grpo_kl_limit))
-        YK_FAIL(YK_ERR_NUMERIC, "the policy is %.2f nats a token from the reference, above grpo.kl_limit: step %lld is not taken. "
-                "The last checkpoint in %s is good; raise grpo.kl or lower grpo.lr, remove that folder and run again", m.kl,
-                (long long)step + 1, x->c.checkpoints);
+    YK_TRY(check_divergence(x, &m, step, err));
     YK_TRY(learn(x, err));
-    YK_TRY(record(x, &m, yk_now() - began, err));
+    const double seconds = yk_now() - began;
+    x->seconds += seconds;
+    x->kl = m.kl;
+    x->no_signal = m.no_signal;
+    YK_TRY(record(x, &m, seconds, x->l.seconds - learned, err));
     if (x->reference.weight && x->r->grpo_reference_every && (step + 1) % x->r->grpo_reference_every == 0)
         copy_weights(&x->c.s, x->reference.weight, x->l.weights.weight);
 done:
@@ -284,7 +239,7 @@ done:
 
 /* --- the stage ------------------------------------------------------------------------------- */
 
-static yk_status evaluate(grouped *x, bool shows, yk_error *err)
+static yk_status evaluate(grpo *x, bool shows, yk_error *err)
 {
     yk_status st = YK_OK;
     YK_TRY(yk_problem_set_mark(&x->heldout, &x->c, x->decoder, &x->grader, x->r->grpo_tokens, shows ? x->r->grpo_samples : 0,
@@ -301,29 +256,34 @@ done:
     return st;
 }
 
-static yk_status save(grouped *x, yk_error *err)
+static yk_status save(grpo *x, yk_error *err)
 {
-    json_t *own = json_pack("{s:o, s:f, s:f, s:o}", "before", yk_marks_json(&x->heldout, &x->before), "generating",
-                            x->generating, "generated", x->generated, "verifier", yk_grader_counts(&x->grader, x->counts));
+    json_t *own = json_pack("{s:o, s:{s:f, s:f, s:f, s:f, s:f}, s:o}", "before", yk_marks_json(&x->heldout, &x->before), "so_far",
+                            "seconds", x->seconds, "generating", x->generating, "generated", x->generated, "kl", x->kl,
+                            "no_signal", x->no_signal, "verifier", yk_grader_counts(&x->grader, x->counts));
     yk_status st = yk_learner_save_step(&x->l, own, err);
     json_decref(own);
     return st;
 }
 
-static yk_status resume(grouped *x, yk_error *err)
+static yk_status resume(grpo *x, yk_error *err)
 {
     json_t *d;
     yk_status st = yk_learner_resume(&x->l, &d, err);
     if (!d) return st;
+    const json_t *so_far = json_object_get(d, "so_far");
     x->before = yk_marks_of_json(&x->heldout, json_object_get(d, "before"));
-    x->generating = json_number_value(json_object_get(d, "generating"));
-    x->generated = json_number_value(json_object_get(d, "generated"));
+    x->seconds = json_number_value(json_object_get(so_far, "seconds"));
+    x->generating = json_number_value(json_object_get(so_far, "generating"));
+    x->generated = json_number_value(json_object_get(so_far, "generated"));
+    x->kl = json_number_value(json_object_get(so_far, "kl"));
+    x->no_signal = json_number_value(json_object_get(so_far, "no_signal"));
     x->counts = json_incref(json_object_get(d, "verifier"));
     json_decref(d);
     return st;
 }
 
-static yk_status loop(grouped *x, yk_error *err)
+static yk_status loop(grpo *x, yk_error *err)
 {
     yk_status st = YK_OK;
     const int64_t updates = updates_a_step(x->r), steps = x->r->grpo_steps;
@@ -345,22 +305,23 @@ done:
     return st;
 }
 
-static json_t *summary_of(const grouped *x)
+static json_t *summary_of(const grpo *x)
 {
-    const double all = x->generating + x->l.seconds;
-    return json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:o, s:f, s:f, s:f, s:f, s:o}", "steps", (json_int_t)x->r->grpo_steps,
-                     "problems", (json_int_t)x->train.n, "heldout", (json_int_t)x->heldout.n, "accuracy_before",
-                     x->before.accuracy / x->before.n, "accuracy_after", x->now.accuracy / x->now.n, "format_before",
-                     x->before.format / x->before.n, "format_after", x->now.format / x->now.n, "by_kind",
-                     yk_marks_by_kind(&x->heldout, &x->before, &x->now), "seconds", all, "generation_share",
-                     all > 0 ? x->generating / all : 0, "rollout_tokens", x->generated, "rollout_tokens_per_s",
-                     x->generating > 0 ? x->generated / x->generating : 0, "verifier", yk_grader_counts(&x->grader, x->counts));
+    const yk_marks *before = &x->before, *after = &x->now;
+    return json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:f, s:f, s:f, s:f, s:o}", "steps",
+                     (json_int_t)x->r->grpo_steps, "problems", (json_int_t)x->train.n, "heldout", (json_int_t)x->heldout.n,
+                     "accuracy_before", before->accuracy / before->n, "accuracy_after", after->accuracy / after->n,
+                     "format_before", before->format / before->n, "format_after", after->format / after->n, "kl", x->kl,
+                     "no_signal", x->no_signal, "by_kind", yk_marks_by_kind(&x->heldout, before, after), "seconds", x->seconds,
+                     "generation_share", x->seconds > 0 ? x->generating / x->seconds : 0, "rollout_tokens", x->generated,
+                     "rollout_tokens_per_s", x->generating > 0 ? x->generated / x->generating : 0, "verifier",
+                     yk_grader_counts(&x->grader, x->counts));
 }
 
 yk_status yk_grpo_stage(const yk_job *job, bool *finished, yk_error *err)
 {
     yk_status st = YK_OK;
-    grouped x = {.r = job->recipe};
+    grpo x = {.r = job->recipe};
     char data[33];
     *finished = false;
     YK_TRY(yk_course_open(&x.c, job, "grpo", YK_COURSE_ROWS, false, err));
@@ -378,7 +339,7 @@ done:
     yk_decoder_free(x.decoder);
     yk_learner_close(&x.l);
     yk_deal_free(&x.deal);
-    yk_places_free(&x.places);
+    yk_places_free(&x.g.places);
     free(x.advantage);
     if (x.c.s.model) yk_weights_free(&x.reference, x.c.s.model);
     yk_problem_set_free(&x.train);
