@@ -9,6 +9,10 @@
 yk_status yk_page_heldout(yk_buf *out, const yk_record *r, yk_error *err);
 yk_status yk_page_training(yk_buf *out, const yk_record *r, yk_error *err);
 
+/* In course_parts.c: a section for each stage after pretraining, with its curves, figures, and answers before and
+ * after. */
+yk_status yk_page_courses(yk_buf *out, const yk_record *r, yk_error *err);
+
 /* In run_parts.c: where time went, what the model says. */
 void yk_page_time(yk_buf *out, const yk_record *r);
 yk_status yk_page_samples(yk_buf *out, const yk_record *r, yk_error *err);

@@ -104,8 +104,9 @@ done:
     return st;
 }
 
-static yk_status take_metric(yk_record *r, json_t *line, yk_error *err)
+static yk_status take_metric(void *into, json_t *line, yk_error *err)
 {
+    yk_record *r = into;
     const char *type = yk_json_text(line, "type");
     if (!type) return YK_OK;
     if (!strcmp(type, "step")) return add_step(r, line, err);
@@ -118,19 +119,41 @@ static yk_status take_metric(yk_record *r, json_t *line, yk_error *err)
     return YK_OK;
 }
 
-static yk_status take_sample(yk_record *r, json_t *line, yk_error *err)
+static yk_status take_row(json_t ***rows, size_t *count, size_t *cap, json_t *line, yk_error *err)
 {
     yk_status st = YK_OK;
-    double step = yk_json_number(line, "step");
-    if (isnan(step) || !yk_json_text(line, "prompt") || !yk_json_text(line, "text")) return YK_OK;
-    YK_ROOM(r->samples, r->sample_count, r->sample_cap);
-    r->samples[r->sample_count++] = json_incref(line);
+    YK_ROOM(*rows, *count, *cap);
+    (*rows)[(*count)++] = json_incref(line);
 done:
     return st;
 }
 
-static yk_status take_trial(yk_record *r, json_t *line, yk_error *err)
+static bool is_sample(json_t *line)
 {
+    return !isnan(yk_json_number(line, "step")) && yk_json_text(line, "prompt") && yk_json_text(line, "text");
+}
+
+static yk_status take_sample(void *into, json_t *line, yk_error *err)
+{
+    yk_record *r = into;
+    return is_sample(line) ? take_row(&r->samples, &r->sample_count, &r->sample_cap, line, err) : YK_OK;
+}
+
+static yk_status take_course_sample(void *into, json_t *line, yk_error *err)
+{
+    yk_course_record *c = into;
+    return is_sample(line) ? take_row(&c->samples, &c->sample_count, &c->sample_cap, line, err) : YK_OK;
+}
+
+static yk_status take_course_row(void *into, json_t *line, yk_error *err)
+{
+    yk_course_record *c = into;
+    return isnan(yk_json_number(line, "step")) ? YK_OK : take_row(&c->rows, &c->row_count, &c->row_cap, line, err);
+}
+
+static yk_status take_trial(void *into, json_t *line, yk_error *err)
+{
+    yk_record *r = into;
     yk_status st = YK_OK;
     if (isnan(yk_json_number(line, "trial")) || isnan(yk_json_number(line, "step"))) return YK_OK;
     if (!json_is_object(json_object_get(line, "values")) || r->trial_count == MAX_TRIALS) return YK_OK;
@@ -142,7 +165,7 @@ done:
 
 /* *found counts the files that are there. */
 static yk_status read_lines(yk_record *r, const char *dir, const char *file,
-                            yk_status (*take)(yk_record *, json_t *, yk_error *), int *found,
+                            yk_status (*take)(void *, json_t *, yk_error *), void *into, int *found,
                             yk_error *err)
 {
     yk_status st = YK_OK;
@@ -160,7 +183,7 @@ static yk_status read_lines(yk_record *r, const char *dir, const char *file,
         if (text[strspn(text, " \t\r\n")] == 0 && strlen(text) == (size_t)n) continue;
         json_t *line = json_loadb(text, (size_t)n, 0, NULL);
         if (json_is_object(line)) {
-            st = take(r, line, err);
+            st = take(into, line, err);
         } else {
             bad++;
             if (!first_bad) first_bad = number;
@@ -176,6 +199,27 @@ done:
     if (f) fclose(f);
     free(text);
     free(path);
+    return st;
+}
+
+/* The stages of the summary that have metrics of their own. */
+static yk_status read_courses(yk_record *r, const char *dir, int *found, yk_error *err)
+{
+    yk_status st = YK_OK;
+    json_t *stages = yk_json_at(r->summary, "stages");
+    for (size_t i = 0; i < json_array_size(stages) && r->course_count < YK_MOST_COURSES; i++) {
+        yk_course_record *c = &r->courses[r->course_count];
+        c->name = yk_json_text(json_array_get(stages, i), "name");
+        if (!c->name || strchr(c->name, '/') || c->name[0] == '.') continue;
+        char *metrics = yk_path("%s/metrics.jsonl", c->name), *samples = yk_path("%s/samples.jsonl", c->name);
+        if (!metrics || !samples) st = yk_fail(err, YK_ERR_MEMORY, "out of memory");
+        if (st == YK_OK) st = read_lines(r, dir, metrics, take_course_row, c, found, err);
+        if (st == YK_OK) st = read_lines(r, dir, samples, take_course_sample, c, found, err);
+        r->course_count += c->row_count > 0 || c->sample_count > 0;
+        free(metrics);
+        free(samples);
+        if (st != YK_OK) break;
+    }
     return st;
 }
 
@@ -245,9 +289,10 @@ yk_status yk_record_read(yk_record *r, const char *run_dir, yk_error *err)
     YK_TRY(add_domains_of(r, yk_json_at(r->clean, "domains"), err));
     YK_TRY(add_domains_of(r, yk_json_at(r->summary, "corpus.domains"), err));
     YK_TRY(add_domains_of(r, yk_json_at(r->summary, "pretrain.heldout_bpb.by_domain"), err));
-    YK_TRY(read_lines(r, run_dir, "metrics.jsonl", take_metric, &found, err));
-    YK_TRY(read_lines(r, run_dir, "samples.jsonl", take_sample, &found, err));
-    YK_TRY(read_lines(r, run_dir, "tune/trials.jsonl", take_trial, &found, err));
+    YK_TRY(read_lines(r, run_dir, "metrics.jsonl", take_metric, r, &found, err));
+    YK_TRY(read_lines(r, run_dir, "samples.jsonl", take_sample, r, &found, err));
+    YK_TRY(read_lines(r, run_dir, "tune/trials.jsonl", take_trial, r, &found, err));
+    YK_TRY(read_courses(r, run_dir, &found, err));
     YK_TRY(add_domains_of(r, r->mixture, err));
     if (!found)
         YK_FAIL(YK_ERR_INPUT,
@@ -272,6 +317,12 @@ void yk_record_free(yk_record *r)
     for (size_t i = 0; i < r->eval_count; i++) json_decref(r->evals[i].by_domain);
     for (size_t i = 0; i < r->sample_count; i++) json_decref(r->samples[i]);
     for (size_t i = 0; i < r->trial_count; i++) json_decref(r->trials[i]);
+    for (size_t c = 0; c < YK_MOST_COURSES; c++) {
+        for (size_t i = 0; i < r->courses[c].row_count; i++) json_decref(r->courses[c].rows[i]);
+        for (size_t i = 0; i < r->courses[c].sample_count; i++) json_decref(r->courses[c].samples[i]);
+        free(r->courses[c].rows);
+        free(r->courses[c].samples);
+    }
     for (size_t i = 0; i < r->domain_count; i++) free(r->domains[i]);
     free(r->steps);
     free(r->evals);

@@ -21,6 +21,17 @@ typedef struct yk_eval_row {
     json_t *by_domain; /* owned; NULL: none */
 } yk_eval_row;
 
+/* What a stage after pretraining wrote below its folder. */
+typedef struct yk_course_record {
+    const char *name;      /* of the stage, in the summary's list */
+    json_t **rows;         /* of its metrics.jsonl, with a step each */
+    size_t row_count, row_cap;
+    json_t **samples;
+    size_t sample_count, sample_cap;
+} yk_course_record;
+
+enum { YK_MOST_COURSES = 16 };
+
 typedef struct yk_record {
     char *name;      /* summary.name, else the directory's own name      */
     json_t *summary; /* owned objects; NULL: no such file                 */
@@ -34,6 +45,8 @@ typedef struct yk_record {
     size_t sample_count, sample_cap;
     json_t **trials; /* of a search, in order of the file                  */
     size_t trial_count, trial_cap;
+    yk_course_record courses[YK_MOST_COURSES];
+    size_t course_count;
     char **domains; /* every domain named anywhere, in first appearance  */
     size_t domain_count, domain_cap;
     yk_buf recipe; /* recipe.yaml                                       */

@@ -95,6 +95,7 @@ static const char *const sheet[] = {
     "16px;background:var(--track);border-radius:4px;line-height:1.45}"
     ".sample{display:grid;grid-template-columns:110px 1fr;gap:16px;padding:8px 0;max-width:900px}"
     ".sample p{margin:0;white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:isolate}"
+    ".said{white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:isolate;vertical-align:top;min-width:14ch;max-width:52ch}"
     ".when{color:var(--soft);font-size:13px;padding-top:2px;font-variant-numeric:tabular-nums}"
     "hr{border:0;border-top:1px solid var(--rule);margin:10px 0}"
     "blockquote{margin:10px 0;padding:2px 0 2px 14px;border-left:2px solid "

@@ -117,6 +117,35 @@ static void tuned_rows(yk_buf *out, json_t *summary)
     }
 }
 
+/* "before -> after" of what each stage after pretraining is for. */
+static void course_rows(yk_buf *out, json_t *summary)
+{
+    static const struct {
+        const char *label, *before, *after, *beside, *beside_label;
+        bool share;
+    } rows[] = {
+        {"answer tokens right (sft)", NULL, "sft.heldout_accuracy", "sft.heldout_exact", "of whole answers", true},
+        {"preferences right (reward)", "reward.pair_accuracy_before", "reward.pair_accuracy", NULL, NULL, true},
+        {"reward (ppo)", "ppo.reward_before", "ppo.reward_after", "ppo.kl", "nats from the start", false},
+        {"preferences right (dpo)", "dpo.pair_accuracy_before", "dpo.pair_accuracy", NULL, NULL, true},
+        {"problems right (grpo)", "grpo.accuracy_before", "grpo.accuracy_after", "grpo.format_after", "well-formed", true},
+        {"problems right (refine)", "refine.accuracy_before", "refine.accuracy_after", NULL, NULL, true},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        double before = rows[i].before ? yk_json_number(summary, rows[i].before) : NAN;
+        double after = yk_json_number(summary, rows[i].after);
+        double beside = rows[i].beside ? yk_json_number(summary, rows[i].beside) : NAN;
+        char value[128], text[160] = "", first[64] = "";
+        if (isnan(after)) continue;
+        if (!isnan(before)) snprintf(first, sizeof first, "%s -> ", rows[i].share ? yk_percent(before, 1).text : yk_fixed(before, 2).text);
+        snprintf(value, sizeof value, "%s%s", first, rows[i].share ? yk_percent(after, 1).text : yk_fixed(after, 2).text);
+        if (!isnan(beside))
+            snprintf(text, sizeof text, "%s %s", rows[i].share ? yk_percent(beside, 1).text : yk_fixed(beside, 2).text,
+                     rows[i].beside_label);
+        figure(out, rows[i].label, value, text);
+    }
+}
+
 void yk_report_table(json_t *summary, yk_buf *out)
 {
     double start = yk_json_number(summary, "pretrain.heldout_bpb.start");
@@ -130,6 +159,7 @@ void yk_report_table(json_t *summary, yk_buf *out)
     char value[128], beside[128] = "";
     stage_rows(out, yk_json_at(summary, "stages"));
     tuned_rows(out, summary);
+    course_rows(out, summary);
     if (!isnan(end)) {
         snprintf(value, sizeof value, "%s -> %s", yk_fixed(start, 3).text, yk_fixed(end, 3).text);
         if (!isnan(gzip) && !isnan(xz))

@@ -14,12 +14,13 @@ enum { ROWS = 24, VOCAB = 50 };
 
 static const yk_model_shape shapes[] = {
     {.vocab = VOCAB, .width = 32, .layers = 2, .heads = 2, .kv_heads = 1, .head_size = 16, .ffn = 48, .positions = 32,
-     .qk_norm = true, .tied = true, .rope_theta = 1e4, .norm_eps = 1e-5, .init_std = 0.3},
+     .qk_norm = true, .tied = true, .rope_theta = 1e4, .norm_eps = 1e-5, .init_std = 0.3, .score = true},
     {.vocab = VOCAB, .width = 16, .layers = 1, .heads = 2, .kv_heads = 2, .head_size = 32, .ffn = 32, .positions = 32,
-     .qk_norm = false, .tied = false, .rope_theta = 1e4, .norm_eps = 1e-5, .init_std = 0.3},
+     .qk_norm = false, .tied = false, .rope_theta = 1e4, .norm_eps = 1e-5, .init_std = 0.3,
+     .score = true},
     {.vocab = VOCAB, .width = 32, .layers = 2, .heads = 2, .kv_heads = 2, .head_size = 16, .ffn = 64, .positions = 32,
      .tied = true, .layernorm = true, .gelu = true, .learned_positions = true, .bias = true, .norm_eps = 1e-5,
-     .init_std = 0.2},
+     .init_std = 0.2, .score = true},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -72,51 +73,101 @@ static yk_model *make(int shape, const char *isa, int threads)
     return make_in(YK_FP32, shape, isa, threads);
 }
 
-static double total_loss(yk_model *m)
+/* What is learnt: the cross-entropy, or an objective: a sum of coefficient x value^2 over rows, of log-probabilities or of
+ * scores. */
+typedef enum learnt { ENTROPY, SQUARED_LOGP, SQUARED_SCORE, LEARNT } learnt;
+
+static double coefficient(int64_t row)
+{
+    return 0.3 + 0.1 * (double)(row % 7);
+}
+
+/* The rows of a micro-batch are a part of all rows: where it begins is the context. */
+static void weigh(void *context, const yk_batch *batch, const float *value, const float *entropy, float *w, float *loss)
+{
+    int64_t first = *(const int64_t *)context;
+    for (int64_t r = 0; r < batch->rows; r++) {
+        bool counts = !entropy || batch->weight[r] != 0.0f;
+        double c = counts ? coefficient(first + r) : 0, v = (double)value[r];
+        w[r] = (float)(-2 * c * v);
+        loss[r] = (float)(c * v * v);
+        if (entropy) assert_true(entropy[r] >= -1e-4f && (double)entropy[r] <= log(VOCAB) + 1e-4);
+    }
+}
+
+static double total_loss(yk_model *m, learnt what)
 {
     float loss[ROWS];
     yk_segment s[3];
     yk_batch b = batch_of(0, 3, s);
     double sum = 0;
-    yk_model_evaluate(m, &b, loss, NULL, NULL);
-    for (int i = 0; i < ROWS; i++) sum += (double)loss[i];
+    if (what == SQUARED_SCORE)
+        yk_model_score(m, &b, loss);
+    else
+        yk_model_evaluate(m, &b, loss, NULL, NULL);
+    for (int i = 0; i < ROWS; i++) {
+        double v = (double)loss[i];
+        sum += what == ENTROPY ? v : coefficient(i) * v * v;
+    }
     return sum;
 }
 
-static void train_in_parts(yk_model *m, int parts, float *loss)
+static void learn_in_parts(yk_model *m, learnt what, int parts, float *loss)
 {
     yk_segment s[3];
+    float w[ROWS];
     for (int first = 0; first < 3; first += 3 / parts) {
         yk_batch b = batch_of(first, 3 / parts, s);
-        yk_model_train(m, &b, 0.0f, loss + segments[first].query, NULL);
+        int64_t row = segments[first].query;
+        const yk_objective o = {.score = what == SQUARED_SCORE, .weigh = weigh, .context = &row};
+        if (what == ENTROPY)
+            yk_model_train(m, &b, 0.0f, loss + row, NULL);
+        else
+            yk_model_descend(m, &b, &o, w, loss + row);
     }
     yk_model_finish_gradients(m);
 }
 
+static void train_in_parts(yk_model *m, int parts, float *loss)
+{
+    learn_in_parts(m, ENTROPY, parts, loss);
+}
+
 /* (loss(w + h u) - loss(w - h u)) / 2h for one parameter and a random direction u. */
-static double central_difference(yk_model *m, const yk_param *p, const float *keep, const yk_rng *u, double h)
+static double central_difference(yk_model *m, learnt what, const yk_param *p, const float *keep, const yk_rng *u, double h)
 {
     float *w = yk_model_weights(m) + p->offset;
     double side[2];
     for (int s = 0; s < 2; s++) {
         for (int64_t j = 0; j < p->count; j++)
             w[j] = (float)(keep[j] + (s ? -h : h) * yk_rng_normal(u, (uint64_t)j));
-        side[s] = total_loss(m);
+        side[s] = total_loss(m, what);
     }
     memcpy(w, keep, (size_t)p->count * sizeof *keep);
     return (side[0] - side[1]) / (2 * h);
+}
+
+/* The score head begins as zero, which would hide the gradient of all below it. */
+static void set_score(yk_model *m, const yk_param *p, int count)
+{
+    const yk_rng rng = yk_rng_make(9, YK_STREAM_TEST, 77);
+    float *w = yk_model_weights(m) + p[count - 1].offset;
+    assert_string_equal(p[count - 1].name, YK_SCORE_NAME);
+    for (int64_t j = 0; j < p[count - 1].count; j++) w[j] = (float)(0.3 * yk_rng_normal(&rng, (uint64_t)j));
 }
 
 /* Richardson's extrapolation of two steps against gradient . u, whose size is that of the gradient's norm. */
 static void gradients_match_finite_differences(void **state)
 {
     (void)state;
-    for (int shape = 0; shape < SHAPES; shape++) {
-        yk_model *m = make(shape, NULL, 2);
+    for (int kind = 0; kind < SHAPES * LEARNT; kind++) {
+        learnt what = (learnt)(kind / SHAPES);
+        yk_model *m = make(kind % SHAPES, NULL, 2);
         float loss[ROWS];
-        train_in_parts(m, 1, loss);
         int count;
         const yk_param *p = yk_model_params(m, &count);
+        if (what == SQUARED_SCORE) set_score(m, p, count);
+        learn_in_parts(m, what, 1, loss);
         for (int i = 0; i < count; i++) {
             const float *g = yk_model_gradients(m) + p[i].offset;
             size_t bytes = (size_t)p[i].count * sizeof(float);
@@ -127,13 +178,33 @@ static void gradients_match_finite_differences(void **state)
                 slope += (double)g[j] * yk_rng_normal(&u, (uint64_t)j);
                 square += (double)g[j] * (double)g[j];
             }
-            double got = (4 * central_difference(m, &p[i], keep, &u, h / 2) -
-                          central_difference(m, &p[i], keep, &u, h)) / 3;
+            double got = (4 * central_difference(m, what, &p[i], keep, &u, h / 2) -
+                          central_difference(m, what, &p[i], keep, &u, h)) / 3;
             if (fabs(got - slope) > 1e-3 * (sqrt(square) + 1))
-                fail_msg("%s: finite difference %g, gradient %g", p[i].name, got, slope);
+                fail_msg("%s: learning %d: finite difference %g, gradient %g", p[i].name, what, got, slope);
             free(keep);
         }
         yk_model_free(m);
+    }
+}
+
+static void objectives_do_not_depend_on_the_micro_batch(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < SHAPES * YK_PRECISIONS * LEARNT; kind++) {
+        yk_model *m[2];
+        float loss[2][ROWS];
+        for (int i = 0; i < 2; i++) {
+            int count;
+            m[i] = make_in((yk_precision)(kind / SHAPES % YK_PRECISIONS), kind % SHAPES, i ? "portable" : NULL, i + 1);
+            const yk_param *p = yk_model_params(m[i], &count);
+            set_score(m[i], p, count);
+            learn_in_parts(m[i], (learnt)(kind / SHAPES / YK_PRECISIONS), i ? 3 : 1, loss[i]);
+        }
+        assert_memory_equal(loss[1], loss[0], sizeof *loss);
+        assert_memory_equal(yk_model_gradients(m[1]), yk_model_gradients(m[0]),
+                            (size_t)yk_model_gradient_floats(m[0]) * sizeof(float));
+        for (int i = 0; i < 2; i++) yk_model_free(m[i]);
     }
 }
 
@@ -260,6 +331,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_match_finite_differences),
+        cmocka_unit_test(objectives_do_not_depend_on_the_micro_batch),
         cmocka_unit_test(bits_do_not_depend_on_how_it_is_computed),
         cmocka_unit_test(recomputation_has_the_same_bits),
         cmocka_unit_test(decoding_has_the_bits_of_training),
