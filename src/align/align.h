@@ -20,6 +20,10 @@ yk_status yk_reward_stage(const yk_job *job, bool *finished, yk_error *err);
  * divergence's coefficient ppo.kl. Sets summary.ppo {reward_before, reward_after (of held-out prompts), reward_std_before,
  * kl (nats a sequence), entropy_*, length_*, generation_share, ...}. YK_ERR_NUMERIC when the policy runs away. */
 yk_status yk_ppo_stage(const yk_job *job, bool *finished, yk_error *err);
+/* Direct preference optimisation of the model made so far, on the same pairs as the reward model. Sets summary.dpo {pairs,
+ * pair_accuracy (of held-out pairs: how often the policy moved towards the chosen side), margin and drift (nats), ...}. */
+yk_status yk_dpo_stage(const yk_job *job, bool *finished, yk_error *err);
+
 /* Group relative policy optimisation. Sets summary.grpo {steps, problems, heldout, accuracy_before, accuracy_after,
  * format_before, format_after (greedy answers to held-out problems, shares of 1), kl (nats a token from the reference, of
  * the last step), no_signal (share of groups all of whose rewards were equal), by_kind {kind: {before, after, n}},

@@ -51,6 +51,7 @@ typedef struct yk_recipe {
 #define YK_FIELD_verify(name) verify_##name
 #define YK_FIELD_grpo(name) grpo_##name
 #define YK_FIELD_refine(name) refine_##name
+#define YK_FIELD_dpo(name) dpo_##name
 #define YK_FIELD_evaluate(name) evaluate_##name
 #define YK_FIELD_tuning(name) tuning_##name
 #define ROW(group, name, kind, ...) YK_TYPE_##kind YK_FIELD_##group(name);

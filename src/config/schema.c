@@ -22,6 +22,7 @@
 #define LABEL_verify "verify"
 #define LABEL_grpo "grpo"
 #define LABEL_refine "refine"
+#define LABEL_dpo "dpo"
 #define LABEL_evaluate "evaluate"
 #define LABEL_tuning "tuning"
 

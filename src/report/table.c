@@ -127,7 +127,7 @@ static void course_rows(yk_buf *out, json_t *summary)
         {"answer tokens right (sft)", NULL, "sft.heldout_accuracy", "sft.heldout_exact", "of whole answers", true},
         {"preferences right (reward)", "reward.pair_accuracy_before", "reward.pair_accuracy", NULL, NULL, true},
         {"reward (ppo)", "ppo.reward_before", "ppo.reward_after", "ppo.kl", "nats from the start", false},
-        {"preferences right (dpo)", "dpo.pair_accuracy_before", "dpo.pair_accuracy", NULL, NULL, true},
+        {"preferences right (dpo)", NULL, "dpo.pair_accuracy", NULL, NULL, true},
         {"problems right (grpo)", "grpo.accuracy_before", "grpo.accuracy_after", "grpo.format_after", "well-formed", true},
         {"problems right (refine)", "refine.accuracy_before", "refine.accuracy_after", NULL, NULL, true},
     };

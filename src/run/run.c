@@ -42,6 +42,7 @@ static const char *const reward_keys[] = {"reward.", NULL};
 static const char *const ppo_keys[] = {"ppo.", NULL};
 static const char *const grpo_keys[] = {"verify.", "grpo.", NULL};
 static const char *const refine_keys[] = {"sft.", "verify.", "refine.", NULL};
+static const char *const dpo_keys[] = {"dpo.", NULL};
 static const char *const evaluate_keys[] = {"evaluate.", NULL};
 
 static const stage stages[] = {
@@ -53,6 +54,7 @@ static const stage stages[] = {
     {"sft", yk_sft_stage, sft_keys, {"sft", "digest"}, .model = "sft/model.h5"},
     {"reward", yk_reward_stage, reward_keys, {"reward", "digest"}, .output = NULL},
     {"ppo", yk_ppo_stage, ppo_keys, {"ppo", "digest"}, .model = "ppo/model.h5"},
+    {"dpo", yk_dpo_stage, dpo_keys, {"dpo", "digest"}, .model = "dpo/model.h5"},
     {"grpo", yk_grpo_stage, grpo_keys, {"grpo", "digest"}, .model = "grpo/model.h5"},
     {"refine", yk_refine_stage, refine_keys, {"refine", "digest"}, .model = "refine/model.h5"},
     {"evaluate", yk_evaluate_stage, evaluate_keys, {"masked", "baseline"}, .output = NULL},
