@@ -151,9 +151,10 @@ done:
 static yk_status write_account(const refiner *x, const char *name, yk_error *err)
 {
     yk_status st = YK_OK;
-    json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:o, s:O}", "of", name, "problems_solved", (json_int_t)x->solved,
-                            "answers", (json_int_t)x->answers, "right", (json_int_t)x->right, "kept", (json_int_t)x->kept,
-                            "seconds", x->sampling, "before", yk_marks_json(&x->heldout, &x->before), "verifier", x->counts);
+    json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:o, s:O}", "of", name, "problems_solved",
+                            (json_int_t)x->solved, "answers", (json_int_t)x->answers, "right", (json_int_t)x->right,
+                            "kept", (json_int_t)x->kept, "seconds", x->sampling, "before",
+                            yk_marks_json(&x->heldout, &x->before), "verifier", x->counts);
     char *text = json_dumps(all, JSON_INDENT(1));
     if (!text) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     YK_TRY(yk_file_write(x->account, text, strlen(text), err));
@@ -258,11 +259,12 @@ done:
 static void add_to_summary(const refiner *x, const yk_marks *after)
 {
     const yk_marks *before = &x->before;
-    json_t *own = json_pack("{s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:o, s:O}", "problems", (json_int_t)x->train.n,
-                            "problems_solved", (json_int_t)x->solved, "answers", (json_int_t)x->answers, "right",
-                            (json_int_t)x->right, "kept", (json_int_t)x->kept, "accuracy_before", before->accuracy / before->n,
-                            "accuracy_after", after->accuracy / after->n, "format_before", before->format / before->n,
-                            "format_after", after->format / after->n, "sampling_seconds", x->sampling, "by_kind",
+    json_t *own = json_pack("{s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:o, s:O}", "problems",
+                            (json_int_t)x->train.n, "problems_solved", (json_int_t)x->solved, "answers",
+                            (json_int_t)x->answers, "right", (json_int_t)x->right, "kept", (json_int_t)x->kept,
+                            "accuracy_before", before->accuracy / before->n, "accuracy_after",
+                            after->accuracy / after->n, "format_before", before->format / before->n, "format_after",
+                            after->format / after->n, "sampling_seconds", x->sampling, "by_kind",
                             yk_marks_by_kind(&x->heldout, before, after), "verifier", x->counts);
     json_object_update_new(json_object_get(x->c.job->summary, "refine"), own);
 }

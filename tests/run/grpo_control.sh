@@ -1,6 +1,6 @@
 #!/bin/sh
-# Reinforcement against further fine-tuning: for each seed, from one fine-tuned model, the stage grpo of conf/reasoning.yaml,
-# and as a control the stage sft again, on the same examples for as many seconds. Prints the share of greedy answers to
+# Reinforcement against further fine-tuning: for each seed, from one fine-tuned model, the stage grpo of
+# conf/reasoning.yaml, and as a control the stage sft again, on the same examples for as many seconds. Prints the share of greedy answers to
 # held-out problems, on which no stage trained, that are right: before, after grpo, after the control. Passes when grpo
 # gains at least 20 points with every seed. By hand: make grpo-control [SEEDS="1 2 3"] [OPTIONS="--set grpo.lr=1e-4"]
 : "${top_srcdir:=.}" "${top_builddir:=build}" "${SEEDS:=1 2 3}"
@@ -9,8 +9,9 @@ dir=${DIR:-$(mktemp -d)} && mkdir -p "$dir"
 [ -n "$DIR" ] || trap 'rm -rf "$dir"' EXIT
 before="clean, tokenizer, questions, pretrain, sft"
 member() { # run, stage, member of its summary
-    awk -v stage="\"$2\":" -v member="\"$3\":" '$1 == stage { inside = 1 } inside && $1 == member { sub(",", "", $2); print $2; exit }' \
-        "$1/summary.json"
+    awk -v stage="\"$2\":" -v member="\"$3\":" '
+        $1 == stage { inside = 1 }
+        inside && $1 == member { sub(",", "", $2); print $2; exit }' "$1/summary.json"
 }
 perform() { # run, stages, options; again as long as it was stopped
     run=$1 stages=$2
@@ -41,4 +42,5 @@ for seed in $SEEDS; do
         awk '{ printf "%4s  %5.1f %%  %4.1f %%  %5.1f %%  %.1f  %.1f\n", $1, 100 * $2, 100 * $3, 100 * $4, $5, $6 }' |
         tee -a "$dir/table"
 done
-awk '{ n++; good += $4 - $2 >= 20 } END { printf "%d passed, %d failed\n", good, n - good; exit good < n || n == 0 }' "$dir/table"
+awk '{ n++; good += $4 - $2 >= 20 }
+    END { printf "%d passed, %d failed\n", good, n - good; exit good < n || n == 0 }' "$dir/table"
