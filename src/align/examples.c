@@ -168,8 +168,8 @@ static yk_status take_line(yk_examples *e, const yk_buf *text, yk_form form, con
     return st;
 }
 
-static yk_status read_file(yk_examples *e, const yk_list *paths, size_t file, yk_form form, size_t most_bad, yk_digest *hash,
-                           yk_error *err)
+static yk_status read_file(yk_examples *e, const yk_list *paths, size_t file, yk_form form, size_t most_bad,
+                           yk_digest *hash, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_stream_in *in = NULL;

@@ -75,7 +75,8 @@ static int kind_of(yk_problem_set *p, const char *kind)
     return p->kinds++;
 }
 
-static yk_status take_problems(yk_problem_set *p, const yk_course *c, const yk_grader *g, const yk_list *paths, yk_error *err)
+static yk_status take_problems(yk_problem_set *p, const yk_course *c, const yk_grader *g, const yk_list *paths,
+                               yk_error *err)
 {
     yk_status st = YK_OK;
     yk_sequence q = {0};

@@ -2,7 +2,8 @@
 
 #include "align/losses.h"
 
-int64_t yk_grouped_weigh(const yk_grouped_terms *o, const yk_grouped_answer *a, const float *logp, float *weight, float *loss)
+int64_t yk_grouped_weigh(const yk_grouped_terms *o, const yk_grouped_answer *a, const float *logp, float *weight,
+                         float *loss)
 {
     const double share = o->by_sequence ? 1 / (double)a->n : 1;
     int64_t clipped = 0;
@@ -38,7 +39,8 @@ static void passed(void *context, const yk_session *s)
 }
 
 /* The row before an id predicts it. */
-static void weigh(void *context, const yk_batch *batch, const float *value, const float *entropy, float *weight, float *loss)
+static void weigh(void *context, const yk_batch *batch, const float *value, const float *entropy, float *weight,
+                  float *loss)
 {
     yk_grouped *g = context;
     (void)entropy;

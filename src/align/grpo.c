@@ -92,8 +92,9 @@ static yk_status open_all(grpo *x, char data[33], yk_error *err)
     YK_TRY(yk_deal_new(&x->deal, (uint64_t)r->seed, YK_DEAL_GRPO, x->train.n, err));
     YK_TRY(yk_places_new(&x->g.places, answers, err));
     YK_NEW(x->advantage, answers);
-    x->g.terms = (yk_grouped_terms){.low = r->grpo_clip, .high = r->grpo_clip_high > 0 ? r->grpo_clip_high : r->grpo_clip,
-                                    .kl = r->grpo_kl, .by_sequence = strcmp(r->grpo_loss, "sequence") == 0};
+    const double high = r->grpo_clip_high > 0 ? r->grpo_clip_high : r->grpo_clip;
+    x->g.terms = (yk_grouped_terms){.low = r->grpo_clip, .high = high, .kl = r->grpo_kl,
+                                    .by_sequence = strcmp(r->grpo_loss, "sequence") == 0};
 done:
     return st;
 }
@@ -165,7 +166,8 @@ static yk_status grade(grpo *x, means *m, yk_error *err)
         m->length += (double)x->x.item[i].length / n, m->ended += x->x.item[i].ended / n;
     }
     for (int64_t i = 0; i < x->x.n; i += group)
-        m->no_signal += !yk_group_advantages(reward + i, group, x->r->grpo_scale_by_std, x->advantage + i) * (double)group / n;
+        if (!yk_group_advantages(reward + i, group, x->r->grpo_scale_by_std, x->advantage + i))
+            m->no_signal += (double)group / n;
     add_tokens(x, m);
 done:
     free(part);
@@ -196,10 +198,10 @@ static yk_status record(grpo *x, const means *m, double seconds, double learning
     json_t *row = yk_learner_row(&x->l, seconds);
     json_object_update_new(row, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "reward",
                                           m->reward, "accuracy", m->accuracy, "format", m->format, "length_part",
-                                          m->length_part, "language", m->language, "length", m->length, "ended", m->ended,
-                                          "kl", m->kl, "entropy", m->entropy, "no_signal", m->no_signal, "clip_fraction",
-                                          x->g.tokens > 0 ? x->g.clipped / x->g.tokens : 0, "generation_seconds",
-                                          x->x.seconds, "learning_seconds", learning));
+                                          m->length_part, "language", m->language, "length", m->length, "ended",
+                                          m->ended, "kl", m->kl, "entropy", m->entropy, "no_signal", m->no_signal,
+                                          "clip_fraction", x->g.tokens > 0 ? x->g.clipped / x->g.tokens : 0,
+                                          "generation_seconds", x->x.seconds, "learning_seconds", learning));
     yk_progress("grpo       %lld/%lld  reward %.3f  %.0f %% right, %.0f %% well-formed  %.1f tokens",
                 (long long)(x->l.step / updates_a_step(x->r)), (long long)x->r->grpo_steps, m->reward, 100 * m->accuracy,
                 100 * m->format, m->length);
@@ -210,9 +212,9 @@ static yk_status record(grpo *x, const means *m, double seconds, double learning
 static yk_status check_divergence(const grpo *x, const means *m, int64_t step, yk_error *err)
 {
     if (x->r->grpo_kl_limit <= 0 || m->kl <= x->r->grpo_kl_limit) return YK_OK;
-    return yk_fail(err, YK_ERR_NUMERIC, "the policy is %.2f nats a token from the reference, above grpo.kl_limit: step %lld is "
-                   "not taken; raise grpo.kl or lower grpo.lr, remove %s, which has the checkpoints before, and run again",
-                   m->kl, (long long)step + 1, x->c.dir);
+    return yk_fail(err, YK_ERR_NUMERIC, "the policy is %.2f nats a token from the reference, above grpo.kl_limit: "
+                   "step %lld is not taken; raise grpo.kl or lower grpo.lr, remove %s, which has the checkpoints "
+                   "before, and run again", m->kl, (long long)step + 1, x->c.dir);
 }
 
 static yk_status train_step(grpo *x, yk_error *err)
@@ -258,9 +260,10 @@ done:
 
 static yk_status save(grpo *x, yk_error *err)
 {
-    json_t *own = json_pack("{s:o, s:{s:f, s:f, s:f, s:f, s:f}, s:o}", "before", yk_marks_json(&x->heldout, &x->before), "so_far",
-                            "seconds", x->seconds, "generating", x->generating, "generated", x->generated, "kl", x->kl,
-                            "no_signal", x->no_signal, "verifier", yk_grader_counts(&x->grader, x->counts));
+    json_t *before = yk_marks_json(&x->heldout, &x->before), *counts = yk_grader_counts(&x->grader, x->counts);
+    json_t *own = json_pack("{s:o, s:{s:f, s:f, s:f, s:f, s:f}, s:o}", "before", before, "so_far", "seconds", x->seconds,
+                            "generating", x->generating, "generated", x->generated, "kl", x->kl, "no_signal",
+                            x->no_signal, "verifier", counts);
     yk_status st = yk_learner_save_step(&x->l, own, err);
     json_decref(own);
     return st;
@@ -309,11 +312,12 @@ static json_t *summary_of(const grpo *x)
 {
     const yk_marks *before = &x->before, *after = &x->now;
     return json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:f, s:f, s:f, s:f, s:o}", "steps",
-                     (json_int_t)x->r->grpo_steps, "problems", (json_int_t)x->train.n, "heldout", (json_int_t)x->heldout.n,
-                     "accuracy_before", before->accuracy / before->n, "accuracy_after", after->accuracy / after->n,
-                     "format_before", before->format / before->n, "format_after", after->format / after->n, "kl", x->kl,
-                     "no_signal", x->no_signal, "by_kind", yk_marks_by_kind(&x->heldout, before, after), "seconds", x->seconds,
-                     "generation_share", x->seconds > 0 ? x->generating / x->seconds : 0, "rollout_tokens", x->generated,
+                     (json_int_t)x->r->grpo_steps, "problems", (json_int_t)x->train.n, "heldout",
+                     (json_int_t)x->heldout.n, "accuracy_before", before->accuracy / before->n, "accuracy_after",
+                     after->accuracy / after->n, "format_before", before->format / before->n, "format_after",
+                     after->format / after->n, "kl", x->kl, "no_signal", x->no_signal, "by_kind",
+                     yk_marks_by_kind(&x->heldout, before, after), "seconds", x->seconds, "generation_share",
+                     x->seconds > 0 ? x->generating / x->seconds : 0, "rollout_tokens", x->generated,
                      "rollout_tokens_per_s", x->generating > 0 ? x->generated / x->generating : 0, "verifier",
                      yk_grader_counts(&x->grader, x->counts));
 }

@@ -22,12 +22,15 @@ typedef struct refiner {
     yk_grader grader;
     yk_problem_set train, heldout;
     yk_decoder *decoder;
-    char *path; /* refine/data.jsonl */
+    char *path;    /* refine/data.jsonl */
+    char *account; /* refine/sampling.json: what data.jsonl was made from, and what came out */
     yk_sequences sequences, measured;
     int64_t *order, n;
     yk_digest *hash;
     int64_t solved, answers, right, kept;
-    double sampling;
+    double sampling; /* seconds */
+    yk_marks before; /* of the model that made the answers */
+    json_t *counts;  /* of the grader, when data.jsonl had been made */
 } refiner;
 
 /* Which of the right answers to a problem are kept, marked in `keeps`; the shortest first, or those made first. */
@@ -87,7 +90,8 @@ done:
     return st;
 }
 
-static yk_status sample(refiner *x, yk_error *err)
+/* *made is false when the job was to stop. */
+static yk_status sample(refiner *x, bool *made, yk_error *err)
 {
     yk_status st = YK_OK;
     const int64_t group = x->r->refine_group, some = ANSWERS_AT_ONCE / group > 0 ? ANSWERS_AT_ONCE / group : 1;
@@ -99,7 +103,9 @@ static yk_status sample(refiner *x, yk_error *err)
     how.temperature = x->r->refine_temperature, how.tokens = x->r->refine_tokens, how.seed = (uint64_t)x->r->seed;
     YK_NEW(part, some * group);
     YK_TRY(yk_outfile_open(&out, x->path, err));
+    *made = false;
     for (int64_t p = 0; p < x->train.n; p += some) {
+        if (yk_job_stops(x->c.job)) goto done;
         int64_t n = x->train.n - p < some ? x->train.n - p : some;
         yk_rollouts_free(&a);
         YK_TRY(yk_rollouts_make(&a, &x->c, x->decoder, x->train.item + p, n, group, &how, (uint64_t)(p * group), err));
@@ -110,6 +116,7 @@ static yk_status sample(refiner *x, yk_error *err)
                     (long long)x->solved);
     }
     YK_TRY(yk_outfile_commit(&out, err));
+    *made = true;
     yk_log("refine     %lld of %lld problems solved, %lld of %lld answers right, %lld kept", (long long)x->solved,
            (long long)x->train.n, (long long)x->right, (long long)x->answers, (long long)x->kept);
     if (x->kept == 0)
@@ -119,6 +126,78 @@ done:
     yk_outfile_abandon(&out);
     yk_rollouts_free(&a);
     free(part);
+    return st;
+}
+
+/* Names everything that decides what the answers are. */
+static yk_status name_answers(const refiner *x, char hex[33], yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_buf recipe = {0};
+    yk_digest *d = yk_digest_new();
+    if (!d) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    yk_recipe_canonical(x->r, keys, &recipe);
+    yk_digest_add(d, recipe.data, recipe.len);
+    yk_digest_add(d, x->train.examples.hash, sizeof x->train.examples.hash);
+    yk_digest_add(d, x->heldout.examples.hash, sizeof x->heldout.examples.hash);
+    yk_digest_add(d, yk_model_weights(x->c.s.model), (size_t)yk_model_floats(x->c.s.model) * sizeof(float));
+    yk_digest_hex(d, hex);
+done:
+    yk_digest_free(d);
+    yk_buf_free(&recipe);
+    return st;
+}
+
+static yk_status write_account(const refiner *x, const char *name, yk_error *err)
+{
+    yk_status st = YK_OK;
+    json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:o, s:O}", "of", name, "problems_solved",
+                            (json_int_t)x->solved, "answers", (json_int_t)x->answers, "right", (json_int_t)x->right,
+                            "kept", (json_int_t)x->kept, "seconds", x->sampling, "before",
+                            yk_marks_json(&x->heldout, &x->before), "verifier", x->counts);
+    char *text = json_dumps(all, JSON_INDENT(1));
+    if (!text) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_file_write(x->account, text, strlen(text), err));
+done:
+    free(text);
+    json_decref(all);
+    return st;
+}
+
+/* Did an earlier process make the same answers? */
+static bool take_account(refiner *x, const char *name)
+{
+    json_error_t why;
+    json_t *all = yk_exists(x->path) ? json_load_file(x->account, 0, &why) : NULL;
+    const char *of = json_string_value(json_object_get(all, "of"));
+    const bool same = of && strcmp(of, name) == 0;
+    if (same) {
+        x->solved = json_integer_value(json_object_get(all, "problems_solved"));
+        x->answers = json_integer_value(json_object_get(all, "answers"));
+        x->right = json_integer_value(json_object_get(all, "right"));
+        x->kept = json_integer_value(json_object_get(all, "kept"));
+        x->sampling = json_number_value(json_object_get(all, "seconds"));
+        x->before = yk_marks_of_json(&x->heldout, json_object_get(all, "before"));
+        x->counts = json_incref(json_object_get(all, "verifier"));
+        yk_log("refine     going on with the %lld answers of %s", (long long)x->kept, x->path);
+    }
+    json_decref(all);
+    return same;
+}
+
+/* data.jsonl, unless it is there. */
+static yk_status make_answers(refiner *x, bool *made, yk_error *err)
+{
+    yk_status st = YK_OK;
+    char name[33];
+    YK_TRY(name_answers(x, name, err));
+    *made = take_account(x, name);
+    if (*made) goto done;
+    YK_TRY(yk_problem_set_mark(&x->heldout, &x->c, x->decoder, &x->grader, x->r->refine_tokens, 0, 0, &x->before, err));
+    YK_TRY(sample(x, made, err));
+    x->counts = yk_grader_counts(&x->grader, NULL);
+    if (*made) YK_TRY(write_account(x, name, err));
+done:
     return st;
 }
 
@@ -177,14 +256,16 @@ done:
     return st;
 }
 
-static void add_to_summary(const refiner *x, const yk_marks *before, const yk_marks *after)
+static void add_to_summary(const refiner *x, const yk_marks *after)
 {
-    json_t *own = json_pack("{s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:o, s:o}", "problems", (json_int_t)x->train.n,
-                            "problems_solved", (json_int_t)x->solved, "answers", (json_int_t)x->answers, "right",
-                            (json_int_t)x->right, "kept", (json_int_t)x->kept, "accuracy_before", before->accuracy / before->n,
-                            "accuracy_after", after->accuracy / after->n, "format_before", before->format / before->n,
-                            "format_after", after->format / after->n, "sampling_seconds", x->sampling, "by_kind",
-                            yk_marks_by_kind(&x->heldout, before, after), "verifier", yk_grader_counts(&x->grader, NULL));
+    const yk_marks *before = &x->before;
+    json_t *own = json_pack("{s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:o, s:O}", "problems",
+                            (json_int_t)x->train.n, "problems_solved", (json_int_t)x->solved, "answers",
+                            (json_int_t)x->answers, "right", (json_int_t)x->right, "kept", (json_int_t)x->kept,
+                            "accuracy_before", before->accuracy / before->n, "accuracy_after",
+                            after->accuracy / after->n, "format_before", before->format / before->n, "format_after",
+                            after->format / after->n, "sampling_seconds", x->sampling, "by_kind",
+                            yk_marks_by_kind(&x->heldout, before, after), "verifier", x->counts);
     json_object_update_new(json_object_get(x->c.job->summary, "refine"), own);
 }
 
@@ -194,7 +275,8 @@ static yk_status open_all(refiner *x, yk_error *err)
     const yk_recipe *r = x->r;
     x->hash = yk_digest_new();
     x->path = yk_path("%s/data.jsonl", x->c.dir);
-    if (!x->path || !x->hash) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    x->account = yk_path("%s/sampling.json", x->c.dir);
+    if (!x->path || !x->account || !x->hash) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     YK_TRY(yk_grader_new(&x->grader, r, err));
     YK_TRY(yk_problem_set_read(&x->train, &x->c, &x->grader, &r->refine_data, "refine.data", "problems.train.jsonl",
                                r->refine_bad_lines, err));
@@ -209,10 +291,11 @@ static yk_status refine(refiner *x, bool *finished, yk_error *err)
 {
     yk_status st = YK_OK;
     const yk_recipe *r = x->r;
-    yk_marks before, after;
+    yk_marks after;
     char data[33];
-    YK_TRY(yk_problem_set_mark(&x->heldout, &x->c, x->decoder, &x->grader, r->refine_tokens, 0, 0, &before, err));
-    YK_TRY(sample(x, err));
+    bool made;
+    YK_TRY(make_answers(x, &made, err));
+    if (!made) goto done;
     YK_TRY(mix(x, err));
     YK_TRY(begin_with(x, err));
     yk_digest_hex(x->hash, data);
@@ -225,9 +308,9 @@ static yk_status refine(refiner *x, bool *finished, yk_error *err)
     YK_TRY(yk_imitate(&x->c, &o, finished, err));
     if (!*finished) goto done;
     YK_TRY(yk_problem_set_mark(&x->heldout, &x->c, x->decoder, &x->grader, r->refine_tokens, 0, 0, &after, err));
-    yk_log("refine     held-out problems %.1f %% right before, %.1f %% after", 100 * before.accuracy / before.n,
+    yk_log("refine     held-out problems %.1f %% right before, %.1f %% after", 100 * x->before.accuracy / x->before.n,
            100 * after.accuracy / after.n);
-    add_to_summary(x, &before, &after);
+    add_to_summary(x, &after);
 done:
     return st;
 }
@@ -249,6 +332,8 @@ done:
     yk_sequences_free(&x.measured);
     free(x.order);
     free(x.path);
+    free(x.account);
+    json_decref(x.counts);
     yk_digest_free(x.hash);
     yk_course_close(&x.c);
     return st;

@@ -63,7 +63,8 @@ typedef struct answers {
 
 static void answers_open(answers *a, int64_t rows, int threads, const char *const *more)
 {
-    static const char *const prompt[PROBLEMS] = {"What is 3 + 4?", "The rain", "If you have 12 apples", "give 5", "7", "Sum: 3"};
+    static const char *const prompt[PROBLEMS] = {"What is 3 + 4?", "The rain", "If you have 12 apples", "give 5", "7",
+                                                 "Sum: 3"};
     static yk_turn turn[PROBLEMS];
     static yk_example example[PROBLEMS];
     const yk_example *problem[PROBLEMS];
@@ -101,13 +102,14 @@ static void answers_close(answers *a)
 }
 
 /* What the training forward gives where an answer was generated. */
-static void compare_values(void *context, const yk_batch *batch, const float *value, const float *entropy, float *weight,
-                           float *loss)
+static void compare_values(void *context, const yk_batch *batch, const float *value, const float *entropy,
+                           float *weight, float *loss)
 {
     const yk_rollout *o = context;
     (void)entropy;
     for (int64_t r = 0; r < batch->rows; r++) weight[r] = loss[r] = 0.0f;
-    assert_memory_equal(value + o->sequence.prompt - 1, o->logp + o->sequence.prompt, (size_t)o->length * sizeof *value);
+    assert_memory_equal(value + o->sequence.prompt - 1, o->logp + o->sequence.prompt,
+                        (size_t)o->length * sizeof *value);
 }
 
 static void the_first_ratio_is_one(void **state)
@@ -177,12 +179,14 @@ static double total_loss(answers *a, const stepper *s)
 }
 
 /* (loss(w + h u) - loss(w - h u)) / 2h for one parameter and a random direction u. */
-static double central_difference(answers *a, const stepper *s, const yk_param *p, const float *keep, const yk_rng *u, double h)
+static double central_difference(answers *a, const stepper *s, const yk_param *p, const float *keep, const yk_rng *u,
+                                 double h)
 {
     float *w = yk_model_weights(a->x.s.model) + p->offset;
     double side[2];
     for (int k = 0; k < 2; k++) {
-        for (int64_t j = 0; j < p->count; j++) w[j] = (float)((double)keep[j] + (k ? -h : h) * yk_rng_normal(u, (uint64_t)j));
+        const double by = k ? -h : h;
+        for (int64_t j = 0; j < p->count; j++) w[j] = (float)((double)keep[j] + by * yk_rng_normal(u, (uint64_t)j));
         yk_model_weights_changed(a->x.s.model);
         side[k] = total_loss(a, s);
     }
@@ -207,7 +211,8 @@ static void compare_slopes(answers *a, const stepper *s, double unit)
             slope += g * yk_rng_normal(&u, (uint64_t)j);
             square += g * g;
         }
-        double got = (4 * central_difference(a, s, &p[i], keep, &u, h / 2) - central_difference(a, s, &p[i], keep, &u, h)) / 3;
+        const double coarse = central_difference(a, s, &p[i], keep, &u, h);
+        const double got = (4 * central_difference(a, s, &p[i], keep, &u, h / 2) - coarse) / 3;
         if (fabs(got - slope) > 5e-3 * (sqrt(square) + 1))
             fail_msg("%s: finite difference %g, gradient %g", p[i].name, got, slope);
         free(keep);

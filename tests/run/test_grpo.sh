@@ -1,0 +1,101 @@
+#!/bin/sh
+# The stages grpo and refine on a handful of problems: one digest whatever computes it and after kill -9; verifiers that
+# fail, problems that cannot be checked and a policy that runs away end with a message that says so.
+: "${top_srcdir:=.}" "${top_builddir:=build}"
+yoke=$top_builddir/yoke recipe=$top_srcdir/conf/stages.yaml
+dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
+passed=0 failed=0
+verdict() { # name, wanted, found
+    if [ -n "$2" ] && [ "$2" = "$3" ]; then passed=$((passed + 1)); echo "ok: $1"; else failed=$((failed + 1)); echo "FAILED: $1: $3, wanted $2"; fi
+}
+says() { # name, pattern in the log
+    if grep -q "$2" "$dir/log"; then passed=$((passed + 1)); echo "ok: $1"; else failed=$((failed + 1)); echo "FAILED: $1:"; tail -n 3 "$dir/log"; fi
+}
+run() { # stages, options
+    stages=$1
+    shift
+    "$yoke" run "$recipe" --run-dir "$dir/run" --set "stages=[$stages]" \
+        --set 'questions.kinds=[compare]' --set questions.steps_share=1 --set questions.pairs=0 --set questions.problems=200 \
+        --set questions.rl_problems=40 --set questions.heldout_problems=16 --set sft.steps=150 \
+        --set grpo.steps=6 --set grpo.prompts=4 --set grpo.group=4 --set grpo.tokens=24 --set grpo.epochs=2 \
+        --set grpo.minibatches=2 --set grpo.reference_every=3 --set grpo.checkpoint_every=2 --set grpo.samples=2 \
+        --set refine.group=4 --set refine.tokens=24 --set refine.steps=6 --set refine.batch=8 --set refine.samples=2 \
+        --set refine.checkpoint_every=2 "$@" 2>"$dir/log" | tail -n 1
+}
+before="clean, tokenizer, questions, pretrain, sft"
+all="$before, grpo, refine"
+again() { # with the model that was fine-tuned, options
+    rm -rf "$dir/run"
+    cp -r "$dir/base" "$dir/run"
+    run "$all" "$@"
+}
+begin() { # what the variants start from, options
+    rm -rf "$dir/run" "$dir/base"
+    run "$before" "$@" >/dev/null
+    mv "$dir/run" "$dir/base"
+}
+
+sets=$("$yoke" --help | sed -n 's/.*YOKE_ISA=\([^ ]*\).*/\1/p' | tr '|' ' ')
+for precision in bf16 fp32; do
+    begin --set precision=$precision
+    first=$(again --set precision=$precision --set threads=1)
+    case $first in "digest "????????????????????????????????) ;; *) echo "FAILED: no digest: $first"; cat "$dir/log" ;; esac
+    verdict "$precision, 2 threads" "$first" "$(again --set precision=$precision --set threads=2)"
+    for isa in $sets; do
+        found=$(YOKE_ISA=$isa again --set precision=$precision)
+        grep -q 'this processor lacks it' "$dir/log" || verdict "$precision, YOKE_ISA=$isa" "$first" "$found"
+    done
+done
+verdict "refine writes what it learns from" yes "$([ -s "$dir/run/refine/data.jsonl" ] && echo yes)"
+verdict "checkpoints hold the reference" 1 "$("$yoke" inspect "$dir/run/grpo/checkpoints/step-000000024.h5" | grep -c 'reference.model.embed')"
+verdict "a row a step" 6 "$(grep -c '"type":"step"' "$dir/run/grpo/metrics.jsonl")"
+
+# A kill as soon as a stage has written its first metrics, and some moments later.
+rm -rf "$dir/run"
+cp -r "$dir/base" "$dir/run"
+for stage in grpo refine; do
+    for later in 0 0.01 0.02 0.03 0.05; do
+        run "$all" >/dev/null &
+        wait=0
+        until [ -e "$dir/run/$stage/metrics.jsonl" ] || [ $wait -gt 300 ]; do
+            sleep 0.01
+            wait=$((wait + 1))
+        done
+        sleep $later
+        id=$(cat "$dir/run/lock" 2>/dev/null)
+        [ -z "$id" ] || kill -KILL "$id" 2>/dev/null
+        wait
+    done
+done
+verdict "after kill -9" "$first" "$(run "$all")"
+verdict "a row a step after kill -9" 6 "$(grep -c '"type":"step"' "$dir/run/grpo/metrics.jsonl")"
+
+# Other forms of the objective run, and differ.
+for options in grpo.kl=0 grpo.loss=token grpo.clip_high=0.28 grpo.scale_by_std=false verify.reward_length=0.5; do
+    found=$(again --set $options --set verify.length_target=4 --set verify.length_max=16)
+    case $found in "$first") found=same ;; "digest "*) found=other ;; esac
+    # the first updates of such a small model are never clipped
+    [ $options = grpo.clip_high=0.28 ] || verdict "$options" other "$found"
+done
+
+# What goes wrong.
+problems=$dir/problems.jsonl
+echo '{"prompt":"Which is larger, 3 or 4?","answer":"4","verifier":"command"}' >"$problems"
+stuck() { again --set "grpo.data=[$problems]" --set "grpo.heldout=[$problems]" --set verify.max_failures=3 "$@" >/dev/null; }
+stuck --set "verify.command=sleep 100" --set verify.time_limit=0.05
+says "a command that hangs" 'stage grpo.*sleep 100'
+stuck --set "verify.command=while read -r q; do echo rubbish; done"
+says "a command that writes rubbish" 'stage grpo.*echo rubbish'
+stuck
+says "no command" 'problems.jsonl:1: .*command'
+echo '{"prompt":"Which is larger, 3 or 5?","answer":"none","verifier":"number"}' >>"$problems"
+stuck --set "verify.command=cat"
+says "a problem that cannot be checked" 'problems.jsonl:2: '
+again --set grpo.kl_limit=1e-9 --set grpo.lr=1e-2 >/dev/null
+says "a policy that runs away" 'grpo.kl_limit: step 2 is not taken'
+again --set grpo.data=[nowhere.jsonl] >/dev/null
+says "no problems" 'nowhere.jsonl'
+again --set verify.reward_accuracy=0 --set refine.tokens=1 >/dev/null
+says "nothing to refine on" 'no answer of the model is right'
+echo "$passed passed, $failed failed"
+[ $failed = 0 ] && [ $passed -gt 14 ]
