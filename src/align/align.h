@@ -36,4 +36,8 @@ yk_status yk_grpo_stage(const yk_job *job, bool *finished, yk_error *err);
  * sampling_seconds, verifier}. YK_ERR_INPUT when no answer is right. */
 yk_status yk_refine_stage(const yk_job *job, bool *finished, yk_error *err);
 
+/* yk_evaluate_stage, then the tasks: files of evaluate.tasks, and what the stage `questions` has set apart, where the recipe
+ * has it and sft. Sets summary.evaluate.tasks {name: what yk_task_measure gives}. */
+yk_status yk_evaluation_stage(const yk_job *job, bool *finished, yk_error *err);
+
 #endif

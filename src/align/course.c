@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-yk_status yk_course_open(yk_course *c, const yk_job *job, const char *name, int64_t rows, bool score, yk_error *err)
+static yk_status open_as(yk_course *c, const yk_job *job, const char *name, const yk_session_options *o, yk_error *err)
 {
     yk_status st = YK_OK;
     const yk_recipe *r = job->recipe;
@@ -19,14 +19,25 @@ yk_status yk_course_open(yk_course *c, const yk_job *job, const char *name, int6
     c->checkpoints = yk_path("%s/%s/checkpoints", job->dir, name);
     c->path = yk_path("%s/%s/model.h5", job->dir, name);
     if (!c->dir || !c->checkpoints || !c->path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_mkdirs(c->checkpoints, err));
-    const yk_session_options o = {.rows = rows > c->context + 1 ? rows : c->context + 1, .training = true, .score = score};
-    YK_TRY(yk_session_open(&c->s, r, job->dir, job->team, &o, err));
+    if (o->training) YK_TRY(yk_mkdirs(c->checkpoints, err));
+    yk_session_options enough = *o;
+    if (enough.rows < c->context + 1) enough.rows = c->context + 1;
+    YK_TRY(yk_session_open(&c->s, r, job->dir, job->team, &enough, err));
     YK_TRY(yk_session_load(&c->s, job->model, false, err));
     YK_TRY(yk_chat_new(&c->chat, r->sft_template, c->s.tokenizer, err));
 done:
     if (st != YK_OK) yk_course_close(c);
     return st;
+}
+
+yk_status yk_course_open(yk_course *c, const yk_job *job, const char *name, int64_t rows, bool score, yk_error *err)
+{
+    return open_as(c, job, name, &(yk_session_options){.rows = rows, .training = true, .score = score}, err);
+}
+
+yk_status yk_course_open_to_measure(yk_course *c, const yk_job *job, const char *name, int64_t rows, yk_error *err)
+{
+    return open_as(c, job, name, &(yk_session_options){.rows = rows}, err);
 }
 
 void yk_course_close(yk_course *c)

@@ -25,6 +25,8 @@ typedef struct yk_course {
 /* Loads the model made so far (job->model; YK_ERR_INPUT when there is none) into a session of `rows` rows a pass, or one
  * sequence if that is more, for training; `score`: with a score head, zero. */
 yk_status yk_course_open(yk_course *c, const yk_job *job, const char *name, int64_t rows, bool score, yk_error *err);
+/* The same to measure the model alone: no gradients, no folder of its own. */
+yk_status yk_course_open_to_measure(yk_course *c, const yk_job *job, const char *name, int64_t rows, yk_error *err);
 void yk_course_close(yk_course *c);
 
 /* The file that the recipe names, else <run>/questions/<file>. YK_ERR_INPUT when it is not there: which stage would make

@@ -9,13 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE_LIMIT = 16 << 20, MOST_TURNS = 1000, WARNINGS = 5 };
+enum { LINE_LIMIT = 16 << 20, MOST_TURNS = 1000, MOST_CHOICES = 100, WARNINGS = 5 };
 
 const char *const yk_role_name[YK_ROLES] = {"system", "user", "assistant"};
 
 /* What the texts of examples lie in: the parsed lines, and the turns made of them. */
 struct yk_examples_text {
-    struct { json_t *json; yk_turn *turn; } *line; /* of each example */
+    struct {
+        json_t *json;
+        yk_turn *turn;
+        const char **choice;
+    } *line; /* of each example */
     size_t cap;
 };
 
@@ -23,6 +27,7 @@ struct yk_examples_text {
 typedef struct parse {
     yk_example e;
     yk_turn *turn;
+    const char **choice;
     const char *why;
 } parse;
 
@@ -117,7 +122,65 @@ static void take_problem(const json_t *o, parse *x)
     x->e.verifier = json_string_value(json_object_get(o, "verifier"));
 }
 
-static void (*const take_form[])(const json_t *, parse *) = {take_conversation, take_preference, take_problem};
+static const char *first_text(const json_t *o, const char *name, const char *other)
+{
+    const char *text = json_string_value(json_object_get(o, name));
+    return text ? text : json_string_value(json_object_get(o, other));
+}
+
+static bool room_for_choices(parse *x, size_t n)
+{
+    x->choice = calloc(n, sizeof *x->choice);
+    x->e.choice = x->choice;
+    x->e.choices = n;
+    if (!x->choice) x->why = "there is no memory for its choices";
+    return x->choice;
+}
+
+static void take_minimal_pair(const json_t *o, parse *x)
+{
+    if (!room_for_choices(x, 2)) return;
+    x->choice[0] = first_text(o, "good", "sentence_good");
+    x->choice[1] = first_text(o, "bad", "sentence_bad");
+    if (!x->choice[0] || !x->choice[1] || is_blank(x->choice[0]) || is_blank(x->choice[1]))
+        x->why = "`good` or `bad` is missing, no text or empty";
+    else if (strcmp(x->choice[0], x->choice[1]) == 0)
+        x->why = "`good` and `bad` are equal";
+}
+
+static void take_choices(const json_t *o, parse *x)
+{
+    const json_t *choices = json_object_get(o, "choices"), *label = json_object_get(o, "label");
+    const json_t *prompt = json_object_get(o, "prompt");
+    const size_t n = json_array_size(choices);
+    if (!take_turns(prompt ? prompt : json_object_get(o, "question"), true, x)) return;
+    if (n < 2 || n > MOST_CHOICES) x->why = "`choices` is no list of 2 to 100 texts";
+    if (!json_is_integer(label) || json_integer_value(label) < 0 || (size_t)json_integer_value(label) >= n)
+        x->why = "`label` is no index into `choices`";
+    if (x->why || !room_for_choices(x, n)) return;
+    for (size_t i = 0; i < n; i++) {
+        x->choice[i] = json_string_value(json_array_get(choices, i));
+        if (!x->choice[i] || is_blank(x->choice[i])) x->why = "`choices` has an entry that is no text or empty";
+    }
+    x->e.label = (size_t)json_integer_value(label);
+}
+
+/* Whatever has one right side: a question, a minimal pair, or a preference. */
+static void take_choice(const json_t *o, parse *x)
+{
+    if (json_object_get(o, "choices")) {
+        take_choices(o, x);
+    } else if (!json_object_get(o, "chosen")) {
+        take_minimal_pair(o, x);
+    } else {
+        take_preference(o, x);
+        if (x->why || !room_for_choices(x, 2)) return;
+        x->choice[0] = x->e.chosen;
+        x->choice[1] = x->e.rejected;
+    }
+}
+
+static void (*const take_form[])(const json_t *, parse *) = {take_conversation, take_preference, take_problem, take_choice};
 
 static yk_status keep(yk_examples *e, json_t *line, parse *x, yk_error *err)
 {
@@ -132,7 +195,9 @@ static yk_status keep(yk_examples *e, json_t *line, parse *x, yk_error *err)
     x->e.kind = kind ? kind : "";
     e->text->line[e->n].json = json_incref(line);
     e->text->line[e->n].turn = x->turn;
+    e->text->line[e->n].choice = x->choice;
     x->turn = NULL;
+    x->choice = NULL;
     e->item[e->n++] = x->e;
 done:
     return st;
@@ -164,6 +229,7 @@ static yk_status take_line(yk_examples *e, const yk_buf *text, yk_form form, con
         yk_warn("%s:%zu: %s; the line is left out", at->path, at->line, x.why);
     }
     free(x.turn);
+    free(x.choice);
     json_decref(line);
     return st;
 }
@@ -213,9 +279,40 @@ void yk_examples_free(yk_examples *e)
     for (size_t i = 0; e->text && i < e->n; i++) {
         json_decref(e->text->line[i].json);
         free(e->text->line[i].turn);
+        free(e->text->line[i].choice);
     }
     if (e->text) free(e->text->line);
     free(e->text);
     free(e->item);
     *e = (yk_examples){0};
+}
+
+yk_status yk_examples_form(const char *path, yk_form *form, yk_error *err)
+{
+    static const struct {
+        const char *member;
+        yk_form form;
+    } forms[] = {{"choices", YK_CHOICE}, {"good", YK_CHOICE}, {"sentence_good", YK_CHOICE}, {"chosen", YK_CHOICE},
+                 {"answer", YK_PROBLEM}};
+    yk_status st = YK_OK;
+    yk_stream_in *in = NULL;
+    yk_buf text = {0};
+    json_t *line = NULL;
+    bool end = false;
+    YK_TRY(yk_stream_open(&in, path, err));
+    do YK_TRY(yk_context(err, yk_stream_line(in, &text, LINE_LIMIT, &end, err), "%s", path));
+    while (!end && (text.len == 0 || is_blank(text.data)));
+    line = end ? NULL : json_loadb(text.data, text.len, 0, NULL);
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+        if (json_object_get(line, forms[i].member)) {
+            *form = forms[i].form;
+            goto done;
+        }
+    YK_FAIL(YK_ERR_INPUT, "%s: is no task: its first line is no JSON object with `choices` and `label`, with `good` and `bad`, with "
+            "`chosen` and `rejected`, or with `answer`", path);
+done:
+    json_decref(line);
+    yk_buf_free(&text);
+    yk_stream_close(in);
+    return st;
 }

@@ -5,6 +5,8 @@
  *   {"prompt": P, "completion": text}
  *   {"prompt": P, "chosen": text, "rejected": text, "margin": number}
  *   {"prompt": P, "answer": text, "verifier": text}
+ *   {"prompt" (or "question"): P, "choices": [text, ...], "label": index of the right one}
+ *   {"good": text, "bad": text}, a minimal pair (BLiMP, Warstadt et al. 2020; also "sentence_good", "sentence_bad")
  * where P is a text (one user's turn) or a list of messages; any may have "kind", a text by which it is counted. Files may
  * be compressed (.gz, .zst). */
 #ifndef YK_ALIGN_EXAMPLES_H
@@ -25,7 +27,7 @@ typedef struct yk_turn {
     const char *content;
 } yk_turn;
 
-typedef enum yk_form { YK_CONVERSATION, YK_PREFERENCE, YK_PROBLEM } yk_form;
+typedef enum yk_form { YK_CONVERSATION, YK_PREFERENCE, YK_PROBLEM, YK_CHOICE } yk_form;
 
 /* Texts live as long as the yk_examples that it is of. */
 typedef struct yk_example {
@@ -34,7 +36,9 @@ typedef struct yk_example {
     const char *chosen, *rejected; /* of a preference */
     double margin;
     const char *answer, *verifier; /* of a problem; verifier NULL: not said */
-    const char *kind;              /* "" when not said */
+    const char *const *choice; /* of a question with choices, of a minimal pair (which has no turns) and of a preference */
+    size_t choices, label;     /* label: the right one */
+    const char *kind;          /* "" when not said */
     size_t file, line;             /* where it stands: of the paths, from 0; of the file, from 1 */
 } yk_example;
 
@@ -51,5 +55,8 @@ typedef struct yk_examples {
  * file and line; more than `most_bad` such lines, no file, or no example at all are YK_ERR_INPUT. */
 yk_status yk_examples_read(yk_examples *e, const yk_list *paths, yk_form form, size_t most_bad, yk_error *err);
 void yk_examples_free(yk_examples *e);
+
+/* The form of a file's first example. YK_ERR_INPUT when it is none. */
+yk_status yk_examples_form(const char *path, yk_form *form, yk_error *err);
 
 #endif

@@ -167,6 +167,26 @@ done:
     return st;
 }
 
+/* Tasks of the evaluation, by the model that the last stage left. */
+static void tasks(yk_buf *out, json_t *all)
+{
+    const char *name;
+    json_t *task;
+    if (json_object_size(all) == 0) return;
+    yk_page_heading(out, "tasks", "Tasks", "By the model that the last stage left; accuracy with its standard error.");
+    yk_buf_puts(out, "<div class=\"scroll slim\"><table><thead><tr><th>Task</th><th class=\"num\">Examples</th>"
+                     "<th class=\"num\">Right</th><th class=\"num\">±</th><th class=\"num\">pass@k</th></tr></thead><tbody>\n");
+    json_object_foreach (all, name, task) {
+        yk_html_add(out, "<tr><th scope=\"row\">%s</th>", name);
+        number(out, yk_json_number(task, "n"), COUNT);
+        number(out, yk_json_number(task, "accuracy"), SHARE);
+        number(out, yk_json_number(task, "stderr"), SHARE);
+        number(out, yk_json_number(task, "pass_at_k"), SHARE);
+        yk_buf_puts(out, "</tr>\n");
+    }
+    yk_buf_puts(out, "</tbody></table></div></section>\n");
+}
+
 yk_status yk_page_courses(yk_buf *out, const yk_record *r, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -174,6 +194,7 @@ yk_status yk_page_courses(yk_buf *out, const yk_record *r, yk_error *err)
         for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++)
             if (strcmp(kinds[k].name, r->courses[c].name) == 0)
                 YK_TRY(one_page(out, &kinds[k], &r->courses[c], json_object_get(r->summary, kinds[k].name), err));
+    tasks(out, yk_json_at(r->summary, "evaluate.tasks"));
 done:
     return st;
 }

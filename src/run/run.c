@@ -43,7 +43,7 @@ static const char *const ppo_keys[] = {"ppo.", NULL};
 static const char *const grpo_keys[] = {"verify.", "grpo.", NULL};
 static const char *const refine_keys[] = {"sft.", "verify.", "refine.", NULL};
 static const char *const dpo_keys[] = {"dpo.", NULL};
-static const char *const evaluate_keys[] = {"evaluate.", NULL};
+static const char *const evaluate_keys[] = {"evaluate.", "verify.", NULL};
 
 static const stage stages[] = {
     {"clean", yk_clean_stage, clean_keys, {"corpus"}, .output = yk_documents_path, .stamp = yk_corpus_stamp},
@@ -57,7 +57,7 @@ static const stage stages[] = {
     {"dpo", yk_dpo_stage, dpo_keys, {"dpo", "digest"}, .model = "dpo/model.h5"},
     {"grpo", yk_grpo_stage, grpo_keys, {"grpo", "digest"}, .model = "grpo/model.h5"},
     {"refine", yk_refine_stage, refine_keys, {"refine", "digest"}, .model = "refine/model.h5"},
-    {"evaluate", yk_evaluate_stage, evaluate_keys, {"masked", "baseline"}, .output = NULL},
+    {"evaluate", yk_evaluation_stage, evaluate_keys, {"masked", "baseline", "evaluate"}, .output = NULL},
 };
 
 typedef struct run {
