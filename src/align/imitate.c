@@ -5,13 +5,17 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* --- sequences ------------------------------------------------------------------------------- */
 
 static yk_status add_sequence(yk_sequences *q, const yk_course *c, const yk_example *e, yk_error *err)
 {
     yk_status st = YK_OK;
+    size_t room = q->cap;
     YK_ROOM(q->item, q->n, q->cap);
+    if (q->cap != room && !(q->asked = yk_regrow(q->asked, q->cap, sizeof *q->asked, err)))
+        YK_FAIL(YK_ERR_MEMORY, "out of memory");
     yk_sequence *x = &q->item[q->n];
     *x = (yk_sequence){0};
     YK_TRY(yk_chat_encode(c->chat, e->turn, e->turns, x, err));
@@ -22,7 +26,9 @@ static yk_status add_sequence(yk_sequences *q, const yk_course *c, const yk_exam
     }
     for (size_t i = 0; i < x->ids.n; i++) learns |= x->weight[i] != 0.0f;
     if (learns) {
-        q->n++;
+        char *asked = strdup(e->turns > 1 ? e->turn[e->turns - 2].content : "");
+        if (!asked) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+        q->asked[q->n++] = asked;
     } else {
         yk_sequence_free(x);
         q->left_out++;
@@ -48,8 +54,12 @@ done:
 
 void yk_sequences_free(yk_sequences *q)
 {
-    for (size_t i = 0; i < q->n; i++) yk_sequence_free(&q->item[i]);
+    for (size_t i = 0; i < q->n; i++) {
+        yk_sequence_free(&q->item[i]);
+        free(q->asked[i]);
+    }
     free(q->item);
+    free(q->asked);
     *q = (yk_sequences){0};
 }
 
@@ -114,21 +124,17 @@ static yk_status answer_samples(imitator *x, yk_error *err)
     yk_session *s = &x->c->s;
     yk_decoder *d = NULL;
     yk_sampling how = yk_sampling_of(s);
-    yk_buf prompt = {0};
     yk_chat_ends(x->c->chat, &how);
     how.tokens = x->c->context;
     YK_TRY(yk_decoder_new(&d, s, 1, x->c->context, err));
     for (int64_t i = 0; i < x->o->samples && i < (int64_t)x->o->heldout->n && st == YK_OK; i++) {
         const yk_sequence *q = &x->o->heldout->item[i];
         yk_request r = {.prompt = q->ids.id, .length = q->prompt, .number = (uint64_t)i};
-        yk_buf_clear(&prompt);
-        yk_tokenizer_decode(s->tokenizer, q->ids.id, (size_t)q->prompt, &prompt);
         st = yk_decoder_run(d, &r, 1, &how, NULL, NULL, err);
-        if (st == YK_OK) st = yk_metrics_sample(&x->c->metrics, x->l.step, prompt.data, &r.text, err);
+        if (st == YK_OK) st = yk_metrics_sample(&x->c->metrics, x->l.step, x->o->heldout->asked[i], &r.text, err);
         yk_request_free(&r);
     }
 done:
-    yk_buf_free(&prompt);
     yk_decoder_free(d);
     return st;
 }

@@ -7,6 +7,7 @@
 
 typedef struct yk_sequences {
     yk_sequence *item;
+    char **asked; /* [n] the last turn before the answer, for people */
     size_t n, cap;
     size_t left_out; /* their prompt alone filled the context */
     size_t cut;      /* their answer was cut at its end */

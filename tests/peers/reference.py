@@ -120,7 +120,8 @@ def visible():
     return m
 
 
-def losses(c, w, token, target, weight, position):
+def final_rows(c, w, token, position):
+    """The rows that the output projection gets."""
     H, K, D = c["heads"], c["kv_heads"], c["head_size"]
     x, seen = w["model.embed_tokens.weight"][token], visible()
     if c.get("gpt2"):
@@ -139,8 +140,12 @@ def losses(c, w, token, target, weight, position):
         mixed = torch.einsum("hij,jhd->ihd", score.masked_fill(~seen, -math.inf).softmax(-1), v)
         x = x + linear(w, p + "self_attn.o_proj", mixed.reshape(ROWS, H * D))
         x = x + mlp(c, w, p, norm(c, w, p + "post_attention_layernorm", x))
+    return norm(c, w, "model.norm", x)
+
+
+def losses(c, w, token, target, weight, position):
     table = w["model.embed_tokens.weight"] if c["tied"] else w["lm_head.weight"]
-    logits = norm(c, w, "model.norm", x) @ table.T
+    logits = final_rows(c, w, token, position) @ table.T
     lse = logits.logsumexp(-1)
     cross = weight * (lse - logits[torch.arange(ROWS), target])
     return cross, cross + weight * Z * lse * lse
@@ -181,6 +186,15 @@ def train(c, b):
     return out
 
 
+def print_gradients(name, w):
+    print(f"static const double {name}_gradients[][1 + PROBES] = {{ /* norm, products with the probes */")
+    for i, (n, p) in enumerate(w.items()):
+        g = p.grad.reshape(-1)
+        row = [g.norm().item()] + [(g @ numbers(1000 + 10 * i + k, len(g))).item() for k in range(PROBES)]
+        print("    {" + ", ".join(f"{x:.17g}" for x in row) + f"}}, /* {n} */")
+    print("};")
+
+
 def main():
     b = batch()
     print("/* Made by tests/peers/reference.py with PyTorch", torch.__version__, "in double precision. */")
@@ -189,14 +203,10 @@ def main():
         cross, full = losses(c, w, *b)
         full.sum().backward()
         print(f"static const double {name}_loss = {cross.sum().item():.17g};")
-        print(f"static const double {name}_gradients[][1 + PROBES] = {{ /* norm, products with the probes */")
-        for i, (n, p) in enumerate(w.items()):
-            g = p.grad.reshape(-1)
-            row = [g.norm().item()] + [(g @ numbers(1000 + 10 * i + k, len(g))).item() for k in range(PROBES)]
-            print("    {" + ", ".join(f"{x:.17g}" for x in row) + f"}}, /* {n} */")
-        print("};")
+        print_gradients(name, w)
         print(f"static const double {name}_training[STEPS] = {{")
         print("    " + ",\n    ".join(f"{x:.17g}" for x in train(c, b)) + "};")
 
 
-main()
+if __name__ == "__main__":
+    main()
