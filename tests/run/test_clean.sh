@@ -45,7 +45,7 @@ done
 again() { "$yoke" run "$dir/r.yaml" --run-dir "$dir/run1" 2>&1 | grep -c "$1"; }
 verdict "nothing to do a second time" 1 "$(again 'all stages are done')"
 prose 15 4000 >"$dir/in/new.txt"
-verdict "a new file is noticed" 1 "$(again 'the files of the corpus have changed')"
+verdict "a new file is noticed" 1 "$(again 'its input files have changed')"
 verdict "and taken" '"documents": 67' "$(grep -o '"documents": [0-9]*' "$dir/run1/summary.json" | head -n 1)"
 mv "$dir/in" "$dir/away"
 verdict "files that are gone undo nothing" 1 "$(again 'all stages are done')"
