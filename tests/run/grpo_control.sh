@@ -1,29 +1,46 @@
 #!/bin/sh
 # Reinforcement against further fine-tuning: for each seed, from one fine-tuned model, the stage grpo of
-# conf/reasoning.yaml, and as a control the stage sft again, on the same examples for as many seconds. Prints the share of greedy answers to
-# held-out problems, on which no stage trained, that are right: before, after grpo, after the control. Passes when grpo
-# gains at least 20 points with every seed. By hand: make grpo-control [SEEDS="1 2 3"] [OPTIONS="--set grpo.lr=1e-4"]
+# conf/reasoning.yaml, and as a control the stage sft again, on the same examples for as many seconds. The model is
+# fine-tuned on examples of which six in ten answer at once and four with worked steps, and nothing in the prompt says
+# which: that steps pay is what the reward teaches. Prints the share of greedy answers to held-out problems, on which no
+# stage trained, that are right: before, after grpo, after the control. Passes when grpo gains at least 20 points with
+# every seed. By hand: make grpo-control [SEEDS="1 2 3"] [OPTIONS="--set grpo.lr=1e-4"]
 : "${top_srcdir:=.}" "${top_builddir:=build}" "${SEEDS:=1 2 3}"
 yoke=$top_builddir/yoke recipe=$top_srcdir/conf/reasoning.yaml
 dir=${DIR:-$(mktemp -d)} && mkdir -p "$dir"
 [ -n "$DIR" ] || trap 'rm -rf "$dir"' EXIT
+made="clean, tokenizer, questions, pretrain"
 before="clean, tokenizer, questions, pretrain, sft"
 member() { # run, stage, member of its summary
     awk -v stage="\"$2\":" -v member="\"$3\":" '
         $1 == stage { inside = 1 }
         inside && $1 == member { sub(",", "", $2); print $2; exit }' "$1/summary.json"
 }
+data() { # whitespace-free options that name the files of the seed
+    for stage in sft: grpo:problems.; do
+        echo "--set ${stage%%:*}.data=[$dir/$seed.${stage#*:}train.jsonl]" \
+            "--set ${stage%%:*}.heldout=[$dir/$seed.${stage#*:}heldout.jsonl]"
+    done
+}
 perform() { # run, stages, options; again as long as it was stopped
     run=$1 stages=$2
     shift 2
-    until $LOCK "$yoke" run "$recipe" --run-dir "$run" --set seed="$seed" $OPTIONS --set "stages=[$stages]" "$@" \
+    until $LOCK "$yoke" run "$recipe" --run-dir "$run" --set seed="$seed" $OPTIONS $(data) --set "stages=[$stages]" "$@" \
         >"$run.out" 2>>"$run.log" && ! grep -q '^stopped' "$run.out"; do
         grep -q '^stopped' "$run.out" || { tail -n 1 "$run.log" >&2; exit 1; }
     done
 }
+rm -f "$dir/table"
 echo "seed  before  grpo  sft again  seconds of grpo, of sft again"
 for seed in $SEEDS; do
     base=$dir/$seed
+    perform "$base" "$made"
+    questions=$base/questions
+    for set in train heldout; do
+        sed 's/ Think step by step\.//' "$questions/$set.jsonl" |
+            awk 'NR % 10 < 6 { sub(/<think>.*<\/think>/, "") } 1' >"$dir/$seed.$set.jsonl"
+        sed 's/ Think step by step\.//' "$questions/problems.$set.jsonl" >"$dir/$seed.problems.$set.jsonl"
+    done
     perform "$base" "$before"
     rm -rf "$base-grpo" "$base-sft"
     cp -r "$base" "$base-grpo"
