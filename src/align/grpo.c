@@ -217,6 +217,22 @@ static yk_status check_divergence(const grpo *x, const means *m, int64_t step, y
                    "before, and run again", m->kl, (long long)step + 1, x->c.dir);
 }
 
+static yk_status save(grpo *x, yk_error *err)
+{
+    json_t *before = yk_marks_json(&x->heldout, &x->before), *counts = yk_grader_counts(&x->grader, x->counts);
+    json_t *own = json_pack("{s:o, s:{s:f, s:f, s:f, s:f, s:f}, s:o}", "before", before, "so_far", "seconds", x->seconds,
+                            "generating", x->generating, "generated", x->generated, "kl", x->kl, "no_signal",
+                            x->no_signal, "verifier", counts);
+    yk_status st = yk_learner_save_step(&x->l, own, err);
+    json_decref(own);
+    return st;
+}
+
+static bool save_is_due(const grpo *x, int64_t step)
+{
+    return x->r->grpo_checkpoint_every ? step % x->r->grpo_checkpoint_every == 0 : yk_learner_save_is_due(&x->l);
+}
+
 static yk_status train_step(grpo *x, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -226,6 +242,7 @@ static yk_status train_step(grpo *x, yk_error *err)
     YK_TRY(answer(x, step, err));
     YK_TRY(grade(x, &m, err));
     YK_TRY(check_divergence(x, &m, step, err));
+    if (step > 0 && save_is_due(x, step)) YK_TRY(save(x, err)); /* now that the policy is known to be near enough */
     YK_TRY(learn(x, err));
     const double seconds = yk_now() - began;
     x->seconds += seconds;
@@ -258,17 +275,6 @@ done:
     return st;
 }
 
-static yk_status save(grpo *x, yk_error *err)
-{
-    json_t *before = yk_marks_json(&x->heldout, &x->before), *counts = yk_grader_counts(&x->grader, x->counts);
-    json_t *own = json_pack("{s:o, s:{s:f, s:f, s:f, s:f, s:f}, s:o}", "before", before, "so_far", "seconds", x->seconds,
-                            "generating", x->generating, "generated", x->generated, "kl", x->kl, "no_signal",
-                            x->no_signal, "verifier", counts);
-    yk_status st = yk_learner_save_step(&x->l, own, err);
-    json_decref(own);
-    return st;
-}
-
 static yk_status resume(grpo *x, yk_error *err)
 {
     json_t *d;
@@ -295,15 +301,10 @@ static yk_status loop(grpo *x, yk_error *err)
     while (x->l.step < steps * updates && !yk_job_stops(x->c.job)) {
         YK_TRY(train_step(x, err));
         const int64_t step = x->l.step / updates;
-        bool last = step == steps, due = x->r->grpo_checkpoint_every ? step % x->r->grpo_checkpoint_every == 0
-                                                                     : yk_learner_save_is_due(&x->l);
-        if (step % every == 0 && !last) YK_TRY(evaluate(x, false, err));
-        if (last || due) YK_TRY(save(x, err));
+        if (step % every == 0 && step < steps) YK_TRY(evaluate(x, false, err));
     }
-    if (x->l.step < steps * updates)
-        YK_TRY(save(x, err));
-    else
-        YK_TRY(evaluate(x, true, err));
+    YK_TRY(save(x, err));
+    if (x->l.step == steps * updates) YK_TRY(evaluate(x, true, err));
 done:
     return st;
 }

@@ -1,7 +1,7 @@
 /* The ppo stage: proximal policy optimisation against a learned reward (Schulman et al. 2017; Ouyang et al. 2022).
  *
  * Four sets of weights share one model's memory: the policy, the reference (the policy as it began), the reward model,
- * and the value model, which begins as the reward model. */
+ * and the value model, which begins as the reward model with a score head of zeros, since its values are in other units. */
 #include "align/align.h"
 #include "align/gae.h"
 #include "align/losses.h"
@@ -105,7 +105,7 @@ static yk_status load_models(proximal *x, yk_error *err)
     if (!yk_exists(path)) YK_FAIL(YK_ERR_INPUT, "%s: there is no reward model; put `reward` before `ppo` into `stages`", path);
     YK_TRY(load_weights(x, &x->reference, false, x->c.job->model, false, err));
     YK_TRY(load_weights(x, &x->reward, false, path, true, err));
-    YK_TRY(load_weights(x, &x->value, true, path, true, err));
+    YK_TRY(load_weights(x, &x->value, true, path, false, err));
 done:
     free(path);
     return st;
@@ -432,33 +432,7 @@ static yk_status record(proximal *x, const judged *j, double seconds, yk_error *
     return yk_metrics_add(&x->c.metrics, row, err);
 }
 
-static yk_status train_step(proximal *x, yk_error *err)
-{
-    yk_status st = YK_OK;
-    const double began = yk_now();
-    const int64_t step = x->policy.step / updates_a_step(x->r), n = x->r->ppo_prompts;
-    const yk_example **prompt = NULL;
-    YK_NEW(prompt, n);
-    for (int64_t i = 0; i < n; i++) prompt[i] = x->train.item[yk_deal_item(&x->deal, step * n + i)];
-    YK_TRY(answer(x, &x->b, prompt, n, (uint64_t)x->r->seed, (uint64_t)(step * n), err));
-    x->generating += x->b.x.seconds;
-    judged j = judge(&x->b);
-    if (!(j.kl <= x->r->ppo_kl_limit))
-        YK_FAIL(YK_ERR_NUMERIC, "the policy is %.1f nats a sequence from where it began, above ppo.kl_limit: step %lld is not "
-                "taken. The last checkpoint in %s is good; raise ppo.kl or lower ppo.lr, remove that folder and run again",
-                j.kl, (long long)step + 1, x->c.checkpoints);
-    YK_TRY(estimate(x, &x->b, err));
-    whiten(&x->b);
-    YK_TRY(learn(x, err));
-    adapt(x, j.kl);
-    YK_TRY(record(x, &j, yk_now() - began, err));
-done:
-    free_batch(&x->b);
-    free(prompt);
-    return st;
-}
-
-/* --- the stage ------------------------------------------------------------------------------- */
+/* --- checkpoints ----------------------------------------------------------------------------- */
 
 static json_t *judged_json(const judged *j)
 {
@@ -496,25 +470,60 @@ done:
     return st;
 }
 
+/* --- the stage ------------------------------------------------------------------------------- */
+
+static yk_status check_distance(const proximal *x, const judged *j, yk_error *err)
+{
+    if (j->kl <= x->r->ppo_kl_limit) return YK_OK;
+    return yk_fail(err, YK_ERR_NUMERIC, "the policy is %.1f nats a sequence from where it began, above ppo.kl_limit, after step "
+                   "%lld. Checkpoints in %s, if any, are of before that; raise ppo.kl or lower ppo.lr, remove that folder and "
+                   "run again", j->kl, (long long)(x->policy.step / updates_a_step(x->r)), x->c.checkpoints);
+}
+
+static bool save_is_due(const proximal *x, int64_t step)
+{
+    return x->r->ppo_checkpoint_every ? step % x->r->ppo_checkpoint_every == 0 : yk_learner_save_is_due(&x->policy);
+}
+
+static yk_status train_step(proximal *x, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const double began = yk_now();
+    const int64_t step = x->policy.step / updates_a_step(x->r), n = x->r->ppo_prompts;
+    const yk_example **prompt = NULL;
+    YK_NEW(prompt, n);
+    for (int64_t i = 0; i < n; i++) prompt[i] = x->train.item[yk_deal_item(&x->deal, step * n + i)];
+    YK_TRY(answer(x, &x->b, prompt, n, (uint64_t)x->r->seed, (uint64_t)(step * n), err));
+    x->generating += x->b.x.seconds;
+    judged j = judge(&x->b);
+    YK_TRY(check_distance(x, &j, err));
+    if (step > 0 && save_is_due(x, step)) YK_TRY(save(x, err)); /* now that the policy is known to be near enough */
+    YK_TRY(estimate(x, &x->b, err));
+    whiten(&x->b);
+    YK_TRY(learn(x, err));
+    YK_TRY(record(x, &j, yk_now() - began, err));
+    adapt(x, j.kl);
+done:
+    free_batch(&x->b);
+    free(prompt);
+    return st;
+}
+
 static yk_status loop(proximal *x, yk_error *err)
 {
     yk_status st = YK_OK;
-    const int64_t updates = updates_a_step(x->r), last = x->r->ppo_steps * updates;
+    const int64_t last = x->r->ppo_steps * updates_a_step(x->r);
     if (x->policy.step == 0) YK_TRY(evaluate(x, &x->before, true, err));
     if (x->r->ppo_whiten) {
         x->score_mean = x->before.reward;
         x->score_std = x->before.std + 1e-8;
     }
-    while (x->policy.step < last && !yk_job_stops(x->c.job)) {
-        YK_TRY(train_step(x, err));
-        bool due = x->r->ppo_checkpoint_every ? x->policy.step / updates % x->r->ppo_checkpoint_every == 0
-                                              : yk_learner_save_is_due(&x->policy);
-        if (x->policy.step == last || due) YK_TRY(save(x, err));
-    }
-    if (x->policy.step < last)
-        YK_TRY(save(x, err));
-    else
+    while (x->policy.step < last && !yk_job_stops(x->c.job)) YK_TRY(train_step(x, err));
+    if (x->policy.step == last) {
         YK_TRY(evaluate(x, &x->after, true, err));
+        YK_TRY(check_distance(x, &x->after, err));
+    }
+    YK_TRY(save(x, err));
 done:
     return st;
 }

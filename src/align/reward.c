@@ -5,6 +5,7 @@
 #include "align/passes.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/math64.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -79,7 +80,7 @@ static void take_score(void *context, int64_t i, const yk_session *s, int64_t ro
 
 static void put_in_bin(judged *j, double difference)
 {
-    double p = 1 / (1 + exp(-fabs(difference)));
+    double p = 1 / (1 + yk_exp64(-fabs(difference)));
     int bin = (int)((p - 0.5) * 2 * BINS);
     bin = bin < BINS ? bin : BINS - 1;
     j->pairs[bin]++;

@@ -218,7 +218,7 @@ done:
 
 static yk_status check_stages(const yk_recipe *r, yk_error *err)
 {
-    static const char *const known[] = {"clean", "tokenizer", "questions", "tune", "pretrain", "propose", "sft", "distill",
+    static const char *const known[] = {"clean", "tokenizer", "questions", "tune", "pretrain", "sft",
                                         "reward", "ppo", "dpo", "grpo", "refine", "evaluate"};
     char all[256] = "";
     const size_t count = sizeof known / sizeof *known;
@@ -371,6 +371,12 @@ static yk_status check_training(const yk_recipe *r, yk_error *err)
     if ((r->pretrain_loss_scale & (r->pretrain_loss_scale - 1)) != 0)
         return yk_fail_key(r, &r->pretrain_loss_scale, err, "is %lld; it must be a power of two, or 0",
                            (long long)r->pretrain_loss_scale);
+    if (r->ppo_minibatches > r->ppo_prompts)
+        return yk_fail_key(r, &r->ppo_minibatches, err, "is %lld, more than the %lld of `ppo.prompts`",
+                           (long long)r->ppo_minibatches, (long long)r->ppo_prompts);
+    if (r->grpo_minibatches > r->grpo_prompts)
+        return yk_fail_key(r, &r->grpo_minibatches, err, "is %lld, more than the %lld of `grpo.prompts`",
+                           (long long)r->grpo_minibatches, (long long)r->grpo_prompts);
     if (r->evaluate_stride > r->pretrain_seq)
         return yk_fail_key(r, &r->evaluate_stride, err,
                            "is %lld; it must not exceed pretrain.seq, %lld",

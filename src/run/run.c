@@ -201,7 +201,6 @@ static yk_status perform_all(run *u, bool *finished, yk_error *err)
     for (size_t i = 0; i < wanted->n && *finished; i++) {
         const stage *s = find_stage(wanted->item[i]);
         char before[33];
-        if (!s) YK_FAIL(YK_ERR_CONFIG, "the stage `%s` is not built yet", wanted->item[i]);
         memcpy(before, key, sizeof key);
         stage_key(u->job.recipe, s, before, key);
         YK_TRY(perform(u, s, key, finished, err));
