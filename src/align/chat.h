@@ -5,6 +5,7 @@
 #include "align/examples.h"
 #include "token/tokenizer.h"
 #include "train/sampling.h"
+#include "train/session.h"
 
 /* Templates. Each conversation begins with the end-of-document token.
  *   chatml   <|im_start|>role \n content <|im_end|> \n
@@ -24,6 +25,11 @@ typedef struct yk_sequence {
     size_t weights; /* room of it */
     int64_t prompt; /* ids before the last assistant's answer */
 } yk_sequence;
+/* Rows that it takes in a pass (yk_session_add). */
+static inline int64_t yk_sequence_rows(const yk_sequence *q)
+{
+    return yk_session_rows((int64_t)q->ids.n);
+}
 void yk_sequence_clear(yk_sequence *q);
 void yk_sequence_free(yk_sequence *q);
 

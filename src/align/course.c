@@ -79,16 +79,12 @@ void yk_course_free_paths(yk_list *paths)
 /* The run's digest: that of the stages before, then this one's. */
 static void chain_digest(json_t *run, json_t *own, const yk_learner *l)
 {
-    char hex[2 * 33] = "";
+    char hex[33];
     const char *before = json_string_value(json_object_get(run, "digest"));
-    size_t n = before ? strlen(before) : 0;
-    if (n > 32) n = 32;
-    memcpy(hex, before ? before : "", n);
-    yk_learner_digest(l, hex + n);
-    json_object_set_new(own, "digest", json_string(hex + n));
-    char both[33];
-    yk_hash128_hex(hex, strlen(hex), both);
-    json_object_set_new(run, "digest", json_string(both));
+    yk_learner_digest(l, hex);
+    json_object_set_new(own, "digest", json_string(hex));
+    yk_hash128_join(before ? before : "", hex, hex);
+    json_object_set_new(run, "digest", json_string(hex));
 }
 
 yk_status yk_course_finish(yk_course *c, const yk_learner *l, bool with_score, json_t *summary, yk_error *err)

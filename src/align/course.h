@@ -9,7 +9,7 @@
 #include "train/learner.h"
 #include "train/metrics.h"
 
-enum { YK_COURSE_ROWS = 4096 }; /* of a pass over answers that are known */
+enum { YK_COURSE_ROWS = 4096, YK_COURSE_SLOTS = 128 }; /* rows of a pass over answers that are known; answers made at once */
 
 typedef struct yk_course {
     const yk_job *job;

@@ -15,11 +15,10 @@ typedef struct measuring {
     json_t *tasks;
 } measuring;
 
-static bool has_stage(const yk_recipe *r, const char *name)
+/* Whether there are questions that were set apart, and a model that answers. */
+static bool asks(const yk_recipe *r)
 {
-    for (size_t i = 0; i < r->stages.n; i++)
-        if (strcmp(r->stages.item[i], name) == 0) return true;
-    return false;
+    return yk_recipe_has_stage(r, "questions") && yk_recipe_has_stage(r, "sft");
 }
 
 /* "path/to/arc.jsonl.gz" is the task "arc". */
@@ -60,11 +59,11 @@ static yk_status measure_tasks(const yk_job *job, yk_error *err)
     const yk_recipe *r = job->recipe;
     measuring x = {.tasks = json_object()};
     const char *how = r->evaluate_chat;
-    x.chat = strcmp(how, "yes") == 0 || (strcmp(how, "auto") == 0 && has_stage(r, "sft"));
+    x.chat = strcmp(how, "yes") == 0 || (strcmp(how, "auto") == 0 && yk_recipe_has_stage(r, "sft"));
     YK_TRY(yk_course_open_to_measure(&x.c, job, "evaluate", YK_COURSE_ROWS, err));
     YK_TRY(yk_grader_new(&x.g, r, err));
     for (size_t i = 0; i < r->evaluate_tasks.n; i++) YK_TRY(measure(&x, r->evaluate_tasks.item[i], NULL, err));
-    if (has_stage(r, "questions") && has_stage(r, "sft")) YK_TRY(measure_questions(&x, err));
+    if (asks(r)) YK_TRY(measure_questions(&x, err));
     json_object_set_new(job->summary, "evaluate", json_pack("{s:O}", "tasks", x.tasks));
 done:
     json_decref(x.tasks);
@@ -77,6 +76,6 @@ yk_status yk_evaluation_stage(const yk_job *job, bool *finished, yk_error *err)
 {
     yk_status st = yk_evaluate_stage(job, finished, err);
     const yk_recipe *r = job->recipe;
-    if (st == YK_OK && (r->evaluate_tasks.n > 0 || (has_stage(r, "questions") && has_stage(r, "sft")))) st = measure_tasks(job, err);
+    if (st == YK_OK && (r->evaluate_tasks.n > 0 || asks(r))) st = measure_tasks(job, err);
     return st;
 }

@@ -79,19 +79,14 @@ static yk_status take_problems(yk_problem_set *p, const yk_course *c, const yk_g
                                yk_error *err)
 {
     yk_status st = YK_OK;
-    yk_sequence q = {0};
     const char *path = paths->item[0];
     for (size_t i = 0; i < p->examples.n; i++) {
         const yk_example *e = &p->examples.item[i];
         YK_TRY(yk_context(err, yk_verifier_accepts(g->verifier, e->verifier, e->answer, err), "%s:%zu",
                           paths->item[e->file], e->line));
-        yk_sequence_clear(&q);
-        YK_TRY(yk_chat_encode(c->chat, e->turn, e->turns, &q, err));
-        YK_TRY(yk_chat_open(c->chat, &q, err));
-        if ((int64_t)q.ids.n >= c->context) continue;
-        p->kind_of[p->n] = kind_of(p, e->kind);
-        p->item[p->n++] = e;
     }
+    YK_TRY(yk_rollout_prompts(c, &p->examples, 0, p->item, &p->n, err));
+    for (int64_t i = 0; i < p->n; i++) p->kind_of[i] = kind_of(p, p->item[i]->kind);
     if (p->n == 0)
         YK_FAIL(YK_ERR_INPUT, "%s: no problem is shorter than the context of %lld tokens; raise pretrain.seq", path,
                 (long long)c->context);
@@ -99,7 +94,6 @@ static yk_status take_problems(yk_problem_set *p, const yk_course *c, const yk_g
         yk_warn("%s: %lld of %zu prompts fill the context of %lld tokens alone and are left out", path,
                 (long long)p->examples.n - (long long)p->n, p->examples.n, (long long)c->context);
 done:
-    yk_sequence_free(&q);
     return st;
 }
 

@@ -26,16 +26,7 @@ static bool add_answer(void *context, int64_t item, yk_session *s)
     yk_grouped *g = context;
     const int64_t i = g->first + item;
     if (g->x->item[i].length == 0 || (g->advantage[i] == 0 && !g->reference)) return true;
-    int64_t row = yk_rollout_add(&g->x->item[i], s);
-    if (row < 0) return false;
-    g->places.at[g->places.n++] = (struct yk_place){i, row};
-    return true;
-}
-
-static void passed(void *context, const yk_session *s)
-{
-    (void)s;
-    ((yk_grouped *)context)->places.n = 0;
+    return yk_rollout_add(&g->x->item[i], s) >= 0;
 }
 
 /* The row before an id predicts it. */
@@ -45,10 +36,10 @@ static void weigh(void *context, const yk_batch *batch, const float *value, cons
     yk_grouped *g = context;
     (void)entropy;
     for (int64_t r = 0; r < batch->rows; r++) weight[r] = loss[r] = 0.0f;
-    for (int64_t p = 0; p < g->places.n; p++) {
-        const int64_t i = g->places.at[p].item;
+    for (int64_t p = 0; p < g->l->places; p++) {
+        const int64_t i = g->first + g->l->place[p].item;
         const yk_rollout *o = &g->x->item[i];
-        const int64_t from = o->sequence.prompt, row = g->places.at[p].row + from - 1;
+        const int64_t from = o->sequence.prompt, row = g->l->place[p].row + from - 1;
         const yk_grouped_answer a = {.old = o->logp + from, .reference = g->reference ? g->reference[i] + from : NULL,
                                      .n = o->length, .advantage = g->advantage[i]};
         g->clipped += (double)yk_grouped_weigh(&g->terms, &a, value + row, weight + row, loss + row);
@@ -61,9 +52,9 @@ yk_status yk_grouped_step(yk_grouped *g, yk_learner *l, int64_t first, int64_t n
     const yk_objective objective = {.weigh = weigh, .context = g};
     double tokens = 0;
     for (int64_t i = first; i < first + n; i++) tokens += (double)g->x->item[i].length;
-    const yk_work work = {.items = n, .add = add_answer, .passed = passed, .objective = &objective, .context = g,
+    const yk_work work = {.items = n, .add = add_answer, .objective = &objective, .context = g,
                           .unit = g->terms.by_sequence ? (double)n : tokens > 0 ? tokens : 1};
+    g->l = l;
     g->first = first;
-    g->places.n = 0;
     return yk_learner_step(l, &work, err);
 }

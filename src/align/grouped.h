@@ -35,8 +35,8 @@ typedef struct yk_grouped {
     float *const *reference;   /* rows of x (yk_rollouts_rows), or NULL: none */
     const double *advantage;   /* [x->n] */
     double clipped, tokens;    /* ids that were learnt from, counted up */
-    yk_places places;          /* private, room for x->n: yk_places_new */
-    int64_t first;             /* private */
+    const yk_learner *l;       /* private, as is what follows: of the step */
+    int64_t first;
 } yk_grouped;
 
 /* One optimiser step on the answers first to first + n. Empty answers, and without a reference those of advantage 0,

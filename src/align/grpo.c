@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_SLOTS = 128 };
-
 static const char *const keys[] = {"seed", "lanes", "precision", "numerics", "model.", "pretrain.", "sft.template", "verify.",
                                    "grpo.", NULL};
 
@@ -51,12 +49,6 @@ static int64_t updates_a_step(const yk_recipe *r)
     return r->grpo_epochs * r->grpo_minibatches;
 }
 
-static void copy_weights(const yk_session *s, float *to, const float *from)
-{
-    s->k->copy_rows(&s->team, &(yk_copy_rows){.y = to, .x = from, .rows = yk_model_floats(s->model) / 16, .width = 64,
-                                              .y_row = 64, .x_row = 64});
-}
-
 static yk_status open_learner(grpo *x, const char *data, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -64,11 +56,12 @@ static yk_status open_learner(grpo *x, const char *data, yk_error *err)
     const yk_learner_options o = {.kind = "grpo", .folder = x->c.checkpoints, .keys = keys, .data = data,
                                   .schedule = {"cosine", r->grpo_lr, r->grpo_lr_end, r->grpo_warmup, 0,
                                                r->grpo_steps * updates_a_step(r)},
-                                  .adamw = yk_adamw_of(r), .keep = r->pretrain_keep};
+                                  .adamw = yk_adamw_of(r), .checkpoint_every = r->grpo_checkpoint_every * updates_a_step(r),
+                                  .keep = r->pretrain_keep};
     YK_TRY(yk_learner_open(&x->l, x->c.job, &x->c.s, NULL, &o, err));
     if (r->grpo_kl <= 0) goto done;
     YK_TRY(yk_weights_new(&x->reference, x->c.s.model, false, err));
-    copy_weights(&x->c.s, x->reference.weight, x->l.weights.weight);
+    yk_weights_copy(x->c.s.model, x->reference.weight, x->l.weights.weight);
     yk_learner_also(&x->l, "reference.", x->reference.weight);
 done:
     return st;
@@ -78,19 +71,16 @@ static yk_status open_all(grpo *x, char data[33], yk_error *err)
 {
     yk_status st = YK_OK;
     const yk_recipe *r = x->r;
-    char both[2 * 33];
     YK_TRY(yk_grader_new(&x->grader, r, err));
     YK_TRY(yk_problem_set_read(&x->train, &x->c, &x->grader, &r->grpo_data, "grpo.data", "problems.train.jsonl",
                                r->grpo_bad_lines, err));
     YK_TRY(yk_problem_set_read(&x->heldout, &x->c, &x->grader, &r->grpo_heldout, "grpo.heldout", "problems.heldout.jsonl",
                                r->grpo_bad_lines, err));
-    strcat(strcpy(both, x->train.examples.hash), x->heldout.examples.hash);
-    yk_hash128_hex(both, strlen(both), data);
+    yk_hash128_join(x->train.examples.hash, x->heldout.examples.hash, data);
     YK_TRY(open_learner(x, data, err));
     int64_t answers = r->grpo_prompts * r->grpo_group;
-    YK_TRY(yk_decoder_new(&x->decoder, &x->c.s, answers < MOST_SLOTS ? answers : MOST_SLOTS, x->c.context, err));
+    YK_TRY(yk_decoder_new(&x->decoder, &x->c.s, answers < YK_COURSE_SLOTS ? answers : YK_COURSE_SLOTS, x->c.context, err));
     YK_TRY(yk_deal_new(&x->deal, (uint64_t)r->seed, YK_DEAL_GRPO, x->train.n, err));
-    YK_TRY(yk_places_new(&x->g.places, answers, err));
     YK_NEW(x->advantage, answers);
     const double high = r->grpo_clip_high > 0 ? r->grpo_clip_high : r->grpo_clip;
     x->g.terms = (yk_grouped_terms){.low = r->grpo_clip, .high = high, .kl = r->grpo_kl,
@@ -228,11 +218,6 @@ static yk_status save(grpo *x, yk_error *err)
     return st;
 }
 
-static bool save_is_due(const grpo *x, int64_t step)
-{
-    return x->r->grpo_checkpoint_every ? step % x->r->grpo_checkpoint_every == 0 : yk_learner_save_is_due(&x->l);
-}
-
 static yk_status train_step(grpo *x, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -242,7 +227,7 @@ static yk_status train_step(grpo *x, yk_error *err)
     YK_TRY(answer(x, step, err));
     YK_TRY(grade(x, &m, err));
     YK_TRY(check_divergence(x, &m, step, err));
-    if (step > 0 && save_is_due(x, step)) YK_TRY(save(x, err)); /* now that the policy is known to be near enough */
+    if (step > 0 && yk_learner_save_is_due(&x->l)) YK_TRY(save(x, err)); /* now that the policy is known to be near enough */
     YK_TRY(learn(x, err));
     const double seconds = yk_now() - began;
     x->seconds += seconds;
@@ -250,7 +235,7 @@ static yk_status train_step(grpo *x, yk_error *err)
     x->no_signal = m.no_signal;
     YK_TRY(record(x, &m, seconds, x->l.seconds - learned, err));
     if (x->reference.weight && x->r->grpo_reference_every && (step + 1) % x->r->grpo_reference_every == 0)
-        copy_weights(&x->c.s, x->reference.weight, x->l.weights.weight);
+        yk_weights_copy(x->c.s.model, x->reference.weight, x->l.weights.weight);
 done:
     free_answers(x);
     return st;
@@ -344,7 +329,6 @@ done:
     yk_decoder_free(x.decoder);
     yk_learner_close(&x.l);
     yk_deal_free(&x.deal);
-    yk_places_free(&x.g.places);
     free(x.advantage);
     if (x.c.s.model) yk_weights_free(&x.reference, x.c.s.model);
     yk_problem_set_free(&x.train);

@@ -234,6 +234,7 @@ yk_status yk_imitate(yk_course *c, const yk_imitation *o, bool *finished, yk_err
     YK_NEW(x, 1);
     x->c = c;
     x->o = o;
+    x->end.loss = NAN;
     const yk_learner_options l = {.kind = c->name, .folder = c->checkpoints, .keys = o->keys, .data = o->data,
                                   .schedule = o->schedule, .adamw = yk_adamw_of(c->r),
                                   .checkpoint_every = o->checkpoint_every, .keep = c->r->pretrain_keep};
@@ -245,7 +246,7 @@ yk_status yk_imitate(yk_course *c, const yk_imitation *o, bool *finished, yk_err
            (long long)o->schedule.steps, (long long)o->batch);
     YK_TRY(loop(x, err));
     if (x->l.step < o->schedule.steps) goto done;
-    YK_TRY(yk_sequences_fit(&x->end, &c->s, o->heldout, err));
+    if (isnan(x->end.loss)) YK_TRY(yk_sequences_fit(&x->end, &c->s, o->heldout, err)); /* resumed after the last step */
     YK_TRY(yk_course_finish(c, &x->l, false, summary_of(x), err));
     *finished = true;
 done:

@@ -66,14 +66,13 @@ void yk_pairs_free(yk_pairs *p)
     *p = (yk_pairs){0};
 }
 
-int64_t yk_pairs_add(const yk_pairs *p, int64_t i, yk_session *s, int64_t *second)
+bool yk_pairs_add(const yk_pairs *p, int64_t i, yk_session *s)
 {
     const yk_sequence *a = &p->sequence[2 * i], *b = a + 1;
-    int64_t n = (int64_t)(a->ids.n + a->ids.n % 2 + b->ids.n + b->ids.n % 2);
-    if (s->rows + n > s->max_rows) return -1;
-    int64_t first = yk_session_add(s, a->ids.id, a->weight, (int64_t)a->ids.n);
-    *second = yk_session_add(s, b->ids.id, b->weight, (int64_t)b->ids.n);
-    return first;
+    if (s->rows + yk_sequence_rows(a) + yk_sequence_rows(b) > s->max_rows) return false;
+    yk_session_add(s, a->ids.id, a->weight, (int64_t)a->ids.n);
+    yk_session_add(s, b->ids.id, b->weight, (int64_t)b->ids.n);
+    return true;
 }
 
 int64_t yk_sequence_end(const yk_sequence *q)

@@ -17,9 +17,8 @@ yk_status yk_pairs_read(yk_pairs *p, const yk_course *c, const yk_list *named, c
                         int64_t bad_lines, yk_error *err);
 void yk_pairs_free(yk_pairs *p);
 
-/* Appends both sides of pair i; -1, and nothing, when they do not fit. The first row of the rejected side is
- * *second. */
-int64_t yk_pairs_add(const yk_pairs *p, int64_t i, yk_session *s, int64_t *second);
+/* Appends both sides of pair i, the chosen one first; false, and nothing, when they do not fit. */
+bool yk_pairs_add(const yk_pairs *p, int64_t i, yk_session *s);
 
 /* The row, from a sequence's first, of the last id that the assistant said: that of its end. */
 int64_t yk_sequence_end(const yk_sequence *q);

@@ -1,7 +1,5 @@
 #include "align/passes.h"
 
-#include <stdlib.h>
-
 static const yk_sequence *sequence_at(const yk_sequence *first, size_t stride, int64_t i)
 {
     return (const yk_sequence *)(const void *)((const char *)first + (size_t)i * stride);
@@ -32,26 +30,10 @@ yk_status yk_pass_each(yk_session *s, const yk_sequence *first, size_t stride, i
                            sequence_at(first, stride, done)->ids.n, (long long)s->max_rows);
         forward(s, kind);
         for (int64_t i = done, row = 0; i < last; i++) {
-            int64_t rows = (int64_t)sequence_at(first, stride, i)->ids.n;
             each(context, i, s, row);
-            row += rows + rows % 2;
+            row += yk_sequence_rows(sequence_at(first, stride, i));
         }
         yk_session_clear(s);
     }
     return YK_OK;
-}
-
-yk_status yk_places_new(yk_places *p, int64_t room, yk_error *err)
-{
-    yk_status st = YK_OK;
-    *p = (yk_places){.room = room};
-    YK_NEW(p->at, room);
-done:
-    return st;
-}
-
-void yk_places_free(yk_places *p)
-{
-    free(p->at);
-    *p = (yk_places){0};
 }

@@ -16,14 +16,4 @@ typedef void (*yk_each_fn)(void *context, int64_t i, const yk_session *s, int64_
 yk_status yk_pass_each(yk_session *s, const yk_sequence *first, size_t stride, int64_t n, yk_pass_kind kind, yk_each_fn each,
                        void *context, yk_error *err);
 
-/* Which items of a step the rows of a pass are of: what an objective needs to know. */
-typedef struct yk_places {
-    struct yk_place {
-        int64_t item, row;
-    } *at; /* [room] */
-    int64_t n, room;
-} yk_places;
-yk_status yk_places_new(yk_places *p, int64_t room, yk_error *err);
-void yk_places_free(yk_places *p);
-
 #endif

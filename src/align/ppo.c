@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_SLOTS = 128, EVALUATION_SEED = 1 };
+enum { EVALUATION_SEED = 1 };
 
 static const char *const keys[] = {"seed", "lanes", "precision", "numerics", "model.", "pretrain.", "sft.", "reward.", "ppo.", NULL};
 
@@ -46,7 +46,6 @@ typedef struct proximal {
     yk_learner policy, critic;
     yk_decoder *decoder;
     yk_deal deal;
-    yk_places places;
     uint64_t *order; /* [ppo.prompts] of a pass over the batch */
     int64_t first;   /* of the minibatch, in `order` */
     batch b;
@@ -63,19 +62,12 @@ static yk_status read_prompts(prompts *p, const yk_course *c, const yk_list *nam
 {
     yk_status st = YK_OK;
     yk_list paths = {0};
-    yk_sequence q = {0};
     YK_TRY(yk_course_paths(c, named, key, file, &paths, err));
     YK_TRY(yk_examples_read(&p->e, &paths, YK_PREFERENCE, (size_t)c->r->sft_bad_lines, err));
     YK_NEW(p->item, p->e.n);
-    for (size_t i = 0; i < p->e.n && (most == 0 || p->n < most); i++) {
-        yk_sequence_clear(&q);
-        YK_TRY(yk_chat_encode(c->chat, p->e.item[i].turn, p->e.item[i].turns, &q, err));
-        YK_TRY(yk_chat_open(c->chat, &q, err));
-        if ((int64_t)q.ids.n < c->context) p->item[p->n++] = &p->e.item[i];
-    }
+    YK_TRY(yk_rollout_prompts(c, &p->e, most, p->item, &p->n, err));
     if (p->n == 0) YK_FAIL(YK_ERR_INPUT, "%s: no prompt leaves room for an answer; raise pretrain.seq", paths.item[0]);
 done:
-    yk_sequence_free(&q);
     yk_course_free_paths(&paths);
     return st;
 }
@@ -97,13 +89,15 @@ done:
     return st;
 }
 
+/* While the policy is still the model that the stage begins with. */
 static yk_status load_models(proximal *x, yk_error *err)
 {
     yk_status st = YK_OK;
     char *path = yk_path("%s/reward/model.h5", x->c.job->dir);
     if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     if (!yk_exists(path)) YK_FAIL(YK_ERR_INPUT, "%s: there is no reward model; put `reward` before `ppo` into `stages`", path);
-    YK_TRY(load_weights(x, &x->reference, false, x->c.job->model, false, err));
+    YK_TRY(yk_weights_new(&x->reference, x->c.s.model, false, err));
+    yk_weights_copy(x->c.s.model, x->reference.weight, yk_model_weights(x->c.s.model));
     YK_TRY(load_weights(x, &x->reward, false, path, true, err));
     YK_TRY(load_weights(x, &x->value, true, path, false, err));
 done:
@@ -122,7 +116,8 @@ static yk_status open_learners(proximal *x, const char *data, yk_error *err)
     const yk_recipe *r = x->r;
     yk_learner_options o = {.kind = "ppo", .folder = x->c.checkpoints, .keys = keys, .data = data,
                             .schedule = {"constant", r->ppo_lr, 1, 0, 0, r->ppo_steps * updates_a_step(r)},
-                            .adamw = yk_adamw_of(r), .keep = r->pretrain_keep};
+                            .adamw = yk_adamw_of(r), .checkpoint_every = r->ppo_checkpoint_every * updates_a_step(r),
+                            .keep = r->pretrain_keep};
     o.schedule.warmup = r->ppo_warmup;
     YK_TRY(yk_learner_open(&x->policy, x->c.job, &x->c.s, NULL, &o, err));
     o.schedule.peak = r->ppo_value_lr;
@@ -138,17 +133,14 @@ static yk_status open_all(proximal *x, char data[33], yk_error *err)
 {
     yk_status st = YK_OK;
     const yk_recipe *r = x->r;
-    char both[2 * 33];
     YK_TRY(read_prompts(&x->train, &x->c, &r->ppo_data, "ppo.data", "pairs.train.jsonl", 0, err));
     YK_TRY(read_prompts(&x->heldout, &x->c, &r->ppo_heldout, "ppo.heldout", "pairs.heldout.jsonl", r->ppo_eval_prompts, err));
-    strcat(strcpy(both, x->train.e.hash), x->heldout.e.hash);
-    yk_hash128_hex(both, strlen(both), data);
+    yk_hash128_join(x->train.e.hash, x->heldout.e.hash, data);
     YK_TRY(load_models(x, err));
     YK_TRY(open_learners(x, data, err));
-    int64_t slots = r->ppo_prompts < MOST_SLOTS ? r->ppo_prompts : MOST_SLOTS;
+    int64_t slots = r->ppo_prompts < YK_COURSE_SLOTS ? r->ppo_prompts : YK_COURSE_SLOTS;
     YK_TRY(yk_decoder_new(&x->decoder, &x->c.s, slots, x->c.context, err));
     YK_TRY(yk_deal_new(&x->deal, (uint64_t)r->seed, YK_DEAL_PPO, x->train.n, err));
-    YK_TRY(yk_places_new(&x->places, r->ppo_prompts, err));
     YK_NEW(x->order, r->ppo_prompts);
     x->beta = r->ppo_kl;
     x->score_std = 1;
@@ -305,37 +297,34 @@ static void whiten(batch *b)
     }
 }
 
+/* Which rollout an item of the minibatch is. */
+static int64_t rollout_of(const proximal *x, int64_t item)
+{
+    return (int64_t)x->order[x->first + item];
+}
+
 static bool add_rollout(void *context, int64_t item, yk_session *s)
 {
-    proximal *x = context;
-    int64_t i = (int64_t)x->order[x->first + item], row = yk_rollout_add(&x->b.x.item[i], s);
-    if (row < 0) return false;
-    x->places.at[x->places.n++] = (struct yk_place){i, row};
-    return true;
+    const proximal *x = context;
+    return yk_rollout_add(&x->b.x.item[rollout_of(x, item)], s) >= 0;
 }
 
-static void passed(void *context, const yk_session *s)
-{
-    (void)s;
-    ((proximal *)context)->places.n = 0;
-}
-
-/* Calls for every answered id: the row that predicts it, its rollout and place there. */
+/* The loss of the value of the row that predicts id t of rollout i. */
 typedef yk_slope (*loss_fn)(const proximal *x, double value, int64_t i, int64_t t);
 
-static void weigh_rows(proximal *x, const yk_batch *rows, const float *value, float *weight, float *loss, loss_fn loss_of,
-                       bool counts)
+static void weigh_rows(proximal *x, const yk_learner *l, const yk_batch *rows, const float *value, float *weight, float *loss,
+                       loss_fn loss_of)
 {
     for (int64_t r = 0; r < rows->rows; r++) weight[r] = loss[r] = 0.0f;
-    for (int64_t p = 0; p < x->places.n; p++) {
-        const int64_t i = x->places.at[p].item;
+    for (int64_t p = 0; p < l->places; p++) {
+        const int64_t i = rollout_of(x, l->place[p].item);
         const yk_sequence *q = &x->b.x.item[i].sequence;
         for (int64_t t = q->prompt; t < (int64_t)q->ids.n; t++) {
-            const int64_t row = x->places.at[p].row + t - 1;
+            const int64_t row = l->place[p].row + t - 1;
             yk_slope d = loss_of(x, (double)value[row], i, t);
             weight[row] = -(float)d.slope;
             loss[row] = (float)d.loss;
-            if (counts) x->clipped += d.clipped, x->tokens++;
+            if (l == &x->policy) x->clipped += d.clipped, x->tokens++;
         }
     }
 }
@@ -354,14 +343,16 @@ static void weigh_policy(void *context, const yk_batch *rows, const float *value
                          float *loss)
 {
     (void)entropy;
-    weigh_rows(context, rows, value, weight, loss, policy_loss, true);
+    proximal *x = context;
+    weigh_rows(x, &x->policy, rows, value, weight, loss, policy_loss);
 }
 
 static void weigh_value(void *context, const yk_batch *rows, const float *value, const float *entropy, float *weight,
                         float *loss)
 {
     (void)entropy;
-    weigh_rows(context, rows, value, weight, loss, value_loss, false);
+    proximal *x = context;
+    weigh_rows(x, &x->critic, rows, value, weight, loss, value_loss);
 }
 
 /* A minibatch: `count` rollouts of the order, from `first` on. */
@@ -371,8 +362,8 @@ static yk_status learn_minibatch(proximal *x, int64_t count, yk_error *err)
     const yk_objective policy = {.weigh = weigh_policy, .context = x},
                        value = {.score = true, .weigh = weigh_value, .context = x};
     double tokens = 0;
-    for (int64_t i = 0; i < count; i++) tokens += (double)x->b.x.item[x->order[x->first + i]].length;
-    yk_work work = {.items = count, .add = add_rollout, .passed = passed, .objective = &policy, .context = x,
+    for (int64_t i = 0; i < count; i++) tokens += (double)x->b.x.item[rollout_of(x, i)].length;
+    yk_work work = {.items = count, .add = add_rollout, .objective = &policy, .context = x,
                     .unit = tokens > 0 ? tokens : 1};
     YK_TRY(yk_learner_step(&x->policy, &work, err));
     work.objective = &value;
@@ -480,11 +471,6 @@ static yk_status check_distance(const proximal *x, const judged *j, yk_error *er
                    "run again", j->kl, (long long)(x->policy.step / updates_a_step(x->r)), x->c.checkpoints);
 }
 
-static bool save_is_due(const proximal *x, int64_t step)
-{
-    return x->r->ppo_checkpoint_every ? step % x->r->ppo_checkpoint_every == 0 : yk_learner_save_is_due(&x->policy);
-}
-
 static yk_status train_step(proximal *x, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -497,7 +483,7 @@ static yk_status train_step(proximal *x, yk_error *err)
     x->generating += x->b.x.seconds;
     judged j = judge(&x->b);
     YK_TRY(check_distance(x, &j, err));
-    if (step > 0 && save_is_due(x, step)) YK_TRY(save(x, err)); /* now that the policy is known to be near enough */
+    if (step > 0 && yk_learner_save_is_due(&x->policy)) YK_TRY(save(x, err)); /* now that the policy is known to be near enough */
     YK_TRY(estimate(x, &x->b, err));
     whiten(&x->b);
     YK_TRY(learn(x, err));
@@ -560,7 +546,6 @@ done:
     yk_learner_close(&x.policy);
     yk_learner_close(&x.critic);
     yk_deal_free(&x.deal);
-    yk_places_free(&x.places);
     free(x.order);
     free_prompts(&x.train);
     free_prompts(&x.heldout);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWERS_AT_ONCE = 512, MOST_SLOTS = 128 };
+enum { ANSWERS_AT_ONCE = 512 };
 
 static const char *const keys[] = {"seed", "lanes", "precision", "numerics", "model.", "pretrain.", "sft.", "verify.", "refine.",
                                    NULL};
@@ -282,7 +282,7 @@ static yk_status open_all(refiner *x, yk_error *err)
                                r->refine_bad_lines, err));
     YK_TRY(yk_problem_set_read(&x->heldout, &x->c, &x->grader, &r->refine_heldout, "refine.heldout", "problems.heldout.jsonl",
                                r->refine_bad_lines, err));
-    YK_TRY(yk_decoder_new(&x->decoder, &x->c.s, MOST_SLOTS, x->c.context, err));
+    YK_TRY(yk_decoder_new(&x->decoder, &x->c.s, YK_COURSE_SLOTS, x->c.context, err));
 done:
     return st;
 }

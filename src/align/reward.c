@@ -1,15 +1,13 @@
 /* The reward stage: a model of what is preferred (Bradley, Terry 1952; Christiano et al. 2017). */
 #include "align/align.h"
 #include "align/losses.h"
-#include "align/pairs.h"
+#include "align/pair_course.h"
 #include "align/passes.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/math64.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { BINS = 10 };
 
@@ -23,49 +21,27 @@ typedef struct judged {
 } judged;
 
 typedef struct rewarder {
-    yk_course c;
+    yk_pair_course x;
     const yk_recipe *r;
-    yk_pairs train, heldout;
-    yk_learner l;
-    yk_deal deal;
-    yk_places places; /* of the pass: first rows of both sides */
-    int64_t *second;
     double *score; /* [2 heldout.n] */
     judged before, after;
 } rewarder;
 
-static bool add_pair(void *context, int64_t item, yk_session *s)
+static yk_slope judge(const rewarder *w, const yk_pairs *p, int64_t pair, double chosen, double rejected)
 {
-    rewarder *x = context;
-    int64_t pair = yk_deal_item(&x->deal, x->l.step * x->r->reward_batch + item), second;
-    int64_t first = yk_pairs_add(&x->train, pair, s, &second);
-    if (first < 0) return false;
-    x->second[x->places.n] = second;
-    x->places.at[x->places.n++] = (struct yk_place){pair, first};
-    return true;
-}
-
-static void passed(void *context, const yk_session *s)
-{
-    (void)s;
-    ((rewarder *)context)->places.n = 0;
-}
-
-static yk_slope judge(const rewarder *x, const yk_pairs *p, int64_t pair, double chosen, double rejected)
-{
-    return yk_preference_loss(chosen - rejected - x->r->reward_margin * p->margin[pair]);
+    return yk_preference_loss(chosen - rejected - w->r->reward_margin * p->margin[pair]);
 }
 
 static void weigh(void *context, const yk_batch *batch, const float *value, const float *entropy, float *weight, float *loss)
 {
+    rewarder *w = context;
     (void)entropy;
-    const rewarder *x = context;
     for (int64_t r = 0; r < batch->rows; r++) weight[r] = loss[r] = 0.0f;
-    for (int64_t i = 0; i < x->places.n; i++) {
-        int64_t pair = x->places.at[i].item;
-        const yk_sequence *q = &x->train.sequence[2 * pair];
-        int64_t chosen = x->places.at[i].row + yk_sequence_end(q), rejected = x->second[i] + yk_sequence_end(q + 1);
-        yk_slope d = judge(x, &x->train, pair, (double)value[chosen], (double)value[rejected]);
+    for (int64_t i = 0; i < w->x.l.places; i++) {
+        const yk_pair_place p = yk_pair_place_of(&w->x, i);
+        const yk_sequence *q = &w->x.train.sequence[2 * p.pair];
+        int64_t chosen = p.chosen + yk_sequence_end(q), rejected = p.rejected + yk_sequence_end(q + 1);
+        yk_slope d = judge(w, &w->x.train, p.pair, (double)value[chosen], (double)value[rejected]);
         weight[chosen] = -(float)d.slope;
         weight[rejected] = (float)d.slope;
         loss[chosen] = (float)d.loss;
@@ -74,8 +50,8 @@ static void weigh(void *context, const yk_batch *batch, const float *value, cons
 
 static void take_score(void *context, int64_t i, const yk_session *s, int64_t row)
 {
-    rewarder *x = context;
-    x->score[i] = (double)s->loss[row + yk_sequence_end(&x->heldout.sequence[i])];
+    rewarder *w = context;
+    w->score[i] = (double)s->loss[row + yk_sequence_end(&w->x.heldout.sequence[i])];
 }
 
 static void put_in_bin(judged *j, double difference)
@@ -88,18 +64,20 @@ static void put_in_bin(judged *j, double difference)
     j->right[bin] += difference > 0 ? 1 : difference < 0 ? 0 : 0.5;
 }
 
-static yk_status evaluate(rewarder *x, judged *j, yk_error *err)
+static yk_status evaluate(void *context, yk_error *err)
 {
     yk_status st = YK_OK;
-    const yk_pairs *p = &x->heldout;
+    rewarder *w = context;
+    const yk_pairs *p = &w->x.heldout;
     const double n = (double)p->n;
     double squares = 0;
+    judged *j = w->x.l.step == 0 ? &w->before : &w->after;
     *j = (judged){0};
-    YK_TRY(yk_pass_each(&x->c.s, p->sequence, sizeof *p->sequence, 2 * p->n, YK_PASS_SCORE, take_score, x, err));
+    YK_TRY(yk_pass_each(&w->x.c.s, p->sequence, sizeof *p->sequence, 2 * p->n, YK_PASS_SCORE, take_score, w, err));
     for (int64_t i = 0; i < p->n; i++) {
-        double chosen = x->score[2 * i], rejected = x->score[2 * i + 1], d = chosen - rejected;
+        double chosen = w->score[2 * i], rejected = w->score[2 * i + 1], d = chosen - rejected;
         j->accuracy += (d > 0 ? 1 : d < 0 ? 0 : 0.5) / n;
-        j->loss += judge(x, p, i, chosen, rejected).loss / n;
+        j->loss += judge(w, p, i, chosen, rejected).loss / n;
         j->mean += (chosen + rejected) / (2 * n);
         squares += (chosen * chosen + rejected * rejected) / (2 * n);
         put_in_bin(j, d);
@@ -107,120 +85,63 @@ static yk_status evaluate(rewarder *x, judged *j, yk_error *err)
     j->std = sqrt(fmax(squares - j->mean * j->mean, 0));
     for (int b = 0; b < BINS; b++)
         if (j->pairs[b] > 0) j->calibration_error += fabs(j->said[b] - j->right[b]) / n;
-    YK_TRY(yk_metrics_add(&x->c.metrics,
-                          json_pack("{s:s, s:I, s:f, s:f}", "type", "eval", "step", (json_int_t)x->l.step, "accuracy",
+    YK_TRY(yk_metrics_add(&w->x.c.metrics,
+                          json_pack("{s:s, s:I, s:f, s:f}", "type", "eval", "step", (json_int_t)w->x.l.step, "accuracy",
                                     j->accuracy, "loss", j->loss), err));
-    yk_log("reward     step %lld of %lld: held-out pairs %.1f %% right, loss %.3f, calibration error %.3f", (long long)x->l.step,
-           (long long)x->l.o.schedule.steps, 100 * j->accuracy, j->loss, j->calibration_error);
+    yk_log("reward     step %lld of %lld: held-out pairs %.1f %% right, loss %.3f, calibration error %.3f",
+           (long long)w->x.l.step, (long long)w->x.o.schedule.steps, 100 * j->accuracy, j->loss, j->calibration_error);
 done:
     return st;
 }
 
-static yk_status save(rewarder *x, yk_error *err)
+static json_t *remember(const void *context)
 {
-    json_t *own = json_pack("{s:f, s:f}", "accuracy_before", x->before.accuracy, "loss_before", x->before.loss);
-    yk_status st = yk_learner_save_step(&x->l, own, err);
-    json_decref(own);
-    return st;
+    const rewarder *w = context;
+    return json_pack("{s:f, s:f}", "accuracy_before", w->before.accuracy, "loss_before", w->before.loss);
 }
 
-static yk_status resume(rewarder *x, yk_error *err)
+static void recall(void *context, const json_t *d)
 {
-    json_t *d;
-    yk_status st = yk_learner_resume(&x->l, &d, err);
-    x->before.accuracy = json_number_value(json_object_get(d, "accuracy_before"));
-    x->before.loss = json_number_value(json_object_get(d, "loss_before"));
-    json_decref(d);
-    return st;
+    rewarder *w = context;
+    w->before.accuracy = json_number_value(json_object_get(d, "accuracy_before"));
+    w->before.loss = json_number_value(json_object_get(d, "loss_before"));
 }
 
-static yk_status loop(rewarder *x, yk_error *err)
+static json_t *summary(const void *context)
 {
-    yk_status st = YK_OK;
-    const int64_t steps = x->l.o.schedule.steps;
-    const yk_objective objective = {.score = true, .weigh = weigh, .context = x};
-    const yk_work work = {.items = x->r->reward_batch, .add = add_pair, .passed = passed, .objective = &objective,
-                          .context = x, .unit = (double)x->r->reward_batch};
-    if (x->l.step == 0) YK_TRY(evaluate(x, &x->before, err));
-    while (x->l.step < steps && !yk_job_stops(x->c.job)) {
-        double before = x->l.seconds;
-        YK_TRY(yk_learner_step(&x->l, &work, err));
-        YK_TRY(yk_metrics_add(&x->c.metrics, yk_learner_row(&x->l, x->l.seconds - before), err));
-        yk_progress("reward     %lld/%lld  loss %.3f", (long long)x->l.step, (long long)steps, x->l.loss);
-        if (x->l.step == steps || yk_learner_save_is_due(&x->l)) YK_TRY(save(x, err));
-    }
-    if (x->l.step < steps)
-        YK_TRY(save(x, err));
-    else
-        YK_TRY(evaluate(x, &x->after, err));
-done:
-    return st;
-}
-
-static json_t *summary_of(const rewarder *x)
-{
+    const rewarder *w = context;
     json_t *bins = json_array();
     for (int b = 0; b < BINS; b++) {
-        double n = x->after.pairs[b];
+        double n = w->after.pairs[b];
         json_array_append_new(bins, json_pack("{s:f, s:o, s:o}", "pairs", n, "said",
-                                              yk_json_number_or_null(x->after.said[b] / n), "right",
-                                              yk_json_number_or_null(x->after.right[b] / n)));
+                                              yk_json_number_or_null(w->after.said[b] / n), "right",
+                                              yk_json_number_or_null(w->after.right[b] / n)));
     }
-    return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:f}", "pairs", (json_int_t)x->train.n,
-                     "heldout_pairs", (json_int_t)x->heldout.n, "left_out", (json_int_t)x->train.left_out, "steps",
-                     (json_int_t)x->l.step, "pair_accuracy", x->after.accuracy, "pair_accuracy_before", x->before.accuracy,
-                     "loss", x->after.loss, "calibration_error", x->after.calibration_error, "score_mean", x->after.mean,
-                     "score_std", x->after.std, "calibration", bins, "seconds", x->l.seconds);
-}
-
-static yk_status open_all(rewarder *x, const yk_job *job, char data[33], yk_error *err)
-{
-    yk_status st = YK_OK;
-    const yk_recipe *r = job->recipe;
-    char both[2 * 33];
-    YK_TRY(yk_course_open(&x->c, job, "reward", YK_COURSE_ROWS, true, err));
-    YK_TRY(yk_pairs_read(&x->train, &x->c, &r->reward_data, "reward.data", "pairs.train.jsonl", r->sft_bad_lines, err));
-    YK_TRY(yk_pairs_read(&x->heldout, &x->c, &r->reward_heldout, "reward.heldout", "pairs.heldout.jsonl", r->sft_bad_lines,
-                         err));
-    strcat(strcpy(both, x->train.hash), x->heldout.hash);
-    yk_hash128_hex(both, strlen(both), data);
-    const yk_learner_options l = {.kind = "reward", .folder = x->c.checkpoints, .keys = keys, .data = data,
-                                  .schedule = {"cosine", r->reward_lr, r->reward_lr_end, r->reward_warmup, 0,
-                                               yk_steps_of(r->reward_epochs, x->train.n, r->reward_batch)},
-                                  .adamw = yk_adamw_of(r), .checkpoint_every = r->reward_checkpoint_every,
-                                  .keep = r->pretrain_keep};
-    YK_TRY(yk_learner_open(&x->l, job, &x->c.s, NULL, &l, err));
-    YK_TRY(yk_deal_new(&x->deal, (uint64_t)r->seed, YK_DEAL_REWARD, x->train.n, err));
-    YK_TRY(yk_places_new(&x->places, r->reward_batch, err));
-    YK_NEW(x->second, r->reward_batch);
-    YK_NEW(x->score, 2 * x->heldout.n);
-done:
-    return st;
+    return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:f}", "pairs", (json_int_t)w->x.train.n,
+                     "heldout_pairs", (json_int_t)w->x.heldout.n, "left_out", (json_int_t)w->x.train.left_out, "steps",
+                     (json_int_t)w->x.l.step, "pair_accuracy", w->after.accuracy, "pair_accuracy_before", w->before.accuracy,
+                     "loss", w->after.loss, "calibration_error", w->after.calibration_error, "score_mean", w->after.mean,
+                     "score_std", w->after.std, "calibration", bins, "seconds", w->x.l.seconds);
 }
 
 yk_status yk_reward_stage(const yk_job *job, bool *finished, yk_error *err)
 {
     yk_status st = YK_OK;
-    rewarder x = {.r = job->recipe};
-    char data[33];
+    const yk_recipe *r = job->recipe;
+    rewarder w = {.r = r};
+    const yk_pair_options o = {.name = "reward", .keys = keys, .data = &r->reward_data, .data_key = "reward.data",
+                               .heldout = &r->reward_heldout, .heldout_key = "reward.heldout", .deal = YK_DEAL_REWARD,
+                               .score = true, .batch = r->reward_batch, .checkpoint_every = r->reward_checkpoint_every,
+                               .epochs = r->reward_epochs,
+                               .schedule = {"cosine", r->reward_lr, r->reward_lr_end, r->reward_warmup, 0, 0}};
+    const yk_pair_stage stage = {.objective = {.score = true, .weigh = weigh, .context = &w}, .evaluate = evaluate,
+                                 .remember = remember, .recall = recall, .summary = summary, .context = &w};
     *finished = false;
-    YK_TRY(open_all(&x, job, data, err));
-    YK_TRY(resume(&x, err));
-    YK_TRY(yk_metrics_open(&x.c.metrics, x.c.dir, x.l.step, err));
-    yk_log("reward     %lld pairs, %lld held out, %lld steps of %lld", (long long)x.train.n, (long long)x.heldout.n,
-           (long long)x.l.o.schedule.steps, (long long)x.r->reward_batch);
-    YK_TRY(loop(&x, err));
-    if (x.l.step < x.l.o.schedule.steps) goto done;
-    YK_TRY(yk_course_finish(&x.c, &x.l, true, summary_of(&x), err));
-    *finished = true;
+    YK_TRY(yk_pair_course_open(&w.x, job, &o, err));
+    YK_NEW(w.score, 2 * w.x.heldout.n);
+    YK_TRY(yk_pair_course_train(&w.x, &stage, finished, err));
 done:
-    yk_learner_close(&x.l);
-    yk_deal_free(&x.deal);
-    yk_places_free(&x.places);
-    free(x.second);
-    free(x.score);
-    yk_pairs_free(&x.train);
-    yk_pairs_free(&x.heldout);
-    yk_course_close(&x.c);
+    free(w.score);
+    yk_pair_course_close(&w.x);
     return st;
 }

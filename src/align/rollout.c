@@ -21,6 +21,32 @@ done:
     return st;
 }
 
+/* The sequence that an answer continues, in place of what `q` held. */
+static yk_status prompt_of(const yk_course *c, const yk_example *e, yk_sequence *q, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_sequence_clear(q);
+    YK_TRY(yk_chat_encode(c->chat, e->turn, e->turns, q, err));
+    YK_TRY(yk_chat_open(c->chat, q, err));
+done:
+    return st;
+}
+
+yk_status yk_rollout_prompts(const yk_course *c, const yk_examples *e, int64_t most, const yk_example **item, int64_t *kept,
+                             yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_sequence q = {0};
+    *kept = 0;
+    for (size_t i = 0; i < e->n && (most == 0 || *kept < most); i++) {
+        YK_TRY(prompt_of(c, &e->item[i], &q, err));
+        if ((int64_t)q.ids.n < c->context) item[(*kept)++] = &e->item[i];
+    }
+done:
+    yk_sequence_free(&q);
+    return st;
+}
+
 yk_status yk_rollouts_make(yk_rollouts *x, yk_course *c, yk_decoder *d, const yk_example *const *prompt, int64_t n,
                            int64_t group, const yk_sampling *how, uint64_t number, yk_error *err)
 {
@@ -34,8 +60,7 @@ yk_status yk_rollouts_make(yk_rollouts *x, yk_course *c, yk_decoder *d, const yk
     for (int64_t i = 0; i < x->n; i++) {
         yk_rollout *o = &x->item[i];
         o->example = prompt[i / group];
-        YK_TRY(yk_chat_encode(c->chat, o->example->turn, o->example->turns, &o->sequence, err));
-        YK_TRY(yk_chat_open(c->chat, &o->sequence, err));
+        YK_TRY(prompt_of(c, o->example, &o->sequence, err));
         request[i] = (yk_request){.prompt = o->sequence.ids.id, .length = (int64_t)o->sequence.ids.n,
                                   .number = number + (uint64_t)i};
     }

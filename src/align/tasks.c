@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_SLOTS = 128, SAMPLE_SEED = 2 };
+enum { SAMPLE_SEED = 2 };
 static const double sample_temperature = 0.8;
 
 double yk_pass_at(int64_t n, int64_t right, int64_t k)
@@ -163,7 +163,7 @@ static yk_status measure_problems(yk_course *c, const yk_grader *g, const char *
     const yk_list one = {&copy, 1};
     if (!copy) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     YK_TRY(yk_problem_set_read(&p, c, g, &one, "evaluate.tasks", "", c->r->sft_bad_lines, err));
-    YK_TRY(yk_decoder_new(&d, &c->s, MOST_SLOTS, c->context, err));
+    YK_TRY(yk_decoder_new(&d, &c->s, YK_COURSE_SLOTS, c->context, err));
     YK_TRY(yk_problem_set_mark(&p, c, d, g, c->r->grpo_tokens, 0, 0, &m, err));
     *into = json_pack("{s:I, s:f, s:f, s:f}", "n", (json_int_t)m.n, "accuracy", m.accuracy / m.n, "stderr",
                       standard_error(m.accuracy / m.n, m.n), "format", m.format / m.n);

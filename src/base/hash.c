@@ -56,6 +56,13 @@ void yk_hash128_hex(const void *data, size_t n, char hex[33])
     hex128(XXH3_128bits(data, n), hex);
 }
 
+void yk_hash128_join(const char *first, const char *second, char hex[33])
+{
+    char both[2 * 32 + 1];
+    snprintf(both, sizeof both, "%.32s%.32s", first, second);
+    yk_hash128_hex(both, strlen(both), hex);
+}
+
 static void hex_bytes(const unsigned char *raw, unsigned n, char *hex)
 {
     for (unsigned i = 0; i < n; i++) snprintf(hex + 2 * i, 3, "%02x", raw[i]);

@@ -18,6 +18,9 @@ void yk_digest_free(yk_digest *d);
 
 void yk_hash128_hex(const void *data, size_t n, char hex[33]);
 
+/* Of one hash after another, in hex; `hex` may be either. */
+void yk_hash128_join(const char *first, const char *second, char hex[33]);
+
 void yk_sha256_hex(const void *data, size_t n, char hex[65]);
 yk_status yk_sha256_file(const char *path, char hex[65], yk_error *err);
 

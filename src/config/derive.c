@@ -239,7 +239,7 @@ static yk_status check_stages(const yk_recipe *r, yk_error *err)
     return YK_OK;
 }
 
-static bool has_stage(const yk_recipe *r, const char *stage)
+bool yk_recipe_has_stage(const yk_recipe *r, const char *stage)
 {
     for (size_t i = 0; i < r->stages.n; i++)
         if (strcmp(r->stages.item[i], stage) == 0) return true;
@@ -277,7 +277,7 @@ static yk_status check_corpus(const yk_recipe *r, const char *path, yk_error *er
 {
     yk_status st = YK_OK;
     for (size_t i = 0; i < r->corpora; i++) YK_TRY(check_entry(r, i, err));
-    if (path && !r->corpora && has_stage(r, "clean"))
+    if (path && !r->corpora && yk_recipe_has_stage(r, "clean"))
         YK_FAIL(
             YK_ERR_CONFIG,
             "%s: `corpus` has no entry, but stage `clean` needs one; add `corpus:` with a list of "
@@ -291,7 +291,7 @@ done:
 static yk_status check_rungs(const yk_recipe *r, yk_error *err)
 {
     int64_t steps = r->pretrain_steps;
-    if (!has_stage(r, "tune")) return YK_OK;
+    if (!yk_recipe_has_stage(r, "tune")) return YK_OK;
     if (!r->tuned)
         return yk_fail_key(r, &r->stages, err, "has `tune`, but `tune:` has no entry; name a key and its range "
                            "(- key: pretrain.lr, scale: log, low: 1e-4, high: 1e-2)");

@@ -82,6 +82,8 @@ void yk_recipe_print(const yk_recipe *r, yk_buf *out);
  * anew. */
 void yk_recipe_print_given(const yk_recipe *r, yk_buf *out);
 
+bool yk_recipe_has_stage(const yk_recipe *r, const char *stage);
+
 /* "group.key = value" lines in table order for every key whose dotted path begins with one of the
  * NULL-terminated `prefixes` ("model.", "seed", "corpus."), values canonical: what a stage hashes to
  * know whether its inputs changed. What decides where, how fast or how far, never what is computed,

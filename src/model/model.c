@@ -386,6 +386,12 @@ void yk_weights_free(yk_weights *w, const yk_model *m)
     *w = (yk_weights){0};
 }
 
+void yk_weights_copy(const yk_model *m, float *to, const float *from)
+{
+    m->k->copy_rows(&m->team, &(yk_copy_rows){.y = to, .x = from, .rows = m->floats / 16, .width = 64, .y_row = 64,
+                                              .x_row = 64});
+}
+
 yk_weights yk_model_use(yk_model *m, yk_weights w)
 {
     const yk_weights before = {m->weight, m->gradient};

@@ -97,6 +97,8 @@ typedef struct yk_weights {
 yk_status yk_weights_new(yk_weights *w, const yk_model *m, bool training, yk_error *err); /* zeros */
 void yk_weights_free(yk_weights *w, const yk_model *m);
 
+void yk_weights_copy(const yk_model *m, float *to, const float *from); /* [floats] */
+
 /* What the model computes with and adds gradients to from now on; returns what it used before. A model frees only its
  * own. */
 yk_weights yk_model_use(yk_model *m, yk_weights w);

@@ -15,7 +15,7 @@ typedef struct figure {
     bool from_zero;
 } figure;
 
-typedef enum format { NUMBER, SHARE, COUNT, SECONDS } format;
+typedef enum format { NUMBER, SHARE, COUNT } format;
 
 /* A member of the stage's summary, or two of them, before and after. */
 typedef struct fact {
@@ -70,7 +70,7 @@ static const page_kind kinds[] = {
 
 static void number(yk_buf *out, double x, format f)
 {
-    yk_num n = f == SHARE ? yk_percent(x, 1) : f == COUNT ? yk_count(x) : f == SECONDS ? yk_seconds(x) : yk_plain(x);
+    yk_num n = f == SHARE ? yk_percent(x, 1) : f == COUNT ? yk_count(x) : yk_plain(x);
     yk_html_add(out, "<td class=\"num\">%s</td>", isnan(x) ? "" : n.text);
 }
 

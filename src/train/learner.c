@@ -39,6 +39,7 @@ done:
 void yk_learner_close(yk_learner *l)
 {
     if (!l->s) return;
+    free(l->place);
     yk_optimiser_free(&l->optimiser, l->s->k);
     yk_lanes_free(&l->lanes);
     *l = (yk_learner){0};
@@ -98,7 +99,7 @@ typedef struct sums {
     double loss, weight;
 } sums;
 
-static void flush(const yk_learner *l, const yk_work *w, sums *lane)
+static void flush(yk_learner *l, const yk_work *w, sums *lane)
 {
     yk_session *s = l->s;
     if (s->rows == 0) return;
@@ -109,19 +110,35 @@ static void flush(const yk_learner *l, const yk_work *w, sums *lane)
     }
     if (w->passed) w->passed(w->context, s);
     yk_session_clear(s);
+    l->places = 0;
 }
 
-static yk_status run_lane(const yk_learner *l, const yk_work *w, int64_t lane, sums *sum, yk_error *err)
+static yk_status add_item(yk_learner *l, const yk_work *w, int64_t item, bool *fits, yk_error *err)
 {
+    yk_status st = YK_OK;
+    const int64_t row = l->s->rows;
+    YK_ROOM(l->place, l->places, l->place_room);
+    *fits = w->add(w->context, item, l->s);
+    if (l->s->rows > row) l->place[l->places++] = (yk_place){item, row};
+done:
+    return st;
+}
+
+static yk_status run_lane(yk_learner *l, const yk_work *w, int64_t lane, sums *sum, yk_error *err)
+{
+    yk_status st = YK_OK;
     const int64_t lanes = l->lanes.lanes;
     for (int64_t i = lane * w->items / lanes; i < (lane + 1) * w->items / lanes; i++) {
-        if (w->add(w->context, i, l->s)) continue;
+        bool fits;
+        YK_TRY(add_item(l, w, i, &fits, err));
+        if (fits) continue;
         flush(l, w, sum);
-        if (!w->add(w->context, i, l->s))
-            return yk_fail(err, YK_ERR_INTERNAL, "an item of a step is longer than %lld rows", (long long)l->s->max_rows);
+        YK_TRY(add_item(l, w, i, &fits, err));
+        if (!fits) YK_FAIL(YK_ERR_INTERNAL, "an item of a step is longer than %lld rows", (long long)l->s->max_rows);
     }
     flush(l, w, sum);
-    return YK_OK;
+done:
+    return st;
 }
 
 /* The step was not applied. One whose gradient alone overflowed is the loss scale's affair; the others may not become
@@ -148,6 +165,7 @@ yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
     const yk_weights before = yk_model_use(l->s->model, l->weights);
     l->scale = l->loss_scale.value;
     yk_session_clear(l->s);
+    l->places = 0;
     for (int64_t i = 0; i < l->lanes.lanes; i++) {
         sums lane = {0};
         YK_TRY(run_lane(l, w, i, &lane, err));

@@ -28,6 +28,11 @@ typedef struct yk_also {
 } yk_also;
 enum { YK_MOST_ALSO = 4 };
 
+/* An item of the step at hand whose rows the session holds, from `row` on. */
+typedef struct yk_place {
+    int64_t item, row;
+} yk_place;
+
 typedef struct yk_learner {
     const yk_job *job;
     yk_session *s;      /* may be shared by several learners */
@@ -41,6 +46,9 @@ typedef struct yk_learner {
     double seconds;     /* of all steps so far */
     double saved;       /* yk_now() of the last checkpoint */
     bool counts_flushed;
+    yk_place *place;    /* [places] of the pass at hand, in order: what an objective needs to tell rows apart */
+    int64_t places;
+    size_t place_room;
     yk_also also[YK_MOST_ALSO];
     int alsos;
     /* of the last step */
@@ -61,7 +69,7 @@ void yk_learner_close(yk_learner *l);
 typedef struct yk_work {
     int64_t items;
     /* Appends the rows of an item to the session's (yk_session_add); false, and nothing appended, when they do not fit
-     * beside those that are there. An item is never split over passes. */
+     * beside those that are there. An item is never split over passes; one without rows has no place. */
     bool (*add)(void *context, int64_t item, yk_session *s);
     /* Called after each pass, in order, when s->loss and s->weight hold those of its rows (not scaled); NULL: nothing. */
     void (*passed)(void *context, const yk_session *s);

@@ -185,8 +185,8 @@ static void add_segment(yk_session *s, int64_t n)
 int64_t yk_session_add(yk_session *s, const int32_t *id, const float *weight, int64_t n)
 {
     int64_t first = s->rows;
-    if (n < 1 || first + n + n % 2 > s->max_rows) return -1;
-    for (int64_t i = 0; i < n + n % 2; i++) {
+    if (n < 1 || first + yk_session_rows(n) > s->max_rows) return -1;
+    for (int64_t i = 0; i < yk_session_rows(n); i++) {
         int64_t row = first + i;
         bool predicts = i + 1 < n;
         s->token[row] = i < n ? id[i] : s->end;
@@ -195,6 +195,6 @@ int64_t yk_session_add(yk_session *s, const int32_t *id, const float *weight, in
         s->weight[row] = !predicts ? 0.0f : weight ? weight[i + 1] : 1.0f;
     }
     add_segment(s, n);
-    if (n % 2) add_segment(s, 1);
+    if (yk_session_rows(n) > n) add_segment(s, 1);
     return first;
 }

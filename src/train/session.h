@@ -52,6 +52,12 @@ yk_status yk_session_save(const yk_session *s, const char *checkpoint, bool with
 void yk_session_clear(yk_session *s);
 yk_batch yk_session_batch(const yk_session *s);
 
+/* Rows that a sequence of n ids takes in a pass. */
+static inline int64_t yk_session_rows(int64_t n)
+{
+    return n + n % 2;
+}
+
 /* Appends a sequence: row i holds id[i] and predicts id[i + 1] with weight[i + 1] (NULL: 1); the last one predicts
  * nothing. An odd number of rows is followed by one of weight 0, because pairs of bf16 terms may not straddle sequences
  * (numerics contract, rule 3). Returns its first row, or -1 when it does not fit. */

@@ -151,13 +151,11 @@ static void stepper_open(stepper *s, answers *a, double rate, bool by_sequence, 
     must(yk_learner_open(&s->l, &s->job, &a->x.s, NULL, &o, &err), &err);
     s->g = (yk_grouped){.terms = {.low = 0.2, .high = 0.28, .kl = 0.1, .by_sequence = by_sequence}, .x = &a->r,
                         .reference = reference ? a->reference : NULL, .advantage = a->advantage};
-    must(yk_places_new(&s->g.places, ANSWERS, &err), &err);
 }
 
 static void stepper_close(stepper *s)
 {
     yk_learner_close(&s->l);
-    yk_places_free(&s->g.places);
 }
 
 /* The sum that a step descends, not divided, by the forward pass alone. */
