@@ -1,17 +1,8 @@
 #!/bin/sh
 # One digest of conf/tiny.yaml whatever computes it, after kills, and that of the contract: golden.digests.
 # With the argument `golden` prints that file with the digests of this build: make golden
-: "${top_srcdir:=.}" "${top_builddir:=build}"
-yoke=$top_builddir/yoke recipe=$top_srcdir/conf/tiny.yaml golden=$top_srcdir/tests/run/golden.digests
-dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
-passed=0 failed=0
-verdict() { # name, wanted, found
-    if [ -n "$2" ] && [ "$2" = "$3" ]; then passed=$((passed + 1)); echo "ok: $1"; else failed=$((failed + 1)); echo "FAILED: $1: $3, wanted $2"; fi
-}
-digest() { # environment and options of a fresh run
-    rm -rf "$dir/run"
-    "$@" --run-dir "$dir/run" 2>"$dir/log" | tail -n 1
-}
+. "${top_srcdir:=.}/tests/run/common.sh"
+recipe=$top_srcdir/conf/tiny.yaml golden=$top_srcdir/tests/run/golden.digests
 
 if [ "${1-}" = golden ]; then
     grep '^#' "$golden"
@@ -29,7 +20,7 @@ for threads in 2 3 5; do
     verdict "$threads threads" "$first" "$(digest "$yoke" run "$recipe" --set threads=$threads)"
 done
 # The sets that this machine runs, against the digest of the first.
-sets=$("$yoke" --help | sed -n 's/.*YOKE_ISA=\([^ ]*\).*/\1/p' | tr '|' ' ')
+sets=$(sets)
 each_set() { # name, options
     name=$1 wanted=
     shift

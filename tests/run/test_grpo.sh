@@ -1,13 +1,8 @@
 #!/bin/sh
 # The stages grpo and refine on a handful of problems: one digest whatever computes it and after kill -9; verifiers that
 # fail, problems that cannot be checked and a policy that runs away end with a message that says so.
-: "${top_srcdir:=.}" "${top_builddir:=build}"
-yoke=$top_builddir/yoke recipe=$top_srcdir/conf/stages.yaml
-dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
-passed=0 failed=0
-verdict() { # name, wanted, found
-    if [ -n "$2" ] && [ "$2" = "$3" ]; then passed=$((passed + 1)); echo "ok: $1"; else failed=$((failed + 1)); echo "FAILED: $1: $3, wanted $2"; fi
-}
+. "${top_srcdir:=.}/tests/run/common.sh"
+recipe=$top_srcdir/conf/stages.yaml
 says() { # name, pattern in the log
     if grep -q "$2" "$dir/log"; then passed=$((passed + 1)); echo "ok: $1"; else failed=$((failed + 1)); echo "FAILED: $1:"; tail -n 3 "$dir/log"; fi
 }
@@ -35,7 +30,7 @@ begin() { # what the variants start from, options
     mv "$dir/run" "$dir/base"
 }
 
-sets=$("$yoke" --help | sed -n 's/.*YOKE_ISA=\([^ ]*\).*/\1/p' | tr '|' ' ')
+sets=$(sets)
 for precision in bf16 fp32; do
     begin --set precision=$precision
     first=$(again --set precision=$precision --set threads=1)

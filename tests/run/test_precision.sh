@@ -1,12 +1,7 @@
 #!/bin/sh
 # Precisions and profiles in whole runs: the loss scale of fp16, what bf16 flushes, the profile `fast`.
-: "${top_srcdir:=.}" "${top_builddir:=build}"
-yoke=$top_builddir/yoke recipe=$top_srcdir/conf/tiny.yaml
-dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
-passed=0 failed=0
-verdict() { # name, wanted, found
-    if [ -n "$2" ] && [ "$2" = "$3" ]; then passed=$((passed + 1)); echo "ok: $1"; else failed=$((failed + 1)); echo "FAILED: $1: $3, wanted $2"; fi
-}
+. "${top_srcdir:=.}/tests/run/common.sh"
+recipe=$top_srcdir/conf/tiny.yaml
 short='--set pretrain.steps=30 --set evaluate.compressors=false'
 go_on() { "$yoke" run "$recipe" --run-dir "$dir/run" $short "$@" 2>"$dir/log" | tail -n 1; }
 cut() { # step, options: kill -9 at about that step

@@ -1,16 +1,7 @@
 #!/bin/sh
 # conf/stages.yaml, which has every stage: one digest whatever computes it, and after kill -9 in each stage.
-: "${top_srcdir:=.}" "${top_builddir:=build}"
-yoke=$top_builddir/yoke recipe=$top_srcdir/conf/stages.yaml
-dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
-passed=0 failed=0
-verdict() { # name, wanted, found
-    if [ -n "$2" ] && [ "$2" = "$3" ]; then passed=$((passed + 1)); echo "ok: $1"; else failed=$((failed + 1)); echo "FAILED: $1: $3, wanted $2"; fi
-}
-digest() { # environment and options of a fresh run
-    rm -rf "$dir/run"
-    "$@" --run-dir "$dir/run" 2>"$dir/log" | tail -n 1
-}
+. "${top_srcdir:=.}/tests/run/common.sh"
+recipe=$top_srcdir/conf/stages.yaml
 
 first=$(digest "$yoke" run "$recipe" --set threads=1)
 case $first in "digest "????????????????????????????????) ;; *) echo "FAILED: no digest: $first"; cat "$dir/log" ;; esac
@@ -21,7 +12,7 @@ few="--set pretrain.steps=4 --set sft.steps=3 --set reward.epochs=0.3 --set ppo.
 most="[clean, tokenizer, questions, pretrain, sft, reward, ppo, dpo]"
 for precision in fp32 bf16; do
     wanted=
-    for isa in $("$yoke" --help | sed -n 's/.*YOKE_ISA=\([^ ]*\).*/\1/p' | tr '|' ' '); do
+    for isa in $(sets); do
         found=$(YOKE_ISA=$isa digest "$yoke" run "$recipe" --set precision=$precision $few --set "stages=$most")
         grep -q 'this processor lacks it' "$dir/log" && continue
         verdict "$precision, YOKE_ISA=$isa" "${wanted:=$found}" "$found"

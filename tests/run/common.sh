@@ -1,0 +1,16 @@
+# What the scripts that compare runs share; to be sourced. $dir is theirs, and goes when they end.
+: "${top_srcdir:=.}" "${top_builddir:=build}"
+yoke=$top_builddir/yoke
+dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
+passed=0 failed=0
+verdict() { # name, wanted, found
+    if [ -n "$2" ] && [ "$2" = "$3" ]; then passed=$((passed + 1)); echo "ok: $1"; else failed=$((failed + 1)); echo "FAILED: $1: $3, wanted $2"; fi
+}
+digest() { # environment and options of a fresh run
+    rm -rf "$dir/run"
+    "$@" --run-dir "$dir/run" 2>"$dir/log" | tail -n 1
+}
+# The sets that are built in; not all of them run here.
+sets() {
+    "$yoke" --help | sed -n 's/.*YOKE_ISA=\([^ ]*\).*/\1/p' | tr '|' ' '
+}
