@@ -98,13 +98,11 @@ done:
 /* The first tag in the text, or its end. */
 static const char *next_tag(const yk_chat *c, const char *text, int *which)
 {
-    const char *first = text + strlen(text);
+    for (const char *at = strchr(text, '<'); at; at = strchr(at + 1, '<'))
+        for (*which = 0; *which < TAGS; ++*which)
+            if (c->tag[*which] >= 0 && strncmp(at, tags[*which], strlen(tags[*which])) == 0) return at;
     *which = -1;
-    for (int i = 0; i < TAGS; i++) {
-        const char *at = c->tag[i] >= 0 ? strstr(text, tags[i]) : NULL;
-        if (at && at < first) first = at, *which = i;
-    }
-    return first;
+    return text + strlen(text);
 }
 
 static yk_status add_text(yk_chat *c, const char *text, bool tagged, yk_sequence *q, yk_error *err)

@@ -54,6 +54,14 @@ static const char *text_of(const json_t *o, const char *name, parse *x)
     return NULL;
 }
 
+/* A text member that may be missing or null. */
+static const char *other_text(const json_t *o, const char *name, const char *why, parse *x)
+{
+    const json_t *text = json_object_get(o, name);
+    if (text && !json_is_string(text) && !json_is_null(text)) x->why = why;
+    return json_string_value(text);
+}
+
 static bool take_message(const json_t *message, yk_turn *turn, parse *x)
 {
     const char *role = text_of(message, "role", x), *content = role ? text_of(message, "content", x) : NULL;
@@ -77,7 +85,10 @@ static bool take_turns(const json_t *from, bool text, parse *x)
         return false;
     }
     x->turn = calloc(n + 1, sizeof *x->turn);
-    if (!x->turn) return false;
+    if (!x->turn) {
+        x->why = "there is no memory for its messages";
+        return false;
+    }
     x->e.turn = x->turn;
     x->e.turns = n;
     if (json_is_string(from)) {
@@ -119,7 +130,7 @@ static void take_problem(const json_t *o, parse *x)
 {
     if (!take_turns(json_object_get(o, "prompt"), true, x)) return;
     x->e.answer = text_of(o, "answer", x);
-    x->e.verifier = json_string_value(json_object_get(o, "verifier"));
+    x->e.verifier = other_text(o, "verifier", "`verifier` is no text", x);
 }
 
 static const char *first_text(const json_t *o, const char *name, const char *other)
@@ -191,8 +202,6 @@ static yk_status keep(yk_examples *e, json_t *line, parse *x, yk_error *err)
         st = YK_ERR_MEMORY;
         goto done;
     }
-    const char *kind = json_string_value(json_object_get(line, "kind"));
-    x->e.kind = kind ? kind : "";
     e->text->line[e->n].json = json_incref(line);
     e->text->line[e->n].turn = x->turn;
     e->text->line[e->n].choice = x->choice;
@@ -220,6 +229,10 @@ static yk_status take_line(yk_examples *e, const yk_buf *text, yk_form form, con
         x.why = "is no JSON object";
     else
         take_form[form](line, &x);
+    if (!x.why) {
+        const char *kind = other_text(line, "kind", "`kind` is no text", &x);
+        x.e.kind = kind ? kind : "";
+    }
     if (!x.why) {
         st = keep(e, line, &x, err);
     } else if (++e->bad > at->most_bad) {

@@ -77,7 +77,8 @@ done:
     return st;
 }
 
-/* Prints what is whole of the text so far; bytes that never become a character are shown as U+FFFD. */
+/* Prints what is whole of the text so far; control characters, and bytes that never become a character, are shown as
+ * U+FFFD. */
 static void print_whole(talk *t, bool all)
 {
     size_t at = 0;
@@ -87,7 +88,7 @@ static void print_whole(talk *t, bool all)
         size_t left = t->held.len - at;
         utf8proc_ssize_t n = utf8proc_iterate(p, (utf8proc_ssize_t)left, &c);
         if (n <= 0 && !all && left < 4 && p[0] >= 0xC0) break;
-        if (n > 0 && (c >= ' ' || c == '\n' || c == '\t'))
+        if (n > 0 && ((c >= ' ' && c < 0x7F) || c > 0x9F || c == '\n' || c == '\t'))
             fwrite(p, 1, (size_t)n, stdout);
         else
             fputs("\xEF\xBF\xBD", stdout);
@@ -133,6 +134,12 @@ static yk_status answer(talk *t, yk_error *err)
     yk_sequence q = {0};
     yk_request r = {0};
     YK_TRY(make_prompt(t, &q, err));
+    if ((int64_t)q.ids.n >= t->run.r.pretrain_seq) {
+        fprintf(stderr, "(that is %zu tokens, the context has %lld: say it in fewer words)\n", q.ids.n,
+                (long long)t->run.r.pretrain_seq);
+        forget(t, t->turns - 1, 1);
+        goto done;
+    }
     r = (yk_request){.prompt = q.ids.id, .length = (int64_t)q.ids.n, .number = t->answers++};
     yk_stop_asked = 0;
     yk_buf_reserve(&t->held, 1);
@@ -140,7 +147,7 @@ static yk_status answer(talk *t, yk_error *err)
     print_whole(t, true);
     putchar('\n');
     if (r.finish == YK_FINISH_CONTEXT && t->terminal)
-        fprintf(stderr, "(the context of %lld tokens is full; /reset begins anew)\n", (long long)t->run.r.pretrain_seq);
+        fprintf(stderr, "(the answer is cut: the context of %lld tokens is full)\n", (long long)t->run.r.pretrain_seq);
     YK_TRY(say(t, YK_ASSISTANT, r.text.data, err));
 done:
     yk_stop_asked = 0;
@@ -174,6 +181,13 @@ static yk_status save(const talk *t, const char *path, yk_error *err)
     return st;
 }
 
+static void begin_anew(talk *t)
+{
+    forget(t, 0, t->turns);
+    t->dropped = false;
+    if (t->terminal) fputs("(a new conversation)\n", stderr);
+}
+
 /* A command, which begins with a slash. What is wrong with it is said, and the conversation goes on. */
 static yk_status obey(talk *t, char *line, yk_error *err)
 {
@@ -184,10 +198,9 @@ static yk_status obey(talk *t, char *line, yk_error *err)
     if (strcmp(line, "/quit") == 0 || strcmp(line, "/exit") == 0) {
         t->ended = true;
     } else if (strcmp(line, "/reset") == 0) {
-        forget(t, 0, t->turns);
-        t->dropped = false;
+        begin_anew(t);
     } else if (strcmp(line, "/system") == 0) {
-        forget(t, 0, t->turns);
+        begin_anew(t);
         if (*argument) return say(t, YK_SYSTEM, argument, err);
     } else if (strcmp(line, "/save") == 0 && *argument) {
         if (save(t, argument, &why) != YK_OK)
@@ -229,6 +242,8 @@ static yk_status converse(talk *t, yk_error *err)
     size_t room = 0;
     const struct sigaction stop = {.sa_handler = interrupt}; /* without restart: an interrupted getline returns */
     sigaction(SIGINT, &stop, NULL);
+    signal(SIGTERM, SIG_DFL); /* ends the program, which has nothing to save */
+    signal(SIGUSR1, SIG_DFL);
     if (t->terminal) fprintf(stderr, "%s: type a message, or /help\n", t->run.r.run_dir[0] ? t->run.r.run_dir : "chat");
     while (!t->ended && next_line(t, &line, &room)) {
         if (line[strspn(line, " \t")] == 0) continue;

@@ -46,6 +46,9 @@ yk_status yk_decoder_new(yk_decoder **out, yk_session *s, int64_t slots, int64_t
     YK_NEW(d, 1);
     if (slots > s->max_rows) slots = s->max_rows;
     *d = (yk_decoder){.s = s, .slots = slots, .positions = positions, .vocab = yk_tokenizer_vocab(s->tokenizer)};
+    if (positions > yk_model_get_shape(s->model)->positions)
+        YK_FAIL(YK_ERR_INTERNAL, "a sequence of %lld tokens is asked for; the model has %lld positions", (long long)positions,
+                (long long)yk_model_get_shape(s->model)->positions);
     YK_TRY(yk_cache_new(&d->cache, s->model, slots * positions, err));
     YK_NEW(d->place, slots);
     YK_NEW(d->cache_row, s->max_rows);
@@ -200,9 +203,8 @@ static yk_status append(yk_decoder *d, yk_request *r, int32_t id, float logp, bo
     yk_status st = YK_OK;
     size_t room = r->answer.cap, before = r->text.len;
     *last = true;
+    YK_ROOM(r->logp, r->answer.n, room);
     YK_ROOM(r->answer.id, r->answer.n, r->answer.cap);
-    if (r->answer.cap != room && !(r->logp = yk_regrow(r->logp, r->answer.cap, sizeof *r->logp, err)))
-        YK_FAIL(YK_ERR_MEMORY, "out of memory");
     r->logp[r->answer.n] = logp;
     r->answer.id[r->answer.n++] = id;
     if (is_end(d->how, id)) {

@@ -1,5 +1,6 @@
 /* Generating: the bits of the training forward, whatever the batch; how tokens are chosen. */
 #include "small.h"
+#include "base/hash.h"
 #include "base/math64.h"
 #include "train/decoder.h"
 
@@ -84,6 +85,52 @@ static void log_probabilities_are_those_of_training(void **state)
                       (long long)tokens[i], (long long)slots[i]);
         assert_true(tokens[i] >= 10000);
     }
+}
+
+/* Every set that this machine runs, every precision, two shapes: the training forward's bits, and those of the set that
+ * all machines have. */
+static void every_set_has_the_same_bits(void **state)
+{
+    (void)state;
+    enum { REQUESTS = 9 };
+    static const char *const precisions[] = {"precision=fp32", "precision=bf16", "precision=fp16"};
+    static const char *const shapes[][5] = {
+        {NULL},
+        {"model.norm=layernorm", "model.mlp=gelu", "model.position=learned", "model.qk_norm=false", "model.bias=true"}};
+    int64_t tokens = 0;
+    int sets = 0;
+    const yk_kernels *k;
+    for (int kind = 0; kind < 2 * YK_PRECISIONS; kind++) {
+        yk_sampling how = {.temperature = 1, .banned = -1, .tokens = 40, .seed = 6};
+        const char *set[7] = {precisions[kind % YK_PRECISIONS]};
+        memcpy(set + 1, shapes[kind / YK_PRECISIONS], sizeof shapes[0]);
+        uint64_t first = 0;
+        for (int i = 0; (k = yk_kernels_at(i, (yk_precision)(kind % YK_PRECISIONS))); i++) {
+            if (!yk_kernels_runs_here(k)) continue;
+            small x;
+            yk_request r[REQUESTS];
+            yk_buf all = {0};
+            setenv("YOKE_ISA", k->name, 1);
+            small_open(&x, &(yk_session_options){.rows = 70}, 2, set);
+            unsetenv("YOKE_ISA");
+            assert_string_equal(x.s.k->name, k->name);
+            fill_requests(&x.s, r, REQUESTS, 0);
+            run(&x.s, r, REQUESTS, 4, &how);
+            for (int j = 0; j < REQUESTS; j++) {
+                assert_int_equal(differences(&x.s, &r[j], &tokens), 0);
+                yk_buf_add(&all, r[j].answer.id, r[j].answer.n * sizeof *r[j].answer.id);
+                yk_buf_add(&all, r[j].logp, r[j].answer.n * sizeof *r[j].logp);
+            }
+            const uint64_t bits = yk_hash64(all.data, all.len, 0);
+            if (!first) first = bits;
+            assert_true(bits == first);
+            yk_buf_free(&all);
+            free_requests(r, REQUESTS);
+            small_close(&x);
+            sets++;
+        }
+    }
+    print_message("%d sets, precisions and shapes: %lld log-probabilities, 0 differ\n", sets, (long long)tokens);
 }
 
 static void assert_same_answers(const yk_request *a, const yk_request *b)
@@ -181,6 +228,74 @@ static void draws_have_their_probabilities(void **state)
     }
 }
 
+/* Each draw is the id that a sum in the order of the definition finds: sorted where top_k or top_p ask for it. */
+static void draws_are_those_of_the_definition(void **state)
+{
+    (void)state;
+    enum { MOST = 64, DRAWS = 200 };
+    static const yk_sampling hows[] = {
+        {.temperature = 1, .banned = -1}, {.temperature = 0.7, .top_k = 20, .banned = 5},
+        {.temperature = 1, .top_p = 0.95, .banned = -1},
+        {.temperature = 2, .top_k = 63, .top_p = 0.99, .banned = 0}, {.temperature = 1, .top_p = 0.999999, .banned = -1}};
+    static const int sizes[] = {1, 2, 17, 63, 64};
+    const yk_rng rng = yk_rng_make(8, YK_STREAM_TEST, 2), drawn = yk_rng_make(7, YK_STREAM_SAMPLE, 3);
+    yk_error err;
+    const yk_kernels *k;
+    must(yk_kernels_pick(&k, NULL, YK_FP32, &err), &err);
+    for (int64_t i = 0; i < DRAWS * (int64_t)(sizeof hows / sizeof *hows); i++) {
+        const yk_sampling *how = &hows[i / DRAWS];
+        const int n = sizes[i % 5];
+        float logit[MOST], odds[MOST];
+        int order[MOST];
+        if (how->banned >= n) continue;
+        for (int j = 0; j < n; j++) { /* halves, so that many are equal */
+            logit[j] = (float)floor(4 * yk_rng_normal(&rng, (uint64_t)(i * MOST + j))) / 2;
+            if (j == how->banned && n > 1) logit[j] = -INFINITY;
+            order[j] = j;
+        }
+        bool few = how->top_k > 0 && how->top_k < n, nuclear = how->top_p > 0;
+        for (int a = 1; a < n && (few || nuclear); a++)
+            for (int j = a; j > 0 && logit[order[j]] > logit[order[j - 1]]; j--) {
+                int t = order[j];
+                order[j] = order[j - 1];
+                order[j - 1] = t;
+            }
+        float most = -INFINITY;
+        for (int j = 0; j < n; j++) most = logit[j] > most ? logit[j] : most;
+        for (int j = 0; j < n; j++) odds[j] = (logit[order[j]] - most) * (float)(1 / how->temperature);
+        k->map(&(yk_team){.threads = 1}, &(yk_map){.function = YK_EXP, .y = odds, .x = odds, .n = n});
+        int kept = few ? (int)how->top_k : n;
+        double total = 0, held = 0, sum = 0;
+        for (int j = 0; j < kept; j++) total += (double)odds[j];
+        for (int j = 0; nuclear && j < kept; j++)
+            if ((held += (double)odds[j]) >= how->top_p * total) kept = j + 1;
+        total = 0;
+        for (int j = 0; j < kept; j++) total += (double)odds[j];
+        int want = 0;
+        while (want < kept - 1 && (sum += (double)odds[want]) <= yk_rng_uniform(&drawn, (uint64_t)i) * total) want++;
+        while (want > 0 && odds[want] <= 0) want--;
+        if (n > 1) assert_int_equal(draw(how, logit, n, (uint64_t)i), order[want]);
+    }
+}
+
+/* A model that has diverged gives ids of its vocabulary, the same each time. */
+static void logits_that_are_no_numbers_do_no_harm(void **state)
+{
+    (void)state;
+    static const yk_sampling hows[] = {{.banned = -1}, {.temperature = 1, .banned = -1},
+                                       {.temperature = 1, .top_k = 2, .banned = -1},
+                                       {.temperature = 1, .top_p = 0.5, .banned = 1},
+                                       {.temperature = 1, .top_k = 3, .top_p = 0.5, .banned = -1}};
+    const float bad[][5] = {{NAN, NAN, NAN, NAN, NAN}, {NAN, 1, 2, 3, 4}, {1, NAN, INFINITY, 2, NAN},
+                            {-INFINITY, -INFINITY, -INFINITY, -INFINITY, -INFINITY}, {INFINITY, INFINITY, 0, 0, 0}};
+    for (size_t h = 0; h < sizeof hows / sizeof *hows; h++)
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+            int32_t id = draw(&hows[h], bad[i], 5, i);
+            assert_in_range(id, 0, 4);
+            assert_int_equal(draw(&hows[h], bad[i], 5, i), id);
+        }
+}
+
 static void greedy_takes_the_lowest_of_equals(void **state)
 {
     (void)state;
@@ -260,6 +375,8 @@ static void stop_texts_and_limits_end_answers(void **state)
     must(yk_decoder_run(d, &full, 1, &how, NULL, NULL, &err), &err);
     assert_int_equal(full.finish, YK_FINISH_CONTEXT);
     assert_int_equal(full.length + (int64_t)full.answer.n, 64);
+    yk_decoder *too_long;
+    assert_int_equal(yk_decoder_new(&too_long, &x.s, 1, 65, &err), YK_ERR_INTERNAL);
     int32_t long_prompt[64] = {0};
     yk_request no_room = {.prompt = long_prompt, .length = 64};
     must(yk_decoder_run(d, &no_room, 1, &how, NULL, NULL, &err), &err);
@@ -292,8 +409,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(log_probabilities_are_those_of_training),
+        cmocka_unit_test(every_set_has_the_same_bits),
         cmocka_unit_test(tokens_do_not_depend_on_the_batch),
         cmocka_unit_test(draws_have_their_probabilities),
+        cmocka_unit_test(draws_are_those_of_the_definition),
+        cmocka_unit_test(logits_that_are_no_numbers_do_no_harm),
         cmocka_unit_test(greedy_takes_the_lowest_of_equals),
         cmocka_unit_test(the_penalty_counts_an_id_once),
         cmocka_unit_test(stop_texts_and_limits_end_answers),
