@@ -451,6 +451,22 @@ void yk_model_descend(yk_model *m, const yk_batch *batch, const yk_objective *ob
                             .objective = objective, .weight = weight});
 }
 
+void yk_model_distil(yk_model *m, const yk_batch *batch, const yk_teaching *teaching, float *loss)
+{
+    walk_down(m, &(yk_pass){.m = m, .batch = batch, .loss = loss, .teaching = teaching});
+}
+
+void yk_model_forward(yk_model *m, const yk_batch *batch)
+{
+    yk_pass p = {.m = m, .batch = batch, .wanted = YK_NORMED_ROWS};
+    walk_up(m, &p, 0, m->nodes - 1);
+}
+
+void yk_model_logits(yk_model *m, const yk_batch *batch, int64_t first, int64_t rows, float *logits)
+{
+    yk_head_logits(&m->node[m->nodes - 1], &(yk_pass){.m = m, .batch = batch}, first, rows, logits);
+}
+
 void yk_model_evaluate(yk_model *m, const yk_batch *batch, float *loss, int32_t *best, float *entropy)
 {
     yk_pass p = {.m = m, .batch = batch, .loss = loss, .best = best, .entropy = entropy};

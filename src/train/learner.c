@@ -88,7 +88,10 @@ static void pass(const yk_learner *l, const yk_work *w)
         yk_model_descend(s->model, &batch, &(yk_objective){w->objective->score, weigh_scaled, &x}, s->weight, s->loss);
     } else {
         for (int64_t r = 0; r < s->rows; r++) s->weight[r] *= scale;
-        yk_model_train(s->model, &batch, (float)w->z_loss, s->loss, NULL);
+        if (w->teaching)
+            yk_model_distil(s->model, &batch, w->teaching, s->loss);
+        else
+            yk_model_train(s->model, &batch, (float)w->z_loss, s->loss, NULL);
         for (int64_t r = 0; r < s->rows; r++) s->loss[r] /= scale;
     }
     for (int64_t r = 0; r < s->rows; r++) s->weight[r] /= scale;

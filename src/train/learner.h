@@ -65,7 +65,8 @@ typedef struct yk_work {
     bool (*add)(void *context, int64_t item, yk_session *s);
     /* Called after each pass, in order, when s->loss and s->weight hold those of its rows (not scaled); NULL: nothing. */
     void (*passed)(void *context, const yk_session *s);
-    const yk_objective *objective; /* NULL: cross-entropy with the rows' weights */
+    const yk_objective *objective; /* NULL: cross-entropy with the rows' weights, or */
+    const yk_teaching *teaching;   /* distillation with them; NULL: none */
     void *context;                 /* of both functions; the objective has its own */
     double z_loss;
     double unit; /* the gradient of the sum over rows is divided by this; 0: by the sum of the weights of all rows */
