@@ -41,7 +41,7 @@ static const page_kind kinds[] = {
       {"examples", "examples", NULL, COUNT}, {"answer tokens learnt from", "tokens", NULL, COUNT}}},
     {"distill", "Distillation", "What a larger model says, learnt by a smaller one.", LEARNT,
      {{"held-out loss, nats a token", "heldout_loss.start", "heldout_loss.end", NUMBER},
-      {"answer tokens right", "heldout_accuracy", NULL, SHARE}, {"agreement with the teacher", "agreement", NULL, SHARE}}},
+      {"answer tokens right", "heldout_accuracy", NULL, SHARE}, {"agreement with the teacher", "agreement_before", "agreement", SHARE}}},
     {"reward", "Reward model", "Bradley-Terry on pairs of answers, of which one is preferred.",
      {{"Loss", "nats per pair", "loss", "step", false}},
      {{"held-out pairs right", "pair_accuracy_before", "pair_accuracy", SHARE}, {"held-out loss", "loss", NULL, NUMBER},
