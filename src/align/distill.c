@@ -15,8 +15,8 @@
 
 enum { ANSWERS_AT_ONCE = 512, MOST_SLOTS = 128 };
 
-static const char *const keys[] = {"seed", "lanes", "precision", "numerics", "model.", "pretrain.", "sft.template", "distill.",
-                                   NULL};
+static const char *const keys[] = {"seed", "lanes", "precision", "numerics", "model.", "pretrain.", "sft.template",
+                                   "distill.", NULL};
 
 typedef struct distiller {
     yk_course c;

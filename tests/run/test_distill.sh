@@ -1,0 +1,75 @@
+#!/bin/sh
+# The stage distill: one digest whatever computes it and after kill -9; a teacher that is missing or speaks otherwise.
+: "${top_srcdir:=.}" "${top_builddir:=build}"
+yoke=$top_builddir/yoke recipe=$top_srcdir/conf/stages.yaml
+dir=$(mktemp -d) && trap 'rm -rf "$dir"' EXIT
+passed=0 failed=0
+verdict() { # name, wanted, found
+    if [ -n "$2" ] && [ "$2" = "$3" ]; then passed=$((passed + 1)); echo "ok: $1"; else failed=$((failed + 1)); echo "FAILED: $1: $3, wanted $2"; fi
+}
+says() { # name, pattern in the log
+    if grep -q "$2" "$dir/log"; then passed=$((passed + 1)); echo "ok: $1"; else failed=$((failed + 1)); echo "FAILED: $1:"; tail -n 3 "$dir/log"; fi
+}
+before="clean, tokenizer, questions, pretrain"
+run() { # stages, options
+    stages=$1
+    shift
+    "$yoke" run "$recipe" --run-dir "$dir/run" --set "stages=[$stages]" --set pretrain.steps=10 --set distill.steps=12 \
+        --set distill.batch=8 --set distill.samples=1 --set distill.tokens=32 --set distill.checkpoint_every=3 \
+        --set "distill.teacher=$dir/teacher" "$@" 2>"$dir/log" | tail -n 1
+}
+again() { # options; the stages before are done
+    rm -rf "$dir/run"
+    cp -r "$dir/base" "$dir/run"
+    run "$before, distill" "$@"
+}
+
+run "$before, sft" --set model.width=64 --set model.ffn=192 --set sft.steps=80 >/dev/null
+mv "$dir/run" "$dir/teacher"
+sets=$("$yoke" --help | sed -n 's/.*YOKE_ISA=\([^ ]*\).*/\1/p' | tr '|' ' ')
+for precision in fp32 bf16; do
+    rm -rf "$dir/base"
+    run "$before" --set precision=$precision >/dev/null
+    mv "$dir/run" "$dir/base"
+    for mode in logits sampled both; do
+        first=$(again --set precision=$precision --set distill.mode=$mode --set threads=1)
+        case $first in "digest "????????????????????????????????) ;; *) echo "FAILED: no digest: $first"; cat "$dir/log" ;; esac
+        verdict "$precision, $mode, 3 threads" "$first" "$(again --set precision=$precision --set distill.mode=$mode --set threads=3)"
+    done
+    for isa in $sets; do
+        found=$(YOKE_ISA=$isa again --set precision=$precision --set distill.mode=both)
+        grep -q 'this processor lacks it' "$dir/log" || verdict "$precision, both, YOKE_ISA=$isa" "$first" "$found"
+    done
+done
+verdict "what was answered is kept" yes "$([ -s "$dir/run/distill/data.jsonl" ] && echo yes)"
+
+# A kill as soon as the stage has its first checkpoint, and one while the teacher answers. The last loop's is bf16, both.
+rm -rf "$dir/run"
+cp -r "$dir/base" "$dir/run"
+for file in sampling.json checkpoints/step-000000003.h5 checkpoints/step-000000009.h5; do
+    "$yoke" run "$recipe" --run-dir "$dir/run" --set "stages=[$before, distill]" --set pretrain.steps=10 \
+        --set distill.steps=12 --set distill.batch=8 --set distill.samples=1 --set distill.tokens=32 \
+        --set distill.checkpoint_every=3 --set "distill.teacher=$dir/teacher" --set precision=bf16 \
+        --set distill.mode=both >/dev/null 2>&1 &
+    id=$! wait=0
+    until [ -e "$dir/run/distill/$file" ] || [ $wait -gt 500 ]; do
+        kill -0 $id 2>/dev/null || break
+        sleep 0.01
+        wait=$((wait + 1))
+    done
+    kill -KILL $id 2>/dev/null
+    wait $id 2>/dev/null
+done
+verdict "after kill -9" "$first" "$(run "$before, distill" --set precision=bf16 --set distill.mode=both)"
+verdict "a second time" "$first" "$(run "$before, distill" --set precision=bf16 --set distill.mode=both)"
+
+again --set precision=bf16 --set distill.teacher= >/dev/null
+says "no teacher" 'distill.teacher names no run'
+again --set precision=bf16 --set "distill.teacher=$dir/nowhere" >/dev/null
+says "a teacher that is not there" 'nowhere/recipe.yaml'
+cp -r "$dir/teacher" "$dir/other"
+sed 's/"<|mask|>"/"<|task|>"/' "$dir/teacher/tokenizer/tokenizer.json" >"$dir/other/tokenizer/tokenizer.json"
+again --set precision=bf16 --set "distill.teacher=$dir/other" >/dev/null
+says "another tokenizer" 'tokenizer.json is not that of'
+echo "$passed passed, $failed failed"
+[ $failed = 0 ] && [ $passed -gt 10 ]
