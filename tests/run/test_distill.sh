@@ -28,7 +28,7 @@ run "$before, sft" --set model.width=64 --set model.ffn=192 --set sft.steps=80 >
 mv "$dir/run" "$dir/teacher"
 sets=$("$yoke" --help | sed -n 's/.*YOKE_ISA=\([^ ]*\).*/\1/p' | tr '|' ' ')
 for precision in fp32 bf16; do
-    rm -rf "$dir/base"
+    rm -rf "$dir/base" "$dir/run"
     run "$before" --set precision=$precision >/dev/null
     mv "$dir/run" "$dir/base"
     for mode in logits sampled both; do
