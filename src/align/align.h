@@ -14,7 +14,7 @@ yk_status yk_sft_stage(const yk_job *job, bool *finished, yk_error *err);
 /* Learning from a teacher, the model that a larger run made: its answers to prompts, its distributions over the next token,
  * or both (Hinton, Vinyals, Dean 2015; Kim, Rush 2016). Sets summary.distill as yk_sft_stage, and {agreement, agreement_before
  * (held-out answer tokens at which teacher and student find the same the likeliest), parameters, teacher {parameters,
- * heldout_loss, heldout_accuracy, heldout_exact}, sampled {prompts, answers (kept), sampling_seconds}}.
+ * heldout_loss, heldout_accuracy, heldout_exact}, sampled {prompts, answers (kept), seconds}}.
  * YK_ERR_INPUT when there is no teacher, or it has another tokenizer. */
 yk_status yk_distill_stage(const yk_job *job, bool *finished, yk_error *err);
 

@@ -1,5 +1,5 @@
-/* The distill stage: a smaller model learns from a larger run's. From its answers (sequence-level: Kim, Rush 2016), from
- * what it makes likely at each token (Hinton, Vinyals, Dean 2015), or from both. */
+/* The distill stage: a smaller model learns from a larger run's. From its answers (sequence-level: Kim, Rush 2016),
+ * from what it makes likely at each token (Hinton, Vinyals, Dean 2015), or from both. */
 #include "align/align.h"
 #include "align/imitate.h"
 #include "align/passes.h"
@@ -9,14 +9,19 @@
 #include "base/hash.h"
 #include "base/log.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ANSWERS_AT_ONCE = 512, MOST_SLOTS = 128 };
 
 static const char *const keys[] = {"seed", "lanes", "precision", "numerics", "model.", "pretrain.", "sft.template",
                                    "distill.", NULL};
+/* What the teacher's answers depend on beside the teacher and the prompts. */
+static const char *const answer_keys[] = {"seed", "numerics", "sft.template", "distill.sampling_temperature",
+                                          "distill.tokens", NULL};
 
 typedef struct distiller {
     yk_course c;
@@ -24,13 +29,14 @@ typedef struct distiller {
     yk_teacher teacher;
     char weights[33]; /* hash over the teacher's */
     char *path;       /* distill/data.jsonl: its answers */
-    char *account;    /* distill/sampling.json: what data.jsonl was made from, and what came out */
+    char *account;    /* distill/sampling.json: what data.jsonl was made from, and what came out so far */
     yk_sequences train, heldout;
     int64_t *order;
     yk_digest *hash;
-    int64_t prompts, kept; /* answers */
-    double sampling;       /* seconds */
-    int32_t **likeliest;   /* [heldout.n][ids.n] of the teacher, in each row */
+    int64_t prompts, asked, kept; /* all; answered; answers that are in the file */
+    int64_t bytes;                /* of the file */
+    double sampling;              /* seconds */
+    int32_t **likeliest;          /* [heldout.n][ids.n] of the teacher, in each row */
 } distiller;
 
 /* --- the teacher's answers ------------------------------------------------------------------- */
@@ -38,7 +44,7 @@ typedef struct distiller {
 static bool is_usable(const yk_rollout *o)
 {
     json_t *text = json_stringn(o->text.data ? o->text.data : "", o->text.len); /* NULL: is not UTF-8 */
-    const bool usable = text && o->ended && o->text.len > strspn(o->text.data, " \t\r\n");
+    const bool usable = text && o->ended && o->text.len > 0 && o->text.len > strspn(o->text.data, " \t\r\n");
     json_decref(text);
     return usable;
 }
@@ -66,58 +72,78 @@ done:
     return st;
 }
 
-/* *made is false when the job was to stop. */
-static yk_status answer_all(distiller *x, const yk_example *const *prompt, int64_t n, bool *made, yk_error *err)
+/* Reads how far an earlier process came with the same answers. */
+static void take_account(distiller *x, const char *name)
+{
+    json_error_t why;
+    json_t *all = yk_exists(x->account) ? json_load_file(x->account, 0, &why) : NULL;
+    const char *of = json_string_value(json_object_get(all, "of"));
+    const int64_t asked = json_integer_value(json_object_get(all, "asked"));
+    const int64_t bytes = json_integer_value(json_object_get(all, "bytes"));
+    if (of && strcmp(of, name) == 0 && asked > 0 && asked <= x->prompts && bytes >= 0) {
+        x->asked = asked;
+        x->bytes = bytes;
+        x->kept = json_integer_value(json_object_get(all, "answers"));
+        x->sampling = json_number_value(json_object_get(all, "seconds"));
+    }
+    json_decref(all);
+}
+
+/* What is in the file is on the disk before the account says so. */
+static yk_status write_account(distiller *x, FILE *f, const char *name, yk_error *err)
 {
     yk_status st = YK_OK;
-    yk_outfile out = {0};
-    yk_decoder *d = NULL;
-    *made = false;
-    YK_TRY(yk_decoder_new(&d, &x->teacher.s, MOST_SLOTS, x->c.context, err));
-    YK_TRY(yk_outfile_open(&out, x->path, err));
-    for (int64_t p = 0; p < n; p += ANSWERS_AT_ONCE) {
-        if (yk_job_stops(x->c.job)) goto done;
-        int64_t some = n - p < ANSWERS_AT_ONCE ? n - p : ANSWERS_AT_ONCE;
-        YK_TRY(answer_some(x, d, prompt + p, some, (uint64_t)p, out.f, err));
-        yk_progress("distill    %lld of %lld prompts answered by the teacher", (long long)(p + some), (long long)n);
-    }
-    YK_TRY(yk_outfile_commit(&out, err));
-    *made = true;
-    yk_log("distill    %lld of %lld answers of the teacher are kept", (long long)x->kept, (long long)n);
-    if (x->kept == 0)
-        st = yk_fail(err, YK_ERR_INPUT, "no answer of the teacher ended within distill.tokens: %lld; raise it, or take a "
-                     "teacher that was fine-tuned", (long long)x->r->distill_tokens);
+    char *text = NULL;
+    if (fflush(f) != 0 || fsync(fileno(f)) != 0) YK_FAIL(YK_ERR_IO, "%s: cannot write: %s", x->path, strerror(errno));
+    x->bytes = ftell(f);
+    json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:I, s:f}", "of", name, "prompts", (json_int_t)x->prompts, "asked",
+                            (json_int_t)x->asked, "answers", (json_int_t)x->kept, "bytes", (json_int_t)x->bytes,
+                            "seconds", x->sampling);
+    text = json_dumps(all, JSON_INDENT(1));
+    json_decref(all);
+    if (!text) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_file_write(x->account, text, strlen(text), err));
 done:
-    yk_outfile_abandon(&out);
-    yk_decoder_free(d);
+    free(text);
     return st;
 }
 
-/* Did an earlier process make the same answers? */
-static bool take_account(distiller *x, const char *name)
+/* To append to; what is past the account is cut off, and all is done again when something of it is missing. */
+static yk_status open_answers(distiller *x, FILE **f, yk_error *err)
 {
-    json_error_t why;
-    json_t *all = yk_exists(x->path) ? json_load_file(x->account, 0, &why) : NULL;
-    const char *of = json_string_value(json_object_get(all, "of"));
-    const bool same = of && strcmp(of, name) == 0;
-    if (same) {
-        x->kept = json_integer_value(json_object_get(all, "answers"));
-        x->sampling = json_number_value(json_object_get(all, "seconds"));
-        yk_log("distill    going on with the %lld answers of %s", (long long)x->kept, x->path);
+    yk_status st = YK_OK;
+    *f = fopen(x->path, "ab");
+    if (!*f || fseek(*f, 0, SEEK_END) != 0) YK_FAIL(YK_ERR_IO, "%s: cannot open: %s", x->path, strerror(errno));
+    if (ftell(*f) < x->bytes) {
+        x->asked = x->bytes = x->kept = 0;
+        x->sampling = 0;
     }
-    json_decref(all);
-    return same;
+    if (ftruncate(fileno(*f), x->bytes) != 0 || fseek(*f, 0, SEEK_END) != 0)
+        YK_FAIL(YK_ERR_IO, "%s: cannot cut off: %s", x->path, strerror(errno));
+done:
+    return st;
 }
 
-static yk_status write_account(const distiller *x, const char *name, yk_error *err)
+/* Until all are answered, or the job is to stop. */
+static yk_status answer_all(distiller *x, const yk_example *const *prompt, const char *name, yk_error *err)
 {
-    json_t *all = json_pack("{s:s, s:I, s:I, s:f}", "of", name, "prompts", (json_int_t)x->prompts, "answers",
-                            (json_int_t)x->kept, "seconds", x->sampling);
-    char *text = json_dumps(all, JSON_INDENT(1));
-    yk_status st = text ? yk_file_write(x->account, text, strlen(text), err)
-                        : yk_fail(err, YK_ERR_MEMORY, "out of memory");
-    free(text);
-    json_decref(all);
+    yk_status st = YK_OK;
+    FILE *f = NULL;
+    yk_decoder *d = NULL;
+    YK_TRY(open_answers(x, &f, err));
+    if (x->asked) yk_log("distill    going on after %lld of %lld prompts", (long long)x->asked, (long long)x->prompts);
+    if (x->asked < x->prompts) YK_TRY(yk_decoder_new(&d, &x->teacher.s, MOST_SLOTS, x->c.context, err));
+    while (x->asked < x->prompts && !yk_job_stops(x->c.job)) {
+        const int64_t left = x->prompts - x->asked, some = left < ANSWERS_AT_ONCE ? left : ANSWERS_AT_ONCE;
+        YK_TRY(answer_some(x, d, prompt + x->asked, some, (uint64_t)x->asked, f, err));
+        x->asked += some;
+        YK_TRY(write_account(x, f, name, err));
+        yk_progress("distill    %lld of %lld prompts answered by the teacher", (long long)x->asked,
+                    (long long)x->prompts);
+    }
+done:
+    if (f) fclose(f);
+    yk_decoder_free(d);
     return st;
 }
 
@@ -125,13 +151,14 @@ static yk_status write_account(const distiller *x, const char *name, yk_error *e
 static void name_answers(const distiller *x, const yk_examples *e, char hex[33])
 {
     yk_buf all = {0};
-    yk_recipe_canonical(x->r, keys, &all);
+    yk_recipe_canonical(x->r, answer_keys, &all);
     yk_buf_printf(&all, "%s %s %lld\n", e->hash, x->weights, (long long)x->c.context);
     yk_hash128_hex(all.data, all.len, hex);
     yk_buf_free(&all);
 }
 
-/* data.jsonl, unless it is there: the teacher's answers to what conversations ask before their last answer. */
+/* data.jsonl, or what is missing of it: the teacher's answers to what conversations ask before their last answer.
+ * *made is false when the job was to stop. */
 static yk_status make_answers(distiller *x, const yk_examples *e, bool *made, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -140,7 +167,7 @@ static yk_status make_answers(distiller *x, const yk_examples *e, bool *made, yk
     char name[33];
     name_answers(x, e, name);
     x->prompts = (int64_t)e->n;
-    if ((*made = take_account(x, name))) goto done;
+    take_account(x, name);
     YK_NEW(asked, e->n);
     YK_NEW(prompt, e->n);
     for (size_t i = 0; i < e->n; i++) {
@@ -148,8 +175,13 @@ static yk_status make_answers(distiller *x, const yk_examples *e, bool *made, yk
         asked[i].turns--;
         prompt[i] = &asked[i];
     }
-    YK_TRY(answer_all(x, prompt, x->prompts, made, err));
-    if (*made) YK_TRY(write_account(x, name, err));
+    YK_TRY(answer_all(x, prompt, name, err));
+    *made = x->asked == x->prompts;
+    if (!*made) goto done;
+    yk_log("distill    %lld of %lld answers of the teacher are kept", (long long)x->kept, (long long)x->prompts);
+    if (x->kept == 0)
+        YK_FAIL(YK_ERR_INPUT, "no answer of the teacher ended within distill.tokens: %lld; raise it, or take a teacher "
+                "that was fine-tuned", (long long)x->r->distill_tokens);
 done:
     free(asked);
     free(prompt);
@@ -269,15 +301,15 @@ static yk_status add_to_summary(distiller *x, double before, double after, yk_er
     json_object_update_new(own, json_pack("{s:o, s:o, s:I, s:{s:I, s:o, s:o, s:o}}", "agreement_before",
                                           yk_json_number_or_null(before), "agreement", yk_json_number_or_null(after),
                                           "parameters", (json_int_t)yk_model_parameters(x->c.s.model), "teacher",
-                                          "parameters", (json_int_t)yk_model_parameters(x->teacher.s.model), "heldout_loss",
-                                          yk_json_number_or_null(fit.loss), "heldout_accuracy",
+                                          "parameters", (json_int_t)yk_model_parameters(x->teacher.s.model),
+                                          "heldout_loss", yk_json_number_or_null(fit.loss), "heldout_accuracy",
                                           yk_json_number_or_null(fit.accuracy), "heldout_exact",
                                           yk_json_number_or_null(fit.exact)));
     if (x->prompts > 0)
         json_object_set_new(own, "sampled", json_pack("{s:I, s:I, s:f}", "prompts", (json_int_t)x->prompts, "answers",
                                                       (json_int_t)x->kept, "seconds", x->sampling));
-    yk_log("distill    %.1f %% of held-out tokens as the teacher before, %.1f %% after; it has %.1f %% right", 100 * before,
-           100 * after, 100 * fit.accuracy);
+    yk_log("distill    %.1f %% of held-out tokens as the teacher before, %.1f %% after; it has %.1f %% right",
+           100 * before, 100 * after, 100 * fit.accuracy);
 done:
     return st;
 }
@@ -295,11 +327,12 @@ static yk_status distil(distiller *x, bool *finished, yk_error *err)
     yk_digest_hex(x->hash, data);
     YK_TRY(ask_teacher(x, err));
     YK_TRY(agree(x, &before, err));
-    const int64_t n = (int64_t)x->train.n, batch = r->distill_batch;
-    const int64_t steps = r->distill_steps ? r->distill_steps : yk_steps_of(r->distill_epochs, n, batch);
-    const yk_imitation o = {.train = &x->train, .order = x->order, .n = n, .heldout = &x->heldout, .data = data, .keys = keys,
+    const int64_t n = (int64_t)x->train.n;
+    const int64_t steps = r->distill_steps ? r->distill_steps : yk_steps_of(r->distill_epochs, n, r->distill_batch);
+    const yk_imitation o = {.train = &x->train, .order = x->order, .n = n, .heldout = &x->heldout, .data = data,
+                            .keys = keys,
                             .schedule = {"cosine", r->distill_lr, r->distill_lr_end, r->distill_warmup, 0, steps},
-                            .batch = batch,
+                            .batch = r->distill_batch,
                             .eval_every = r->distill_eval_every ? r->distill_eval_every : (steps + 3) / 4,
                             .checkpoint_every = r->distill_checkpoint_every, .samples = r->distill_samples,
                             .deal = YK_DEAL_DISTILL,
