@@ -63,6 +63,44 @@ done
 verdict "after kill -9" "$first" "$(run "$before, distill" --set precision=bf16 --set distill.mode=both)"
 verdict "a second time" "$first" "$(run "$before, distill" --set precision=bf16 --set distill.mode=both)"
 
+# Prompts enough that answers come in parts: those that are there are not made again.
+data=$dir/base/questions/train.jsonl
+many() { # options
+    run "$before, distill" --set precision=bf16 --set distill.mode=sampled --set "distill.data=[$data,$data,$data,$data]" "$@"
+}
+fresh() {
+    rm -rf "$dir/run"
+    cp -r "$dir/base" "$dir/run"
+}
+fresh
+wanted=$(many)
+cp "$dir/run/distill/data.jsonl" "$dir/answers"
+for file in data.jsonl sampling.json; do
+    fresh
+    many --set threads=1 >/dev/null &
+    wait=0
+    until [ -e "$dir/run/distill/$file" ] || [ $wait -gt 500 ]; do
+        sleep 0.01
+        wait=$((wait + 1))
+    done
+    id=$(cat "$dir/run/lock" 2>/dev/null)
+    [ -z "$id" ] || kill -KILL "$id" 2>/dev/null
+    wait
+    verdict "many prompts, kill -9 after $file" "$wanted" "$(many)"
+    verdict "the same answers" yes "$(cmp -s "$dir/answers" "$dir/run/distill/data.jsonl" && echo yes)"
+done
+says "going on with the first part" 'going on after 512 of 1200 prompts'
+rm -r "$dir/run/distill/model.h5" "$dir/run/distill/checkpoints"
+head -c 1000 "$dir/answers" >"$dir/run/distill/data.jsonl"
+verdict "a file of answers that was cut short" "$wanted" "$(many)"
+
+# A teacher that is its own student.
+rm -rf "$dir/run"
+cp -r "$dir/teacher" "$dir/run"
+run "$before, sft, distill" --set model.width=64 --set model.ffn=192 --set sft.steps=80 >/dev/null
+found=$(sed -n 's/.*"agreement_before": \([0-9.]*\).*/\1/p' "$dir/run/summary.json")
+verdict "a teacher agrees with itself" 1.0 "$found"
+
 again --set precision=bf16 --set distill.teacher= >/dev/null
 says "no teacher" 'distill.teacher names no run'
 again --set precision=bf16 --set "distill.teacher=$dir/nowhere" >/dev/null
