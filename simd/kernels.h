@@ -176,6 +176,27 @@ typedef struct yk_cross_entropy {
     float z;
 } yk_cross_entropy;
 
+/* Distillation (Hinton, Vinyals, Dean 2015) of rows of logits from a teacher's, with a target and a weight each. Of
+ * p = softmax(logits), p_tau = softmax(logits / tau), q_tau = softmax(teacher / tau):
+ *   loss = weight ((1 - mix) (lse - logits[target]) + mix tau^2 KL(q_tau || p_tau));
+ *   dlogits = weight ((1 - mix) (p - onehot(target)) + mix tau (p_tau - q_tau)).
+ * Order, with e, e', t' the exponentials: of logits less the row's highest; of that, and of teacher less its highest,
+ * times 1 / tau. Sums of each, and of t' (the exponents of t' less those of e'), over 16 lanes, then the tree;
+ * logarithms and the divergence in double. A gradient is fma(e', s / sum e', fnma(t', s / sum t', e (h / sum e))) with
+ * h = weight (1 - mix), s = weight mix tau, and at the target that less h.
+ * Logits are finite, tau > 0. Rows with weight 0, and where gradients may lie: as of yk_cross_entropy; logits are
+ * overwritten by them alone. */
+typedef struct yk_distillation {
+    const float *logits, *teacher; /* [N,V] */
+    void *dlogits;                 /* [N,V] rows at d_row, NULL: not wanted */
+    int64_t d_row;
+    const int32_t *target;         /* [N] */
+    const float *weight;           /* [N] */
+    float *loss;                   /* [N] */
+    int64_t rows, vocab;
+    float mix, tau;
+} yk_distillation;
+
 /* y = a + b, elementwise over n; y may be a or b. */
 typedef struct yk_add {
     float *y;
@@ -264,6 +285,7 @@ typedef struct yk_kernels {
     void (*bias_forward)(const yk_team *team, const yk_bias *a);
     void (*bias_backward)(const yk_team *team, const yk_bias *a);
     void (*cross_entropy)(const yk_team *team, const yk_cross_entropy *a);
+    void (*distillation)(const yk_team *team, const yk_distillation *a);
     void (*add)(const yk_team *team, const yk_add *a);
     void (*copy_rows)(const yk_team *team, const yk_copy_rows *a);
     void (*sum_squares)(const yk_team *team, const yk_sum_squares *a);

@@ -11,6 +11,13 @@
  * heldout_exact (answers all of whose tokens are: what greedy decoding would give), seconds, digest}. */
 yk_status yk_sft_stage(const yk_job *job, bool *finished, yk_error *err);
 
+/* Learning from a teacher, the model that a larger run made: its answers to prompts, its distributions over the next token,
+ * or both (Hinton, Vinyals, Dean 2015; Kim, Rush 2016). Sets summary.distill as yk_sft_stage, and {agreement, agreement_before
+ * (held-out answer tokens at which teacher and student find the same the likeliest), parameters, teacher {parameters,
+ * heldout_loss, heldout_accuracy, heldout_exact}, sampled {prompts, answers (kept), seconds}}.
+ * YK_ERR_INPUT when there is no teacher, or it has another tokenizer. */
+yk_status yk_distill_stage(const yk_job *job, bool *finished, yk_error *err);
+
 /* A reward model: the model made so far with a score head, from pairs of answers of which one is preferred. Leaves
  * <run>/reward/model.h5, for ppo; the model of the stages stays what it was. Sets summary.reward {pairs, pair_accuracy (of
  * held-out pairs), pair_accuracy_before, loss, calibration_error, calibration, score_mean, score_std, ...}. */

@@ -209,10 +209,10 @@ static yk_status check_divergence(const grpo *x, const means *m, int64_t step, y
 
 static yk_status save(grpo *x, yk_error *err)
 {
-    json_t *before = yk_marks_json(&x->heldout, &x->before), *counts = yk_grader_counts(&x->grader, x->counts);
-    json_t *own = json_pack("{s:o, s:{s:f, s:f, s:f, s:f, s:f}, s:o}", "before", before, "so_far", "seconds", x->seconds,
-                            "generating", x->generating, "generated", x->generated, "kl", x->kl, "no_signal",
-                            x->no_signal, "verifier", counts);
+    json_t *own = json_pack("{s:o, s:o, s:{s:f, s:f, s:f, s:f, s:f}, s:o}", "before",
+                            yk_marks_json(&x->heldout, &x->before), "now", yk_marks_json(&x->heldout, &x->now), "so_far",
+                            "seconds", x->seconds, "generating", x->generating, "generated", x->generated, "kl", x->kl,
+                            "no_signal", x->no_signal, "verifier", yk_grader_counts(&x->grader, x->counts));
     yk_status st = yk_learner_save_step(&x->l, own, err);
     json_decref(own);
     return st;
@@ -267,6 +267,7 @@ static yk_status resume(grpo *x, yk_error *err)
     if (!d) return st;
     const json_t *so_far = json_object_get(d, "so_far");
     x->before = yk_marks_of_json(&x->heldout, json_object_get(d, "before"));
+    x->now = yk_marks_of_json(&x->heldout, json_object_get(d, "now"));
     x->seconds = json_number_value(json_object_get(so_far, "seconds"));
     x->generating = json_number_value(json_object_get(so_far, "generating"));
     x->generated = json_number_value(json_object_get(so_far, "generated"));
@@ -286,10 +287,9 @@ static yk_status loop(grpo *x, yk_error *err)
     while (x->l.step < steps * updates && !yk_job_stops(x->c.job)) {
         YK_TRY(train_step(x, err));
         const int64_t step = x->l.step / updates;
-        if (step % every == 0 && step < steps) YK_TRY(evaluate(x, false, err));
+        if (step % every == 0 || step == steps) YK_TRY(evaluate(x, step == steps, err));
     }
     YK_TRY(save(x, err));
-    if (x->l.step == steps * updates) YK_TRY(evaluate(x, true, err));
 done:
     return st;
 }

@@ -185,7 +185,8 @@ static yk_status resume(imitator *x, yk_error *err)
 static yk_status train_step(imitator *x, yk_error *err)
 {
     yk_status st = YK_OK;
-    const yk_work work = {.items = x->o->batch, .add = add_item, .passed = count_tokens, .context = x};
+    const yk_work work = {.items = x->o->batch, .add = add_item, .passed = count_tokens, .context = x,
+                          .teaching = x->o->teaching};
     double before = x->l.seconds;
     x->step_tokens = 0;
     YK_TRY(yk_learner_step(&x->l, &work, err));

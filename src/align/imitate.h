@@ -27,6 +27,7 @@ typedef struct yk_imitation {
     yk_schedule schedule;
     int64_t batch, eval_every, checkpoint_every, samples; /* samples: held-out prompts that are answered for the report */
     uint64_t deal;               /* of yk_deal_new */
+    const yk_teaching *teaching; /* distillation; NULL: the answers' cross-entropy alone */
 } yk_imitation;
 
 /* Trains, with progress, metrics, samples and checkpoints. *finished is false when the job was to stop; else model.h5 is

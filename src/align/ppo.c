@@ -135,8 +135,10 @@ static yk_status open_all(proximal *x, char data[33], yk_error *err)
     const yk_recipe *r = x->r;
     YK_TRY(read_prompts(&x->train, &x->c, &r->ppo_data, "ppo.data", "pairs.train.jsonl", 0, err));
     YK_TRY(read_prompts(&x->heldout, &x->c, &r->ppo_heldout, "ppo.heldout", "pairs.heldout.jsonl", r->ppo_eval_prompts, err));
-    yk_hash128_join(x->train.e.hash, x->heldout.e.hash, data);
     YK_TRY(load_models(x, err));
+    yk_weights_hash(x->c.s.model, x->reward.weight, data);
+    yk_hash128_join(data, x->train.e.hash, data);
+    yk_hash128_join(data, x->heldout.e.hash, data);
     YK_TRY(open_learners(x, data, err));
     int64_t slots = r->ppo_prompts < YK_COURSE_SLOTS ? r->ppo_prompts : YK_COURSE_SLOTS;
     YK_TRY(yk_decoder_new(&x->decoder, &x->c.s, slots, x->c.context, err));

@@ -53,21 +53,6 @@ static int64_t choose(const refiner *x, const yk_rollout *answer, const yk_rewar
     return kept;
 }
 
-/* {"messages": the prompt's and the answer, "kind"} */
-static yk_status write_answer(FILE *f, const yk_rollout *o, yk_error *err)
-{
-    json_t *messages = json_array();
-    for (size_t i = 0; i < o->example->turns; i++)
-        json_array_append_new(messages, json_pack("{s:s, s:s}", "role", yk_role_name[o->example->turn[i].role], "content",
-                                                  o->example->turn[i].content));
-    json_array_append_new(messages, json_pack("{s:s, s:s}", "role", yk_role_name[YK_ASSISTANT], "content", o->text.data));
-    json_t *line = json_pack("{s:o, s:s}", "messages", messages, "kind", o->example->kind);
-    yk_status st = line && json_dumpf(line, f, JSON_COMPACT) == 0 && fputc('\n', f) != EOF
-                       ? YK_OK : yk_fail(err, YK_ERR_IO, "refine/data.jsonl: cannot write");
-    json_decref(line);
-    return st;
-}
-
 static yk_status keep_some(refiner *x, const yk_rollouts *a, const yk_reward_parts *part, FILE *f, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -81,7 +66,7 @@ static yk_status keep_some(refiner *x, const yk_rollouts *a, const yk_reward_par
         x->kept += kept;
         for (int64_t i = 0; i < group; i++) {
             x->right += part[p + i].accuracy >= 1;
-            if (keeps[i]) YK_TRY(write_answer(f, &a->item[p + i], err));
+            if (keeps[i]) YK_TRY(yk_rollout_write(&a->item[p + i], f, x->path, err));
         }
     }
     x->answers += a->n;

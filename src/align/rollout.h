@@ -4,6 +4,8 @@
 
 #include "align/course.h"
 
+#include <stdio.h>
+
 /* One answer. Arrays run over the ids of the sequence: prompt and answer. */
 typedef struct yk_rollout {
     const yk_example *example;
@@ -30,6 +32,10 @@ yk_status yk_rollout_prompts(const yk_course *c, const yk_examples *e, int64_t m
 yk_status yk_rollouts_make(yk_rollouts *x, yk_course *c, yk_decoder *d, const yk_example *const *prompt, int64_t n,
                            int64_t group, const yk_sampling *how, uint64_t number, yk_error *err);
 void yk_rollouts_free(yk_rollouts *x);
+
+/* Appends {"messages": the prompt's and the answer's, "kind"} as a line, bytes that are not UTF-8 as U+FFFD; an
+ * error names `path`. */
+yk_status yk_rollout_write(const yk_rollout *x, FILE *f, const char *path, yk_error *err);
 
 /* One float, zero, for each id of each rollout: rows[i][ids.n]. free() it. */
 yk_status yk_rollouts_rows(const yk_rollouts *x, float ***rows, yk_error *err);

@@ -1,6 +1,7 @@
 #include "cli/open.h"
 
 #include "base/file.h"
+#include "train/made.h"
 
 #include <stdlib.h>
 

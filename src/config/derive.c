@@ -219,7 +219,7 @@ done:
 static yk_status check_stages(const yk_recipe *r, yk_error *err)
 {
     static const char *const known[] = {"clean", "tokenizer", "questions", "tune", "pretrain", "sft",
-                                        "reward", "ppo", "dpo", "grpo", "refine", "evaluate"};
+                                        "distill", "reward", "ppo", "dpo", "grpo", "refine", "evaluate"};
     char all[256] = "";
     const size_t count = sizeof known / sizeof *known;
     char shown[YK_SHOWN_ROOM];

@@ -17,6 +17,7 @@
 #define LABEL_model "model"
 #define LABEL_pretrain "pretrain"
 #define LABEL_sft "sft"
+#define LABEL_distill "distill"
 #define LABEL_reward "reward"
 #define LABEL_ppo "ppo"
 #define LABEL_verify "verify"

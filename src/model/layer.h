@@ -28,7 +28,7 @@ enum { YK_NORMED, YK_DNORMED, YK_OWN_SCRATCH };
 enum { YK_NORM, YK_NORM_BIAS, YK_OWN_PARAM };
 
 /* What the head is asked for. */
-typedef enum yk_wanted { YK_LOSSES, YK_SCORES, YK_LOGITS } yk_wanted;
+typedef enum yk_wanted { YK_LOSSES, YK_SCORES, YK_LOGITS, YK_NORMED_ROWS } yk_wanted;
 
 /* One pass over one micro-batch. */
 typedef struct yk_pass {
@@ -40,6 +40,7 @@ typedef struct yk_pass {
     int32_t *best;
     const yk_objective *objective; /* or NULL */
     float *weight;                 /* of the objective */
+    const yk_teaching *teaching;   /* or NULL */
     const float *x; /* residual stream into the node: [N,C] */
     float *y;       /* forward: out of the node, set by it */
     float *d;       /* backward: gradient of the node's output, becomes that of its input: [N,C] */
@@ -121,6 +122,9 @@ static inline void *yk_at(const yk_pass *p, void *stored, int64_t i)
 yk_status yk_norm_plan(struct yk_model *m, yk_node *n, const char *name, yk_error *err);
 void yk_norm_forward(const yk_node *n, yk_pass *p);
 void yk_norm_backward(const yk_node *n, yk_pass *p, bool accumulate, bool again);
+
+/* Of the head, after a pass that wanted YK_NORMED_ROWS: yk_model_logits. */
+void yk_head_logits(const yk_node *n, const yk_pass *p, int64_t first, int64_t rows, float *logits);
 
 /* A linear layer: weight [out,in] in `slot`, bias [out] in slot + 1 when the model has biases; x[N,in] is stored.
  *   y[N,out] = x w^T + bias + residual[N,out] (or NULL);  dx = dy w;  dw += dy^T x;  dbias += sum of dy. */

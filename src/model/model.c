@@ -392,6 +392,11 @@ void yk_weights_copy(const yk_model *m, float *to, const float *from)
                                               .x_row = 64});
 }
 
+void yk_weights_hash(const yk_model *m, const float *weight, char hex[33])
+{
+    yk_hash128_hex(weight, (size_t)m->floats * sizeof *weight, hex);
+}
+
 yk_weights yk_model_use(yk_model *m, yk_weights w)
 {
     const yk_weights before = {m->weight, m->gradient};
@@ -455,6 +460,22 @@ void yk_model_descend(yk_model *m, const yk_batch *batch, const yk_objective *ob
 {
     walk_down(m, &(yk_pass){.m = m, .batch = batch, .wanted = objective->score ? YK_SCORES : YK_LOSSES, .loss = loss,
                             .objective = objective, .weight = weight});
+}
+
+void yk_model_distil(yk_model *m, const yk_batch *batch, const yk_teaching *teaching, float *loss)
+{
+    walk_down(m, &(yk_pass){.m = m, .batch = batch, .loss = loss, .teaching = teaching});
+}
+
+void yk_model_forward(yk_model *m, const yk_batch *batch)
+{
+    yk_pass p = {.m = m, .batch = batch, .wanted = YK_NORMED_ROWS};
+    walk_up(m, &p, 0, m->nodes - 1);
+}
+
+void yk_model_logits(yk_model *m, const yk_batch *batch, int64_t first, int64_t rows, float *logits)
+{
+    yk_head_logits(&m->node[m->nodes - 1], &(yk_pass){.m = m, .batch = batch}, first, rows, logits);
 }
 
 void yk_model_evaluate(yk_model *m, const yk_batch *batch, float *loss, int32_t *best, float *entropy)

@@ -98,6 +98,7 @@ yk_status yk_weights_new(yk_weights *w, const yk_model *m, bool training, yk_err
 void yk_weights_free(yk_weights *w, const yk_model *m);
 
 void yk_weights_copy(const yk_model *m, float *to, const float *from); /* [floats] */
+void yk_weights_hash(const yk_model *m, const float *weight, char hex[33]);
 
 /* What the model computes with and adds gradients to from now on; returns what it used before. A model frees only its
  * own. */
@@ -127,12 +128,29 @@ typedef struct yk_objective {
     void *context;
 } yk_objective;
 
+/* Whom training imitates: a distribution for each row instead of a target alone (simd/kernels.h, yk_distillation). */
+typedef struct yk_teaching {
+    /* The teacher's logits [rows,V] for rows first .. of the batch, valid until the next call; parts of at most
+     * YK_LOGIT_ROWS rows come in order, from row 0 on. */
+    const float *(*logits)(void *context, const yk_batch *batch, int64_t first, int64_t rows);
+    void *context;
+    float mix, temperature; /* mix: share of the divergence from the teacher; the rest is the cross-entropy */
+} yk_teaching;
+enum { YK_LOGIT_ROWS = 1024 };
+
 /* Forward and backward: adds the gradient of the sum over rows of weight x loss to the gradients. loss[N] gets the
  * weighted cross-entropy of each row in nats; best[N] (or NULL) the likeliest id of each row of weight > 0. */
 void yk_model_train(yk_model *m, const yk_batch *batch, float z_loss, float *loss, int32_t *best);
 
 /* The same for an objective; `weight` [N], which may be the batch's own, and loss [N] are the objective's. */
 void yk_model_descend(yk_model *m, const yk_batch *batch, const yk_objective *objective, float *weight, float *loss);
+
+/* The same for distillation; loss[N] is weighted. */
+void yk_model_distil(yk_model *m, const yk_batch *batch, const yk_teaching *teaching, float *loss);
+
+/* Forward up to what logits are made of, then the logits[rows,V] of its rows first .. until the model is used again. */
+void yk_model_forward(yk_model *m, const yk_batch *batch);
+void yk_model_logits(yk_model *m, const yk_batch *batch, int64_t first, int64_t rows, float *logits);
 
 /* Forward alone, with the same bits; entropy[N] (or NULL) as in yk_objective. */
 void yk_model_evaluate(yk_model *m, const yk_batch *batch, float *loss, int32_t *best, float *entropy);

@@ -125,6 +125,7 @@ static void course_rows(yk_buf *out, json_t *summary)
         bool share;
     } rows[] = {
         {"answer tokens right (sft)", NULL, "sft.heldout_accuracy", "sft.heldout_exact", "of whole answers", true},
+        {"answer tokens right (distill)", NULL, "distill.heldout_accuracy", "distill.agreement", "as the teacher", true},
         {"preferences right (reward)", "reward.pair_accuracy_before", "reward.pair_accuracy", NULL, NULL, true},
         {"reward (ppo)", "ppo.reward_before", "ppo.reward_after", "ppo.kl", "nats from the start", false},
         {"preferences right (dpo)", NULL, "dpo.pair_accuracy", NULL, NULL, true},

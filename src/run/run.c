@@ -38,6 +38,7 @@ static const char *const tune_keys[] = {"seed", "lanes", "precision", "numerics"
                                         "evaluate.stride", "tune.", "tuning.", NULL};
 static const char *const pretrain_keys[] = {"seed", "lanes", "precision", "numerics", "corpus.", "model.", "pretrain.", NULL};
 static const char *const sft_keys[] = {"sft.", NULL};
+static const char *const distill_keys[] = {"distill.", NULL};
 static const char *const reward_keys[] = {"reward.", NULL};
 static const char *const ppo_keys[] = {"ppo.", NULL};
 static const char *const grpo_keys[] = {"verify.", "grpo.", NULL};
@@ -52,6 +53,7 @@ static const stage stages[] = {
     {"tune", yk_tune_stage, tune_keys, {"tune"}, .output = NULL},
     {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, .model = "checkpoints"},
     {"sft", yk_sft_stage, sft_keys, {"sft", "digest"}, .model = "sft/model.h5"},
+    {"distill", yk_distill_stage, distill_keys, {"distill", "digest"}, .model = "distill/model.h5"},
     {"reward", yk_reward_stage, reward_keys, {"reward", "digest"}, .output = NULL},
     {"ppo", yk_ppo_stage, ppo_keys, {"ppo", "digest"}, .model = "ppo/model.h5"},
     {"dpo", yk_dpo_stage, dpo_keys, {"dpo", "digest"}, .model = "dpo/model.h5"},
@@ -319,42 +321,5 @@ done:
     free(u.summary_path);
     free(u.model);
     yk_dir_unlock(lock);
-    return st;
-}
-
-yk_status yk_run_recipe(yk_recipe *r, const char *dir, yk_error *err)
-{
-    char *path = yk_path("%s/recipe.yaml", dir);
-    yk_status st = path ? yk_recipe_load(r, path, NULL, 0, err) : yk_fail(err, YK_ERR_MEMORY, "out of memory");
-    free(path);
-    return st;
-}
-
-yk_status yk_run_model(const yk_recipe *r, const char *dir, char **path, yk_error *err)
-{
-    for (size_t i = r->stages.n; i-- > 0;) {
-        const stage *s = find_stage(r->stages.item[i]);
-        if (!s || !s->model || !strstr(s->model, ".h5")) continue;
-        *path = yk_path("%s/%s", dir, s->model);
-        if (!*path) return yk_fail(err, YK_ERR_MEMORY, "out of memory");
-        if (yk_exists(*path)) return YK_OK;
-        free(*path);
-    }
-    return yk_run_checkpoint(dir, path, err);
-}
-
-yk_status yk_run_checkpoint(const char *dir, char **path, yk_error *err)
-{
-    yk_status st = YK_OK;
-    char *folder = yk_path("%s/checkpoints", dir);
-    *path = yk_path("%s/checkpoints/best.h5", dir);
-    if (!folder || !*path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    if (yk_exists(*path)) goto done;
-    free(*path);
-    *path = NULL;
-    YK_TRY(yk_checkpoint_latest(folder, path, err));
-    if (!*path) YK_FAIL(YK_ERR_INPUT, "%s: holds no checkpoint; run the pretrain stage first", folder);
-done:
-    free(folder);
     return st;
 }

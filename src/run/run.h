@@ -12,13 +12,4 @@
  * with a checkpoint; running the same again goes on. */
 yk_status yk_run(const yk_recipe *r, const char *name, const char *dir, const volatile sig_atomic_t *stop, yk_error *err);
 
-/* Loads <dir>/recipe.yaml. */
-yk_status yk_run_recipe(yk_recipe *r, const char *dir, yk_error *err);
-
-/* The model that the last of the recipe's stages left, of those that are done. free() it. */
-yk_status yk_run_model(const yk_recipe *r, const char *dir, char **path, yk_error *err);
-
-/* The pretrained model: best.h5 when there is one, else the newest checkpoint. free() it. */
-yk_status yk_run_checkpoint(const char *dir, char **path, yk_error *err);
-
 #endif

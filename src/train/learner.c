@@ -29,6 +29,7 @@ yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const
     l->weights = weights ? *weights
                          : (yk_weights){yk_model_weights(s->model), yk_model_gradients(s->model)};
     memset(l->chain, '0', sizeof l->chain - 1);
+    yk_weights_hash(s->model, l->weights.weight, l->began_with);
     YK_TRY(yk_optimiser_new(&l->optimiser, s->model, s->k, &o->adamw, err));
     YK_TRY(yk_lanes_new(&l->lanes, s->model, s->k, job->team, job->recipe->lanes, err));
 done:
@@ -89,7 +90,10 @@ static void pass(const yk_learner *l, const yk_work *w)
         yk_model_descend(s->model, &batch, &(yk_objective){w->objective->score, weigh_scaled, &x}, s->weight, s->loss);
     } else {
         for (int64_t r = 0; r < s->rows; r++) s->weight[r] *= scale;
-        yk_model_train(s->model, &batch, (float)w->z_loss, s->loss, NULL);
+        if (w->teaching)
+            yk_model_distil(s->model, &batch, w->teaching, s->loss);
+        else
+            yk_model_train(s->model, &batch, (float)w->z_loss, s->loss, NULL);
         for (int64_t r = 0; r < s->rows; r++) s->loss[r] /= scale;
     }
     for (int64_t r = 0; r < s->rows; r++) s->weight[r] /= scale;
@@ -250,8 +254,8 @@ static json_t *document_of(const yk_learner *l, const json_t *extra)
 {
     yk_buf recipe = {0};
     yk_recipe_canonical(l->job->recipe, l->o.keys, &recipe);
-    json_t *d = json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "kind", l->o.kind, "data", l->o.data, "isa", l->s->k->name,
-                          "numerics", yk_contract_of(l->job->recipe), "openblas", l->s->openblas, "recipe",
+    json_t *d = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:s}", "kind", l->o.kind, "data", l->o.data,
+                          "began_with", l->began_with, "isa", l->s->k->name, "numerics", yk_contract_of(l->job->recipe), "openblas", l->s->openblas, "recipe",
                           recipe.data ? recipe.data : "");
     json_t *counters = yk_learner_counters(l);
     if (d && counters) json_object_update(d, counters);
@@ -312,11 +316,25 @@ static yk_status same_recipe(const yk_learner *l, const char *theirs, const char
     return st;
 }
 
-static yk_status same_data(const yk_learner *l, const char *theirs, const char *path, yk_error *err)
+static yk_status same_hash(const yk_learner *l, const char *theirs, const char *mine, const char *differs, const char *path,
+                           yk_error *err)
 {
-    if (theirs && strcmp(theirs, l->o.data) == 0) return YK_OK;
-    return yk_fail(err, YK_ERR_SHAPE, "%s: was trained on other text than there is now; choose another --run-dir, "
-                   "or remove %s to train anew", path, l->o.folder);
+    if (theirs && strcmp(theirs, mine) == 0) return YK_OK;
+    return yk_fail(err, YK_ERR_SHAPE, "%s: %s than there is now; choose another --run-dir, or remove %s to train anew", path,
+                   differs, l->o.folder);
+}
+
+static yk_status same_beginning(const yk_learner *l, const json_t *d, const char *path, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const char *recipe = json_string_value(json_object_get(d, "recipe"));
+    if (!recipe) YK_FAIL(YK_ERR_DAMAGED, "%s: is no checkpoint of training", path);
+    YK_TRY(same_recipe(l, recipe, path, err));
+    YK_TRY(same_hash(l, json_string_value(json_object_get(d, "data")), l->o.data, "was trained on other text", path, err));
+    YK_TRY(same_hash(l, json_string_value(json_object_get(d, "began_with")), l->began_with, "began with another model", path,
+                     err));
+done:
+    return st;
 }
 
 yk_status yk_learner_take_counters(yk_learner *l, const json_t *d, yk_error *err)
@@ -345,10 +363,7 @@ yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err)
     YK_TRY(yk_checkpoint_latest(l->o.folder, &path, err));
     if (!path) goto done;
     YK_TRY(yk_checkpoint_document(path, &d, err));
-    const char *recipe = json_string_value(json_object_get(d, "recipe"));
-    if (!recipe) YK_FAIL(YK_ERR_DAMAGED, "%s: is no checkpoint of training", path);
-    YK_TRY(same_recipe(l, recipe, path, err));
-    YK_TRY(same_data(l, json_string_value(json_object_get(d, "data")), path, err));
+    YK_TRY(same_beginning(l, d, path, err));
     YK_TRY(state_of(l, &x, err));
     yk_model_weights_changed(l->s->model);
     YK_TRY(yk_checkpoint_load(path, x.tensor, x.n, document, err));

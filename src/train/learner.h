@@ -42,6 +42,7 @@ typedef struct yk_learner {
     yk_lanes lanes;
     yk_loss_scale loss_scale;
     int64_t step, applied, skipped, skipped_in_a_row;
+    char began_with[33]; /* hash over the weights, in which a checkpoint must agree */
     char chain[33];     /* hash over the losses of all steps so far */
     double seconds;     /* of all steps so far */
     double saved;       /* yk_now() of the last checkpoint */
@@ -60,7 +61,7 @@ typedef struct yk_learner {
 /* AdamW as the recipe's group `pretrain` has it, which all stages share but for what they set themselves. */
 yk_adamw_options yk_adamw_of(const yk_recipe *r);
 
-/* `weights` NULL: those of the session's model. Strings of the options must live as long as the learner. */
+/* `weights` NULL: those of the session's model; they are what training begins with. Strings of the options must live as long as the learner. */
 yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const yk_weights *weights,
                           const yk_learner_options *o, yk_error *err);
 void yk_learner_close(yk_learner *l);
@@ -73,7 +74,8 @@ typedef struct yk_work {
     bool (*add)(void *context, int64_t item, yk_session *s);
     /* Called after each pass, in order, when s->loss and s->weight hold those of its rows (not scaled); NULL: nothing. */
     void (*passed)(void *context, const yk_session *s);
-    const yk_objective *objective; /* NULL: cross-entropy with the rows' weights */
+    const yk_objective *objective; /* NULL: cross-entropy with the rows' weights, or */
+    const yk_teaching *teaching;   /* distillation with them; NULL: none */
     void *context;                 /* of both functions; the objective has its own */
     double z_loss;
     double unit; /* the gradient of the sum over rows is divided by this; 0: by the sum of the weights of all rows */
@@ -101,7 +103,7 @@ yk_status yk_learner_save_step(yk_learner *l, const json_t *extra, yk_error *err
 bool yk_learner_save_is_due(const yk_learner *l);
 
 /* Goes on from the newest checkpoint in the folder; *document (new) is NULL when there is none. YK_ERR_SHAPE when it was
- * made with other keys or data. */
+ * made with other keys or data, or from other weights. */
 yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err);
 
 /* Over the weights and both moments in declaration order, then the chain of losses. */

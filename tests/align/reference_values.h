@@ -1,4 +1,18 @@
 /* Made by tests/peers/align_reference.py with PyTorch 2.15.0+cu132 in double precision. */
+static const double sft_loss = 116.60597951675098;
+static const double sft_gradients[][1 + PROBES] = { /* norm, products with the probes */
+    {55.109607228365753, -0.90399643265606811, -28.558840661564748, -4.3067327726353559}, /* model.embed_tokens.weight */
+    {9.2406526644433349, 0.66553627847265995, 0.19202364094117169, 2.3075370087133913}, /* model.layers.0.input_layernorm.weight */
+    {48.167224735313539, 5.4761399893473452, -6.8183113572408942, -12.441496008784645}, /* model.layers.0.self_attn.qkv_proj.weight */
+    {3.6976085904803884, 0.17058428002145176, 0.73286018735871916, -1.6959745911098747}, /* model.layers.0.self_attn.q_norm.weight */
+    {3.4632571429194234, -0.95542957468216461, 0.15543728508527499, 0.036662919988707299}, /* model.layers.0.self_attn.k_norm.weight */
+    {31.021750755399221, -0.80502621233884764, -4.3290090710786036, -0.14919162178251977}, /* model.layers.0.self_attn.o_proj.weight */
+    {3.4746392584625276, -1.226514468180661, 0.94025559834144401, -0.49366180484579802}, /* model.layers.0.post_attention_layernorm.weight */
+    {26.95660824666523, -2.4298042621806561, -5.3221930462886791, -2.8719118622954038}, /* model.layers.0.mlp.gate_up_proj.weight */
+    {17.190083386309691, -0.28684843866746323, 5.3721565726940845, -0.86022683666195432}, /* model.layers.0.mlp.down_proj.weight */
+    {6.3011757089896658, -2.8351837655816539, 0.38274023085204978, -0.18149438510946836}, /* model.norm.weight */
+    {0, 0, 0, 0}, /* score.weight */
+};
 static const double bradley_terry_loss = 0.96083716727417501;
 static const double bradley_terry_gradients[][1 + PROBES] = { /* norm, products with the probes */
     {6.3165015230461732, -0.17696183305638388, -0.2248140992114227, 1.5736946207139799}, /* model.embed_tokens.weight */
@@ -81,5 +95,19 @@ static const double dpo_gradients[][1 + PROBES] = { /* norm, products with the p
     {3.2075083645453932, 1.7516841453813294, -0.41597266852810044, -0.32211710295681717}, /* model.layers.0.mlp.gate_up_proj.weight */
     {2.0451011970406343, -0.85877777141712475, 0.55651961648205872, -0.60546543018171195}, /* model.layers.0.mlp.down_proj.weight */
     {0.73390407986304795, -0.43667382373792402, -0.45760712434260925, 0.045003190649561098}, /* model.norm.weight */
+    {0, 0, 0, 0}, /* score.weight */
+};
+static const double distillation_loss = 73.422591641579046;
+static const double distillation_gradients[][1 + PROBES] = { /* norm, products with the probes */
+    {24.365972995393854, -2.0520064536051881, -11.826993122190846, -2.9660696628108951}, /* model.embed_tokens.weight */
+    {3.6546174706358885, 0.69760623076006611, -0.07604002957773498, 0.88898371975651447}, /* model.layers.0.input_layernorm.weight */
+    {20.803618347300983, 5.2088924333887983, -2.545957054206768, -3.439411047555454}, /* model.layers.0.self_attn.qkv_proj.weight */
+    {1.8312045102835464, -0.032163397244290681, 0.497092098837149, -0.83665084279053181}, /* model.layers.0.self_attn.q_norm.weight */
+    {1.622094448157593, -0.8457531539081895, -0.21936295736539546, 0.21459048128759997}, /* model.layers.0.self_attn.k_norm.weight */
+    {13.908274022207856, 0.66599949514008494, -0.37983655139723305, -2.0065111066027899}, /* model.layers.0.self_attn.o_proj.weight */
+    {1.6840343343485071, -0.76109110668590407, 0.62309849458246591, -0.16118825674273815}, /* model.layers.0.post_attention_layernorm.weight */
+    {12.066582193994291, -2.0503262429666989, -2.7821225371496778, -1.54376335478694}, /* model.layers.0.mlp.gate_up_proj.weight */
+    {7.6577326625814308, 0.40390320817139314, 1.8065214376041296, -1.2295403350972265}, /* model.layers.0.mlp.down_proj.weight */
+    {5.1175109747046958, -2.3555747031374397, 0.43228208663030099, 0.25813569955100912}, /* model.norm.weight */
     {0, 0, 0, 0}, /* score.weight */
 };

@@ -24,6 +24,12 @@ static yk_slope grouped(double logp, int64_t r)
     return (yk_slope){.loss = d.loss + 0.05 * kl.loss, .slope = d.slope + 0.05 * kl.slope};
 }
 
+static void sft(const yk_batch *b, const float *value, double *loss, double *slope)
+{
+    for (int64_t r = 0; r < b->rows; r++)
+        if (b->weight[r] != 0.0f) loss[r] = -(double)value[r], slope[r] = -1;
+}
+
 static void bradley_terry(const yk_batch *b, const float *value, double *loss, double *slope)
 {
     (void)b;
@@ -103,7 +109,7 @@ static const struct {
     const double (*gradients)[1 + PROBES];
 } losses[] = {
 #define LOSS(name, score) {#name, name, score, name##_loss, name##_gradients}
-    LOSS(bradley_terry, true), LOSS(ppo_policy, false), LOSS(ppo_value, true),
+    LOSS(sft, false), LOSS(bradley_terry, true), LOSS(ppo_policy, false), LOSS(ppo_value, true),
     LOSS(grpo_sequence, false), LOSS(grpo_token, false), LOSS(dpo, false),
 };
 
@@ -132,8 +138,40 @@ static void losses_and_gradients_agree(void **state)
         }
 }
 
+static const float *teacher(void *context, const yk_batch *b, int64_t first, int64_t rows)
+{
+    float *logits = context;
+    (void)b;
+    for (int64_t i = 0; i < rows * VOCAB; i++) logits[i] = (float)(6 * number(8, (uint32_t)(first * VOCAB + i)));
+    return logits;
+}
+
+static void distillation_and_its_gradients_agree(void **state)
+{
+    (void)state;
+    const yk_kernels *k;
+    for (int t = 0; (k = yk_kernels_at(t, YK_FP32)); t++) {
+        if (!yk_kernels_runs_here(k)) continue;
+        reference x = {.name = "distillation", .shape = SHAPE(32, 1, 4, 1, 32, 64, true, true),
+                       .loss = distillation_loss, .gradients = distillation_gradients};
+        x.shape.score = true;
+        yk_model *m = make(&x, k);
+        float logits[ROWS * VOCAB], loss[ROWS];
+        double sum = 0;
+        const yk_batch b = {.rows = ROWS, .token = token, .position = position, .target = target, .weight = weight,
+                            .segment = segments, .segments = 3};
+        yk_model_distil(m, &b, &(yk_teaching){teacher, logits, 0.6f, 2}, loss);
+        yk_model_finish_gradients(m);
+        for (int r = 0; r < ROWS; r++) sum += (double)loss[r];
+        check("loss", x.name, sum, x.loss, fabs(x.loss));
+        check_gradients(&x, m, k->name);
+        yk_model_free(m);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(losses_and_gradients_agree)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(losses_and_gradients_agree),
+                                       cmocka_unit_test(distillation_and_its_gradients_agree)};
     return cmocka_run_group_tests(tests, set_up, NULL);
 }

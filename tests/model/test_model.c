@@ -74,8 +74,38 @@ static yk_model *make(int shape, const char *isa, int threads)
 }
 
 /* What is learnt: the cross-entropy, or an objective: a sum of coefficient x value^2 over rows, of log-probabilities or of
- * scores. */
-typedef enum learnt { ENTROPY, SQUARED_LOGP, SQUARED_SCORE, LEARNT } learnt;
+ * scores; or a teacher's distributions. */
+typedef enum learnt { ENTROPY, SQUARED_LOGP, SQUARED_SCORE, TAUGHT, LEARNT } learnt;
+
+enum { LOGITS = ROWS * VOCAB };
+static const float mix = 0.6f, temperature = 2;
+
+/* A teacher's logits, made of each row's token. */
+static const float *teacher_logits(void *context, const yk_batch *batch, int64_t first, int64_t rows)
+{
+    float *logits = context;
+    for (int64_t i = 0; i < rows * VOCAB; i++) {
+        const yk_rng rng = yk_rng_make(6, YK_STREAM_TEST, (uint64_t)batch->token[first + i / VOCAB]);
+        logits[i] = (float)(2 * yk_rng_normal(&rng, (uint64_t)(i % VOCAB)));
+    }
+    return logits;
+}
+
+/* Losses of distillation by the kernel, from a forward pass alone. */
+static void taught_losses(yk_model *m, const yk_batch *b, float *loss)
+{
+    static float logits[LOGITS], teacher[LOGITS];
+    const yk_kernels *k;
+    yk_error err;
+    assert_int_equal(yk_kernels_pick(&k, NULL, YK_FP32, &err), YK_OK);
+    yk_model_forward(m, b);
+    yk_model_logits(m, b, 0, 7, logits);
+    yk_model_logits(m, b, 7, b->rows - 7, logits + 7 * VOCAB);
+    k->distillation(&(yk_team){.threads = 1},
+                    &(yk_distillation){.logits = logits, .teacher = teacher_logits(teacher, b, 0, b->rows),
+                                       .target = b->target, .weight = b->weight, .loss = loss, .rows = b->rows,
+                                       .vocab = VOCAB, .mix = mix, .tau = temperature});
+}
 
 static double coefficient(int64_t row)
 {
@@ -103,11 +133,13 @@ static double total_loss(yk_model *m, learnt what)
     double sum = 0;
     if (what == SQUARED_SCORE)
         yk_model_score(m, &b, loss);
+    else if (what == TAUGHT)
+        taught_losses(m, &b, loss);
     else
         yk_model_evaluate(m, &b, loss, NULL, NULL);
     for (int i = 0; i < ROWS; i++) {
         double v = (double)loss[i];
-        sum += what == ENTROPY ? v : coefficient(i) * v * v;
+        sum += what == ENTROPY || what == TAUGHT ? v : coefficient(i) * v * v;
     }
     return sum;
 }
@@ -115,13 +147,16 @@ static double total_loss(yk_model *m, learnt what)
 static void learn_in_parts(yk_model *m, learnt what, int parts, float *loss)
 {
     yk_segment s[3];
-    float w[ROWS];
+    float w[ROWS], logits[LOGITS];
+    const yk_teaching teaching = {teacher_logits, logits, mix, temperature};
     for (int first = 0; first < 3; first += 3 / parts) {
         yk_batch b = batch_of(first, 3 / parts, s);
         int64_t row = segments[first].query;
         const yk_objective o = {.score = what == SQUARED_SCORE, .weigh = weigh, .context = &row};
         if (what == ENTROPY)
             yk_model_train(m, &b, 0.0f, loss + row, NULL);
+        else if (what == TAUGHT)
+            yk_model_distil(m, &b, &teaching, loss + row);
         else
             yk_model_descend(m, &b, &o, w, loss + row);
     }

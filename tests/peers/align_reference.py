@@ -10,7 +10,7 @@ log-probabilities, old values, targets) lies at fixed distances from what the mo
 import torch
 import torch.nn.functional as F
 
-from reference import CASES, ROWS, SEGMENTS, batch, final_rows, losses, make_weights, numbers, print_gradients
+from reference import CASES, ROWS, SEGMENTS, VOCAB, batch, final_rows, losses, make_weights, numbers, print_gradients
 
 MODEL = CASES["qk_norm_tied"]
 
@@ -45,6 +45,17 @@ def dpo(logp, score, counts):
     return -F.logsigmoid(0.3 * (moved[a:a + n].sum() - moved[b:b + m].sum()))
 
 
+def sft(logp, score, counts):
+    return -logp[counts].sum()
+
+
+def distillation(logits, target, counts):
+    teacher, tau, mix = 6 * numbers(8, ROWS * VOCAB).reshape(ROWS, VOCAB), 2.0, 0.6
+    hard = F.cross_entropy(logits, target, reduction="none")
+    soft = F.kl_div(F.log_softmax(logits / tau, -1), F.softmax(teacher / tau, -1), reduction="none").sum(-1)
+    return ((1 - mix) * hard + mix * tau * tau * soft)[counts].sum()
+
+
 def clipped(logp, low, high):
     ratio = torch.exp(logp - (logp.detach() + 0.6 * numbers(3, ROWS)))
     advantage = 4 * numbers(5, ROWS)
@@ -60,13 +71,16 @@ def main():
     token, target, weight, position = batch()
     counts = weight > 0
     print("/* Made by tests/peers/align_reference.py with PyTorch", torch.__version__, "in double precision. */")
-    for loss in (bradley_terry, ppo_policy, ppo_value, grpo_sequence, grpo_token, dpo):
+    for loss in (sft, bradley_terry, ppo_policy, ppo_value, grpo_sequence, grpo_token, dpo, distillation):
         w = make_weights(MODEL)
         head = numbers(100 + len(w), MODEL["width"]).reshape(1, -1) * 0.6
         w["score.weight"] = head.to(torch.float32).double().requires_grad_()
         logp = -losses(MODEL, w, token, target, torch.ones(ROWS), position)[0]
-        score = final_rows(MODEL, w, token, position) @ w["score.weight"][0]
-        value = loss(logp, score, counts)
+        rows = final_rows(MODEL, w, token, position)
+        if loss is distillation:
+            value = loss(rows @ w["model.embed_tokens.weight"].T, target, counts)
+        else:
+            value = loss(logp, rows @ w["score.weight"][0], counts)
         value.backward()
         for p in w.values():
             p.grad = torch.zeros_like(p) if p.grad is None else p.grad

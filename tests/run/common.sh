@@ -6,6 +6,9 @@ passed=0 failed=0
 verdict() { # name, wanted, found
     if [ -n "$2" ] && [ "$2" = "$3" ]; then passed=$((passed + 1)); echo "ok: $1"; else failed=$((failed + 1)); echo "FAILED: $1: $3, wanted $2"; fi
 }
+says() { # name, pattern in the log
+    if grep -q "$2" "$dir/log"; then passed=$((passed + 1)); echo "ok: $1"; else failed=$((failed + 1)); echo "FAILED: $1:"; tail -n 3 "$dir/log"; fi
+}
 digest() { # environment and options of a fresh run
     rm -rf "$dir/run"
     "$@" --run-dir "$dir/run" 2>"$dir/log" | tail -n 1

@@ -3,9 +3,6 @@
 # fail, problems that cannot be checked and a policy that runs away end with a message that says so.
 . "${top_srcdir:=.}/tests/run/common.sh"
 recipe=$top_srcdir/conf/stages.yaml
-says() { # name, pattern in the log
-    if grep -q "$2" "$dir/log"; then passed=$((passed + 1)); echo "ok: $1"; else failed=$((failed + 1)); echo "FAILED: $1:"; tail -n 3 "$dir/log"; fi
-}
 run() { # stages, options
     stages=$1
     shift
@@ -64,6 +61,11 @@ for stage in grpo refine; do
 done
 verdict "after kill -9" "$first" "$(run "$all")"
 verdict "a row a step after kill -9" 6 "$(grep -c '"type":"step"' "$dir/run/grpo/metrics.jsonl")"
+
+# Checkpoints of a stage whose beginning was made anew are not gone on from.
+rm -rf "$dir/run/sft"
+run "$all" --set sft.lr=1e-4 >/dev/null
+says "a model made anew" 'grpo/checkpoints.*began with another model'
 
 # Other forms of the objective run, and differ.
 for options in grpo.kl=0 grpo.loss=token grpo.clip_high=0.28 grpo.scale_by_std=false verify.reward_length=0.5; do

@@ -40,11 +40,11 @@ verdict "a power of two as scale changes no bit of fp32" "$plain" "$(fresh --set
 # The portable kernels leave the products to OpenBLAS, which repeats itself on one machine.
 export YOKE_ISA=portable
 fast() { fresh --set numerics=fast --set threads=1 "$@"; }
-says() { grep -c "$1" "$dir/log"; }
+lines_of() { grep -c "$1" "$dir/log"; }
 first=$(fast)
-verdict "fast: the banner names the profile" 1 "$(says 'portable, fp32, numerics fast (fast), threads 1')"
-verdict "fast: and who multiplies" 1 "$(says 'products by OpenBLAS')"
-verdict "fast: the digest is not to be compared" 1 "$(says 'can be compared with no other')"
+verdict "fast: the banner names the profile" 1 "$(lines_of 'portable, fp32, numerics fast (fast), threads 1')"
+verdict "fast: and who multiplies" 1 "$(lines_of 'products by OpenBLAS')"
+verdict "fast: the digest is not to be compared" 1 "$(lines_of 'can be compared with no other')"
 verdict "fast: summary and manifest tell" 2 "$(cat "$dir/run/summary.json" "$dir/run/manifest.json" | grep -c '"numerics": "fast"')"
 verdict "fast: the bits are others" no "$([ "$first" = "$plain" ] && echo yes || echo no)"
 verdict "fast: a second run" "$first" "$(fast)"
@@ -52,7 +52,7 @@ rm -rf "$dir/run"
 for step in 2 5; do cut $step --set numerics=fast --set threads=1; done
 verdict "fast: after kill -9, whatever is quicker now" "$first" "$(YOKE_ISA='' go_on --set numerics=fast --set threads=1)"
 go_on --set threads=1 >/dev/null
-verdict "fast: no run changes its profile" 1 "$(says 'numerics = fast.*choose another --run-dir')"
+verdict "fast: no run changes its profile" 1 "$(lines_of 'numerics = fast.*choose another --run-dir')"
 unset YOKE_ISA
 verdict "fast: bf16 keeps the contract's bits" "$(fresh --set precision=bf16 --set pretrain.steps=5)" \
     "$(fast --set precision=bf16 --set pretrain.steps=5)"

@@ -304,6 +304,21 @@ static void cross_entropy_case(storm *s)
     s->k->cross_entropy(&s->team, &a);
 }
 
+static void distillation_case(storm *s)
+{
+    int64_t rows = between(s, 1, 40), vocab = between(s, 1, 5000);
+    yk_distillation a = {.rows = rows, .vocab = vocab, .mix = (float)below(s, 5) / 4,
+                         .tau = fabsf(number(draw(s), -3, 3, (uint32_t)draw(s)))};
+    float *weight = take(s, rows * 4, 4), *logits = in_out(s, YK_FLOAT, rows * vocab, MILD);
+    for (int64_t r = 0; r < rows; r++) weight[r] = once_in(s, 4) ? 0.0f : number(draw(s), -3, 1, 0);
+    a.target = ids(s, rows, vocab), a.weight = weight, a.logits = logits;
+    a.teacher = once_in(s, 8) ? logits : floats(s, rows * vocab, MILD), a.loss = out(s, YK_FLOAT, rows);
+    bool over = a.teacher != logits && once_in(s, 3);
+    a.d_row = over ? vocab * 4 / yk_type_size(s->k, YK_STORED) : stride(s, vocab);
+    if (!once_in(s, 4)) a.dlogits = over ? (void *)logits : out(s, YK_STORED, rows * a.d_row);
+    s->k->distillation(&s->team, &a);
+}
+
 static void bias_case(storm *s)
 {
     int64_t rows = between(s, 1, 200), w = width(s, 512);
@@ -376,8 +391,9 @@ static const struct { const char *name; void (*run)(storm *s); int precisions; }
     {"gemm", gemm_case, YK_PRECISIONS}, {"attention", attention_case, YK_PRECISIONS}, {"embed", embed_case, 1},
     {"rmsnorm", rmsnorm_case, YK_PRECISIONS}, {"layernorm", layernorm_case, YK_PRECISIONS},
     {"rope", rope_case, YK_PRECISIONS}, {"swiglu", swiglu_case, YK_PRECISIONS}, {"gelu", gelu_case, YK_PRECISIONS},
-    {"cross_entropy", cross_entropy_case, YK_PRECISIONS}, {"bias", bias_case, YK_PRECISIONS}, {"add", add_case, 1},
-    {"copy_rows", copy_rows_case, 1}, {"sum_squares", sum_squares_case, 1}, {"adamw", adamw_case, 1},
+    {"cross_entropy", cross_entropy_case, YK_PRECISIONS},
+    {"distillation", distillation_case, YK_PRECISIONS}, {"bias", bias_case, YK_PRECISIONS}, {"add", add_case, 1}, {"copy_rows", copy_rows_case, 1},
+    {"sum_squares", sum_squares_case, 1}, {"adamw", adamw_case, 1},
     {"map", map_case, 1}, {"count_below", count_below_case, 1},
 };
 enum { CASES = sizeof cases / sizeof *cases };

@@ -432,6 +432,54 @@ static void cross_entropy_matches_its_definition(void **state)
     }
 }
 
+/* Loss and gradient of a row in double precision. */
+static double distilled(const float *x, const float *t, int vocab, int target, double mix, double tau, double *slope)
+{
+    double sum = 0, cooled = 0, taught = 0, divergence = 0;
+    for (int i = 0; i < vocab; i++) {
+        sum += exp((double)x[i]);
+        cooled += exp((double)x[i] / tau);
+        taught += exp((double)t[i] / tau);
+    }
+    for (int i = 0; i < vocab; i++) {
+        double p = exp((double)x[i] / tau) / cooled, q = exp((double)t[i] / tau) / taught;
+        divergence += q * log(q / p);
+        slope[i] = (1 - mix) * (exp((double)x[i]) / sum - (i == target)) + mix * tau * (p - q);
+    }
+    return (1 - mix) * (log(sum) - (double)x[target]) + mix * tau * tau * divergence;
+}
+
+static void distillation_matches_its_definition(void **state)
+{
+    (void)state;
+    enum { N = 6, V = 103 };
+    static const struct { float mix, tau; } cases[] = {{0.5f, 2}, {1, 1}, {0, 3}, {0.9f, 0.5f}};
+    int32_t target[N] = {0, 102, 50, 3, 7, 9};
+    float weight[N] = {1, 1, 0.5f, 0, 1, -2};
+    fill(in[0], N * V, 1, 3), fill(in[1], N * V, 2, 3);
+    for (int c = 0; c < 4 * YK_PRECISIONS; c++) {
+        const yk_precision p = (yk_precision)(c / 4);
+        const double mix = (double)cases[c % 4].mix, tau = (double)cases[c % 4].tau;
+        int64_t d_row = V * 4 / yk_type_size(table[0] + p, YK_STORED);
+        for (int t = 0; t < tables; t++) {
+            memcpy(out[t][0], in[0], N * V * 4);
+            (table[t] + p)->distillation(&(yk_team){.threads = 1 + t},
+                                         &(yk_distillation){.logits = out[t][0], .teacher = in[1], .dlogits = out[t][0],
+                                                            .d_row = d_row, .target = target, .weight = weight,
+                                                            .loss = out[t][1], .rows = N, .vocab = V,
+                                                            .mix = cases[c % 4].mix, .tau = cases[c % 4].tau});
+            for (int r = 0; r < N; r++)
+                for (int i = 0; i < V; i++) out[t][2][r * V + i] = get(p, out[t][0], r * d_row + i);
+        }
+        same_bits(1, N), same_bits(2, N * V);
+        for (int r = 0; r < N; r++) {
+            double slope[V], w = (double)weight[r];
+            close_to((double)out[0][1][r], w * distilled(in[0] + r * V, in[1] + r * V, V, target[r], mix, tau, slope), 2e-6);
+            for (int i = 0; i < V; i++) close_to((double)out[0][2][r * V + i], w * slope[i], 2 * grain(p));
+        }
+    }
+}
+
 /* One document after another, causal and not, with grouped heads; the definition in double precision. */
 enum { AN = 200, AH = 4, AK = 2, AD = 32, AQ = AH * AD, AKV = 2 * AK * AD };
 
@@ -589,6 +637,7 @@ int main(void)
         cmocka_unit_test(swiglu_matches_its_definition),
         cmocka_unit_test(gelu_matches_its_definition),
         cmocka_unit_test(cross_entropy_matches_its_definition),
+        cmocka_unit_test(distillation_matches_its_definition),
         cmocka_unit_test(attention_matches_its_definition),
         cmocka_unit_test(attention_of_a_row_stands_alone),
         cmocka_unit_test(adamw_matches_its_definition),

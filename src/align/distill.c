@@ -1,0 +1,367 @@
+/* The distill stage: a smaller model learns from a larger run's. From its answers (sequence-level: Kim, Rush 2016),
+ * from what it makes likely at each token (Hinton, Vinyals, Dean 2015), or from both. */
+#include "align/align.h"
+#include "align/imitate.h"
+#include "align/passes.h"
+#include "align/rollout.h"
+#include "align/teacher.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ANSWERS_AT_ONCE = 512, MOST_SLOTS = 128 };
+
+static const char *const keys[] = {"seed", "lanes", "precision", "numerics", "model.", "pretrain.", "sft.template",
+                                   "distill.", NULL};
+/* What the teacher's answers depend on beside the teacher and the prompts. */
+static const char *const answer_keys[] = {"seed", "numerics", "sft.template", "distill.sampling_temperature",
+                                          "distill.tokens", NULL};
+
+typedef struct distiller {
+    yk_course c;
+    const yk_recipe *r;
+    yk_teacher teacher;
+    char weights[33]; /* hash over the teacher's */
+    char *path;       /* distill/data.jsonl: its answers */
+    char *account;    /* distill/sampling.json: what data.jsonl was made from, and what came out so far */
+    yk_sequences train, heldout;
+    int64_t *order;
+    yk_digest *hash;
+    int64_t prompts, asked, kept; /* all; answered; answers that are in the file */
+    int64_t bytes;                /* of the file */
+    double sampling;              /* seconds */
+    int32_t **likeliest;          /* [heldout.n][ids.n] of the teacher, in each row */
+} distiller;
+
+/* --- the teacher's answers ------------------------------------------------------------------- */
+
+static bool is_usable(const yk_rollout *o)
+{
+    json_t *text = json_stringn(o->text.data ? o->text.data : "", o->text.len); /* NULL: is not UTF-8 */
+    const bool usable = text && o->ended && o->text.len > 0 && o->text.len > strspn(o->text.data, " \t\r\n");
+    json_decref(text);
+    return usable;
+}
+
+/* Answers to n prompts, of which `number` is the first. */
+static yk_status answer_some(distiller *x, yk_decoder *d, const yk_example *const *prompt, int64_t n, uint64_t number,
+                             FILE *f, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_rollouts a = {0};
+    yk_sampling how = yk_sampling_of(&x->teacher.s);
+    yk_chat_ends(x->c.chat, &how);
+    how.temperature = x->r->distill_sampling_temperature;
+    how.tokens = x->r->distill_tokens;
+    how.seed = (uint64_t)x->r->seed;
+    YK_TRY(yk_rollouts_make(&a, &x->c, d, prompt, n, 1, &how, number, err));
+    for (int64_t i = 0; i < n; i++) {
+        if (!is_usable(&a.item[i])) continue;
+        YK_TRY(yk_rollout_write(&a.item[i], f, x->path, err));
+        x->kept++;
+    }
+    x->sampling += a.seconds;
+done:
+    yk_rollouts_free(&a);
+    return st;
+}
+
+/* Reads how far an earlier process came with the same answers. */
+static void take_account(distiller *x, const char *name)
+{
+    json_error_t why;
+    json_t *all = yk_exists(x->account) ? json_load_file(x->account, 0, &why) : NULL;
+    const char *of = json_string_value(json_object_get(all, "of"));
+    const int64_t asked = json_integer_value(json_object_get(all, "asked"));
+    const int64_t bytes = json_integer_value(json_object_get(all, "bytes"));
+    if (of && strcmp(of, name) == 0 && asked > 0 && asked <= x->prompts && bytes >= 0) {
+        x->asked = asked;
+        x->bytes = bytes;
+        x->kept = json_integer_value(json_object_get(all, "answers"));
+        x->sampling = json_number_value(json_object_get(all, "seconds"));
+    }
+    json_decref(all);
+}
+
+/* What is in the file is on the disk before the account says so. */
+static yk_status write_account(distiller *x, FILE *f, const char *name, yk_error *err)
+{
+    yk_status st = YK_OK;
+    char *text = NULL;
+    if (fflush(f) != 0 || fsync(fileno(f)) != 0) YK_FAIL(YK_ERR_IO, "%s: cannot write: %s", x->path, strerror(errno));
+    x->bytes = ftell(f);
+    json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:I, s:f}", "of", name, "prompts", (json_int_t)x->prompts, "asked",
+                            (json_int_t)x->asked, "answers", (json_int_t)x->kept, "bytes", (json_int_t)x->bytes,
+                            "seconds", x->sampling);
+    text = json_dumps(all, JSON_INDENT(1));
+    json_decref(all);
+    if (!text) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_file_write(x->account, text, strlen(text), err));
+done:
+    free(text);
+    return st;
+}
+
+/* To append to; what is past the account is cut off, and all is done again when something of it is missing. */
+static yk_status open_answers(distiller *x, FILE **f, yk_error *err)
+{
+    yk_status st = YK_OK;
+    *f = fopen(x->path, "ab");
+    if (!*f || fseek(*f, 0, SEEK_END) != 0) YK_FAIL(YK_ERR_IO, "%s: cannot open: %s", x->path, strerror(errno));
+    if (ftell(*f) < x->bytes) {
+        x->asked = x->bytes = x->kept = 0;
+        x->sampling = 0;
+    }
+    if (ftruncate(fileno(*f), x->bytes) != 0 || fseek(*f, 0, SEEK_END) != 0)
+        YK_FAIL(YK_ERR_IO, "%s: cannot cut off: %s", x->path, strerror(errno));
+done:
+    return st;
+}
+
+/* Until all are answered, or the job is to stop. */
+static yk_status answer_all(distiller *x, const yk_example *const *prompt, const char *name, yk_error *err)
+{
+    yk_status st = YK_OK;
+    FILE *f = NULL;
+    yk_decoder *d = NULL;
+    YK_TRY(open_answers(x, &f, err));
+    if (x->asked) yk_log("distill    going on after %lld of %lld prompts", (long long)x->asked, (long long)x->prompts);
+    if (x->asked < x->prompts) YK_TRY(yk_decoder_new(&d, &x->teacher.s, MOST_SLOTS, x->c.context, err));
+    while (x->asked < x->prompts && !yk_job_stops(x->c.job)) {
+        const int64_t left = x->prompts - x->asked, some = left < ANSWERS_AT_ONCE ? left : ANSWERS_AT_ONCE;
+        YK_TRY(answer_some(x, d, prompt + x->asked, some, (uint64_t)x->asked, f, err));
+        x->asked += some;
+        YK_TRY(write_account(x, f, name, err));
+        yk_progress("distill    %lld of %lld prompts answered by the teacher", (long long)x->asked,
+                    (long long)x->prompts);
+    }
+done:
+    if (f) fclose(f);
+    yk_decoder_free(d);
+    return st;
+}
+
+/* Names everything that decides what the answers are. */
+static void name_answers(const distiller *x, const yk_examples *e, char hex[33])
+{
+    yk_buf all = {0};
+    yk_recipe_canonical(x->r, answer_keys, &all);
+    yk_buf_printf(&all, "%s %s %lld\n", e->hash, x->weights, (long long)x->c.context);
+    yk_hash128_hex(all.data, all.len, hex);
+    yk_buf_free(&all);
+}
+
+/* data.jsonl, or what is missing of it: the teacher's answers to what conversations ask before their last answer.
+ * *made is false when the job was to stop. */
+static yk_status make_answers(distiller *x, const yk_examples *e, bool *made, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_example *asked = NULL;
+    const yk_example **prompt = NULL;
+    char name[33];
+    name_answers(x, e, name);
+    x->prompts = (int64_t)e->n;
+    take_account(x, name);
+    YK_NEW(asked, e->n);
+    YK_NEW(prompt, e->n);
+    for (size_t i = 0; i < e->n; i++) {
+        asked[i] = e->item[i];
+        asked[i].turns--;
+        prompt[i] = &asked[i];
+    }
+    YK_TRY(answer_all(x, prompt, name, err));
+    *made = x->asked == x->prompts;
+    if (!*made) goto done;
+    yk_log("distill    %lld of %lld answers of the teacher are kept", (long long)x->kept, (long long)x->prompts);
+    if (x->kept == 0)
+        YK_FAIL(YK_ERR_INPUT, "no answer of the teacher ended within distill.tokens: %lld; raise it, or take a teacher "
+                "that was fine-tuned", (long long)x->r->distill_tokens);
+done:
+    free(asked);
+    free(prompt);
+    return st;
+}
+
+/* --- what is learnt from --------------------------------------------------------------------- */
+
+static yk_status add_file(distiller *x, yk_sequences *into, const yk_list *paths, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_examples e;
+    YK_TRY(yk_examples_read(&e, paths, YK_CONVERSATION, (size_t)x->r->sft_bad_lines, err));
+    yk_digest_add(x->hash, e.hash, sizeof e.hash);
+    st = yk_sequences_add(into, &x->c, &e, err);
+    yk_examples_free(&e);
+done:
+    return st;
+}
+
+/* *made is false when the job was to stop. */
+static yk_status read_sets(distiller *x, bool *made, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const yk_recipe *r = x->r;
+    yk_list data = {0}, heldout = {0};
+    yk_examples e = {0};
+    *made = true;
+    YK_TRY(yk_course_paths(&x->c, &r->distill_data, "distill.data", "train.jsonl", &data, err));
+    if (strcmp(r->distill_mode, "logits") != 0) {
+        YK_TRY(yk_examples_read(&e, &data, YK_CONVERSATION, (size_t)r->sft_bad_lines, err));
+        YK_TRY(make_answers(x, &e, made, err));
+        if (!*made) goto done;
+        YK_TRY(add_file(x, &x->train, &(yk_list){&x->path, 1}, err));
+    } else {
+        YK_TRY(add_file(x, &x->train, &data, err));
+    }
+    if (r->distill_heldout.n || r->distill_data.n == 0) {
+        YK_TRY(yk_course_paths(&x->c, &r->distill_heldout, "distill.heldout", "heldout.jsonl", &heldout, err));
+        YK_TRY(add_file(x, &x->heldout, &heldout, err));
+    }
+    YK_NEW(x->order, x->train.n);
+    for (size_t i = 0; i < x->train.n; i++) x->order[i] = (int64_t)i;
+done:
+    yk_examples_free(&e);
+    yk_course_free_paths(&data);
+    yk_course_free_paths(&heldout);
+    return st;
+}
+
+/* --- agreement ------------------------------------------------------------------------------- */
+
+static void keep_likeliest(void *context, int64_t i, const yk_session *s, int64_t row)
+{
+    distiller *x = context;
+    memcpy(x->likeliest[i], s->best + row, x->heldout.item[i].ids.n * sizeof *s->best);
+}
+
+typedef struct agreement {
+    const distiller *x;
+    double tokens, same;
+} agreement;
+
+static void add_agreement(void *context, int64_t i, const yk_session *s, int64_t row)
+{
+    agreement *a = context;
+    for (int64_t j = 0; j < (int64_t)a->x->heldout.item[i].ids.n; j++) {
+        if (s->weight[row + j] == 0.0f) continue;
+        a->tokens++;
+        a->same += s->best[row + j] == a->x->likeliest[i][j];
+    }
+}
+
+static yk_status agree(distiller *x, double *share, yk_error *err)
+{
+    agreement a = {.x = x};
+    const yk_sequences *q = &x->heldout;
+    yk_status st = yk_pass_each(&x->c.s, q->item, sizeof *q->item, (int64_t)q->n, YK_PASS_LOSS, add_agreement, &a, err);
+    *share = a.tokens > 0 ? a.same / a.tokens : NAN;
+    return st;
+}
+
+static yk_status ask_teacher(distiller *x, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const yk_sequences *q = &x->heldout;
+    YK_NEW(x->likeliest, q->n);
+    for (size_t i = 0; i < q->n; i++) YK_NEW(x->likeliest[i], q->item[i].ids.n);
+    YK_TRY(yk_pass_each(&x->teacher.s, q->item, sizeof *q->item, (int64_t)q->n, YK_PASS_LOSS, keep_likeliest, x, err));
+done:
+    return st;
+}
+
+/* --- the stage ------------------------------------------------------------------------------- */
+
+static yk_status open_all(distiller *x, yk_error *err)
+{
+    yk_status st = YK_OK;
+    YK_TRY(yk_teacher_open(&x->teacher, x->r->distill_teacher, &x->c, err));
+    yk_weights_hash(x->teacher.s.model, yk_model_weights(x->teacher.s.model), x->weights);
+    x->hash = yk_digest_new();
+    x->path = yk_path("%s/data.jsonl", x->c.dir);
+    x->account = yk_path("%s/sampling.json", x->c.dir);
+    if (!x->path || !x->account || !x->hash) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    yk_digest_add(x->hash, x->weights, sizeof x->weights);
+done:
+    return st;
+}
+
+static yk_status add_to_summary(distiller *x, double before, double after, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_fit fit;
+    json_t *own = json_object_get(x->c.job->summary, "distill");
+    YK_TRY(yk_sequences_fit(&fit, &x->teacher.s, &x->heldout, err));
+    json_object_update_new(own, json_pack("{s:o, s:o, s:I, s:{s:I, s:o, s:o, s:o}}", "agreement_before",
+                                          yk_json_number_or_null(before), "agreement", yk_json_number_or_null(after),
+                                          "parameters", (json_int_t)yk_model_parameters(x->c.s.model), "teacher",
+                                          "parameters", (json_int_t)yk_model_parameters(x->teacher.s.model),
+                                          "heldout_loss", yk_json_number_or_null(fit.loss), "heldout_accuracy",
+                                          yk_json_number_or_null(fit.accuracy), "heldout_exact",
+                                          yk_json_number_or_null(fit.exact)));
+    if (x->prompts > 0)
+        json_object_set_new(own, "sampled", json_pack("{s:I, s:I, s:f}", "prompts", (json_int_t)x->prompts, "answers",
+                                                      (json_int_t)x->kept, "seconds", x->sampling));
+    yk_log("distill    %.1f %% of held-out tokens as the teacher before, %.1f %% after; it has %.1f %% right",
+           100 * before, 100 * after, 100 * fit.accuracy);
+done:
+    return st;
+}
+
+static yk_status distil(distiller *x, bool *finished, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const yk_recipe *r = x->r;
+    const yk_teaching teaching = yk_teacher_teaching(&x->teacher, r->distill_mix, r->distill_temperature);
+    char data[33];
+    bool made;
+    double before, after;
+    YK_TRY(read_sets(x, &made, err));
+    if (!made) goto done;
+    yk_digest_hex(x->hash, data);
+    YK_TRY(ask_teacher(x, err));
+    YK_TRY(agree(x, &before, err));
+    const int64_t n = (int64_t)x->train.n;
+    const int64_t steps = r->distill_steps ? r->distill_steps : yk_steps_of(r->distill_epochs, n, r->distill_batch);
+    const yk_imitation o = {.train = &x->train, .order = x->order, .n = n, .heldout = &x->heldout, .data = data,
+                            .keys = keys,
+                            .schedule = {"cosine", r->distill_lr, r->distill_lr_end, r->distill_warmup, 0, steps},
+                            .batch = r->distill_batch,
+                            .eval_every = r->distill_eval_every ? r->distill_eval_every : (steps + 3) / 4,
+                            .checkpoint_every = r->distill_checkpoint_every, .samples = r->distill_samples,
+                            .deal = YK_DEAL_DISTILL,
+                            .teaching = strcmp(r->distill_mode, "sampled") == 0 ? NULL : &teaching};
+    YK_TRY(yk_imitate(&x->c, &o, finished, err));
+    if (!*finished) goto done;
+    YK_TRY(agree(x, &after, err));
+    YK_TRY(add_to_summary(x, before, after, err));
+done:
+    return st;
+}
+
+yk_status yk_distill_stage(const yk_job *job, bool *finished, yk_error *err)
+{
+    yk_status st = YK_OK;
+    distiller x = {.r = job->recipe};
+    *finished = false;
+    YK_TRY(yk_course_open(&x.c, job, "distill", YK_COURSE_ROWS, false, err));
+    YK_TRY(open_all(&x, err));
+    YK_TRY(distil(&x, finished, err));
+done:
+    for (size_t i = 0; x.likeliest && i < x.heldout.n; i++) free(x.likeliest[i]);
+    free(x.likeliest);
+    yk_sequences_free(&x.train);
+    yk_sequences_free(&x.heldout);
+    free(x.order);
+    free(x.path);
+    free(x.account);
+    yk_digest_free(x.hash);
+    yk_teacher_close(&x.teacher);
+    yk_course_close(&x.c);
+    return st;
+}

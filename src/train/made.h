@@ -1,0 +1,17 @@
+/* What a run has made, for those that use it. */
+#ifndef YK_TRAIN_MADE_H
+#define YK_TRAIN_MADE_H
+
+#include "base/status.h"
+#include "config/recipe.h"
+
+/* Loads <dir>/recipe.yaml. */
+yk_status yk_run_recipe(yk_recipe *r, const char *dir, yk_error *err);
+
+/* The model that the last of the recipe's stages left, of those that are done. free() it. */
+yk_status yk_run_model(const yk_recipe *r, const char *dir, char **path, yk_error *err);
+
+/* The pretrained model: best.h5 when there is one, else the newest checkpoint. free() it. */
+yk_status yk_run_checkpoint(const char *dir, char **path, yk_error *err);
+
+#endif
