@@ -54,7 +54,7 @@ yk_status yk_teacher_open(yk_teacher *t, const char *dir, yk_course *c, yk_error
     const int64_t rows = c->s.max_rows, part = rows < YK_LOGIT_ROWS ? rows : YK_LOGIT_ROWS;
     YK_TRY(yk_session_open(&t->s, &t->recipe, dir, c->job->team, &(yk_session_options){.rows = rows}, err));
     YK_TRY(yk_session_load(&t->s, t->path, false, err));
-    YK_TRY(yk_model_pack(t->s.model, err));
+    YK_TRY(yk_model_pack(t->s.model, false, err));
     YK_NEW(t->logits, part * yk_tokenizer_vocab(t->s.tokenizer));
     yk_log("distill    the teacher is %s, %.3g parameters; the student has %.3g", t->path,
            (double)yk_model_parameters(t->s.model), (double)yk_model_parameters(c->s.model));

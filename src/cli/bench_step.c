@@ -114,14 +114,18 @@ static void release(bench_run *x)
 }
 
 /* Forward and backward of a whole batch. */
-static void pass(bench_run *x)
+static yk_status pass(bench_run *x, yk_error *err)
 {
+    yk_status st = YK_OK;
+    if (x->micro < x->B) YK_TRY(yk_model_pack(x->model, true, err)); /* as yk_learner_step does */
     for (int64_t at = 0; at < x->B * x->T; at += x->micro * x->T) {
         yk_batch batch = {.rows = x->micro * x->T, .token = x->token + at, .position = x->position + at,
                           .target = x->target + at, .weight = x->weight + at, .segment = x->segment, .segments = x->micro};
         yk_model_train(x->model, &batch, 0.0f, x->loss + at, NULL);
     }
     yk_model_finish_gradients(x->model);
+done:
+    return st;
 }
 
 /* Seconds a step; update: of the optimiser, 0 where there is none, nor a way back. */
@@ -155,7 +159,7 @@ static yk_status measure_step(const yk_bench *b, json_t *result, yk_error *err)
     for (int i = -WARM_UP; i < repeats; i++) {
         if (i == 0) yk_model_reset_phases(x.model);
         double began = yk_now();
-        pass(&x);
+        YK_TRY(pass(&x, err));
         double passed = yk_now();
         yk_optimiser_step(&o, x.k, &b->team, 1 / tokens, 1e-4, i + WARM_UP + 1, &norm);
         if (i < 0) continue;
@@ -242,7 +246,7 @@ static yk_status measure_decode(const yk_bench *b, json_t *result, yk_error *err
     YK_NEW(logits, x.B * x.r.tokenizer_vocab);
     YK_NEW(cache_row, x.B);
     YK_NEW(wanted, x.B);
-    YK_TRY(yk_model_pack(x.model, err));
+    YK_TRY(yk_model_pack(x.model, false, err));
     double began = yk_now();
     for (int32_t i = 0; i < x.T; i++) decode_step(&x, &cache, i, cache_row, wanted, logits);
     double seconds = (yk_now() - began) / (double)x.T;

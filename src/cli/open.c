@@ -20,7 +20,7 @@ yk_status yk_open_run(yk_opened *x, const yk_open_options *o, yk_error *err)
     const yk_session_options with = {.rows = o->rows > x->r.pretrain_seq ? o->rows : x->r.pretrain_seq};
     YK_TRY(yk_session_open(&x->s, &x->r, o->run, &team, &with, err));
     YK_TRY(yk_session_load(&x->s, path, false, err));
-    YK_TRY(yk_model_pack(x->s.model, err));
+    YK_TRY(yk_model_pack(x->s.model, false, err));
 done:
     free(path);
     return st;

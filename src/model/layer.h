@@ -60,6 +60,14 @@ typedef struct yk_layer_kind {
 
 extern const yk_layer_kind yk_embed_kind, yk_attention_kind, yk_mlp_kind, yk_head_kind;
 
+/* The weights of all products, packed for those of forward or of backward. */
+typedef struct yk_packed {
+    char *data;      /* NULL until yk_model_pack */
+    int64_t *at;     /* [params] byte offsets in it */
+    bool is_current; /* holds the weights as they are now */
+} yk_packed;
+enum { YK_FORWARD, YK_BACKWARD, YK_WAYS };
+
 struct yk_model {
     yk_model_shape shape;
     const yk_kernels *k;
@@ -79,9 +87,7 @@ struct yk_model {
     float *stream;          /* backward: [max_rows, C] */
     void *kernel_scratch;
     float *cosine, *sine;   /* [positions, D/2] */
-    char *packed;           /* arena of the packed weights; NULL until yk_model_pack */
-    int64_t *packed_at;     /* [params] byte offsets in it */
-    bool is_packed;         /* packed holds the weights as they are now */
+    yk_packed packed[YK_WAYS];
     float **input;          /* [nodes] what each node was given in forward */
     yk_memory memory;
     yk_phase phase[YK_PHASES];
@@ -136,10 +142,10 @@ void yk_linear_dx(const yk_node *n, const yk_pass *p, int slot, void *dx, yk_typ
 void yk_linear_dw(const yk_node *n, const yk_pass *p, int slot, const void *dy, yk_type dy_type, const void *x);
 
 /* The three products alone, of the weight w[out,in] that is model->param[param]; x is stored, rows of dy lie dy_row
- * apart. Forward reads w packed where yk_model_pack has packed it as it is. */
+ * apart. w is read packed where yk_model_pack has packed it. */
 typedef struct yk_product {
     const float *w;
-    const void *packed; /* NULL: is not */
+    const void *packed[YK_WAYS]; /* NULL: is not */
     int64_t rows, in, out;
 } yk_product;
 yk_product yk_product_of(const yk_pass *p, int param, int64_t rows);

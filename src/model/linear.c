@@ -6,17 +6,24 @@ yk_product yk_product_of(const yk_pass *p, int param, int64_t rows)
 {
     const yk_model *m = p->m;
     const yk_param *w = &m->param[param];
-    return (yk_product){.w = m->weight + w->offset, .packed = m->is_packed ? m->packed + m->packed_at[param] : NULL,
-                        .rows = rows, .in = w->shape[1], .out = w->shape[0]};
+    yk_product s = {.w = m->weight + w->offset, .rows = rows, .in = w->shape[1], .out = w->shape[0]};
+    for (int i = 0; i < YK_WAYS; i++)
+        if (m->packed[i].is_current) s.packed[i] = m->packed[i].data + m->packed[i].at[param];
+    return s;
+}
+
+/* The weight as the second operand of a product. */
+static yk_operand operand_of(const yk_product *s, int way)
+{
+    if (s->packed[way]) return (yk_operand){.data = s->packed[way], .type = YK_PACKED};
+    return way == YK_FORWARD ? (yk_operand){s->w, YK_FLOAT, 1, s->in} : (yk_operand){s->w, YK_FLOAT, s->in, 1};
 }
 
 void yk_product_forward(const yk_pass *p, const yk_product *s, void *y, yk_type y_type, const void *x, const float *init,
                         int64_t init_row)
 {
-    const yk_operand w = s->packed ? (yk_operand){.data = s->packed, .type = YK_PACKED}
-                                   : (yk_operand){s->w, YK_FLOAT, 1, s->in};
     p->m->k->gemm(&p->m->team, &(yk_gemm){.c = y, .c_type = y_type, .c_row = s->out, .a = {x, YK_STORED, s->in, 1},
-                                          .b = w, .m = s->rows, .n = s->out, .k = s->in, .init = init,
+                                          .b = operand_of(s, YK_FORWARD), .m = s->rows, .n = s->out, .k = s->in, .init = init,
                                           .init_row = init_row, .scratch = p->m->kernel_scratch});
 }
 
@@ -24,7 +31,7 @@ void yk_product_dx(const yk_pass *p, const yk_product *s, void *dx, yk_type dx_t
                    int64_t dy_row)
 {
     p->m->k->gemm(&p->m->team, &(yk_gemm){.c = dx, .c_type = dx_type, .c_row = s->in, .a = {dy, dy_type, dy_row, 1},
-                                          .b = {s->w, YK_FLOAT, s->in, 1}, .m = s->rows, .n = s->in, .k = s->out,
+                                          .b = operand_of(s, YK_BACKWARD), .m = s->rows, .n = s->in, .k = s->out,
                                           .scratch = p->m->kernel_scratch});
 }
 

@@ -141,9 +141,32 @@ static yk_memory memory_of(const yk_model *m)
                                   kernel_scratch_bytes(m)};
 }
 
+/* Of a weight w[n,k] the operand of forward's product, or of backward's, which is its transpose. */
+static yk_pack pack_of(const yk_model *m, int param, bool backward)
+{
+    const yk_param *w = &m->param[param];
+    const float *x = m->weight ? m->weight + w->offset : NULL; /* a plan has none */
+    const int64_t out = w->shape[0], in = w->shape[1];
+    return backward ? (yk_pack){.n = in, .k = out, .b = {x, YK_FLOAT, in, 1}}
+                    : (yk_pack){.n = out, .k = in, .b = {x, YK_FLOAT, 1, in}};
+}
+
+/* Of all of them; at: NULL, or [params] where each begins. */
+static int64_t packed_bytes(const yk_model *m, int64_t *at, bool backward)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < m->params; i++) {
+        if (at) at[i] = bytes;
+        if (!m->param[i].multiplies) continue;
+        const yk_pack p = pack_of(m, i, backward);
+        bytes += m->k->packed_bytes(p.n, p.k);
+    }
+    return bytes;
+}
+
 int64_t yk_memory_sum(yk_memory m)
 {
-    return m.weights + m.gradients + m.activations + m.scratch + m.packed;
+    return m.weights + m.gradients + m.activations + m.scratch + m.packed + m.packed_back;
 }
 
 static float *take(const yk_model *m, int64_t floats)
@@ -221,6 +244,8 @@ yk_status yk_model_plan(const yk_model_shape *shape, int64_t max_rows, bool trai
     yk_model *m = NULL;
     YK_TRY(make_plan(&m, shape, max_rows, training, kernels, team, err));
     *memory = memory_of(m);
+    memory->packed = packed_bytes(m, NULL, false);
+    memory->packed_back = packed_bytes(m, NULL, true);
     *floats = m->floats;
 done:
     yk_model_free(m);
@@ -246,12 +271,12 @@ void yk_model_free(yk_model *m)
 {
     if (!m) return;
     void *const taken[] = {m->own.weight, m->own.gradient, m->saved, m->scratch, m->stream, m->cosine, m->sine,
-                           m->kernel_scratch, m->packed};
+                           m->kernel_scratch, m->packed[YK_FORWARD].data, m->packed[YK_BACKWARD].data};
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) m->k->free(taken[i]);
     free(m->node);
     free(m->param);
     free(m->input);
-    free(m->packed_at);
+    for (int i = 0; i < YK_WAYS; i++) free(m->packed[i].at);
     free(m);
 }
 
@@ -288,38 +313,42 @@ void yk_model_initialise(yk_model *m, uint64_t seed)
 
 void yk_model_weights_changed(yk_model *m)
 {
-    m->is_packed = false;
+    for (int i = 0; i < YK_WAYS; i++) m->packed[i].is_current = false;
 }
 
-static yk_status take_packed(yk_model *m, yk_error *err)
+static yk_status take_packed(yk_model *m, yk_packed *to, bool backward, yk_error *err)
 {
     yk_status st = YK_OK;
-    int64_t bytes = 0;
     char need[32];
-    if (!m->packed_at) YK_NEW(m->packed_at, m->params);
-    for (int i = 0; i < m->params; i++) {
-        m->packed_at[i] = bytes;
-        if (m->param[i].multiplies) bytes += m->k->packed_bytes(m->param[i].shape[0], m->param[i].shape[1]);
-    }
-    if (bytes > 0 && !(m->packed = m->k->alloc(bytes)))
+    if (!to->at) YK_NEW(to->at, m->params);
+    const int64_t bytes = packed_bytes(m, to->at, backward);
+    if (bytes > 0 && !(to->data = m->k->alloc(bytes)))
         YK_FAIL(YK_ERR_MEMORY, "the packed weights need %s, which could not be had", yk_human_bytes((double)bytes, need));
-    m->memory.packed = bytes;
+    *(backward ? &m->memory.packed_back : &m->memory.packed) = bytes;
 done:
     return st;
 }
 
-yk_status yk_model_pack(yk_model *m, yk_error *err)
+static yk_status pack(yk_model *m, yk_packed *to, bool backward, yk_error *err)
 {
     yk_status st = YK_OK;
-    if (!m->packed) YK_TRY(take_packed(m, err));
-    if (!m->packed || m->is_packed) goto done;
+    if (!to->data) YK_TRY(take_packed(m, to, backward, err));
+    if (!to->data || to->is_current) goto done;
     for (int i = 0; i < m->params; i++) {
-        const yk_param *w = &m->param[i];
-        if (w->multiplies)
-            m->k->pack(&m->team, &(yk_pack){.packed = m->packed + m->packed_at[i], .n = w->shape[0], .k = w->shape[1],
-                                            .b = {m->weight + w->offset, YK_FLOAT, 1, w->shape[1]}});
+        yk_pack p = pack_of(m, i, backward);
+        p.packed = to->data + to->at[i];
+        if (m->param[i].multiplies) m->k->pack(&m->team, &p);
     }
-    m->is_packed = true;
+    to->is_current = true;
+done:
+    return st;
+}
+
+yk_status yk_model_pack(yk_model *m, bool training, yk_error *err)
+{
+    yk_status st = YK_OK;
+    YK_TRY(pack(m, &m->packed[YK_FORWARD], false, err));
+    if (training) YK_TRY(pack(m, &m->packed[YK_BACKWARD], true, err));
 done:
     return st;
 }

@@ -66,10 +66,11 @@ yk_status yk_model_new(yk_model **m, const yk_model_shape *shape, int64_t max_ro
 void yk_model_free(yk_model *m);
 void yk_model_initialise(yk_model *m, uint64_t seed);
 
-/* Packs the weights of all products once, so that forward passes over few rows (generating) need not do it each time;
- * with the same bits. Memory for it is taken at the first call: YK_ERR_MEMORY says how much. It holds until the weights
- * change, and whoever writes to yk_model_weights afterwards says so by yk_model_weights_changed. */
-yk_status yk_model_pack(yk_model *m, yk_error *err);
+/* Packs the weights of all products once, so that passes over few rows, or many passes with the same weights, need not do
+ * it each time; with the same bits. `training`: for backward as well. Memory for it is taken at the first call:
+ * YK_ERR_MEMORY says how much. It holds until the weights change, and whoever writes to yk_model_weights afterwards says so
+ * by yk_model_weights_changed. */
+yk_status yk_model_pack(yk_model *m, bool training, yk_error *err);
 void yk_model_weights_changed(yk_model *m);
 
 const yk_model_shape *yk_model_get_shape(const yk_model *m);
@@ -107,12 +108,12 @@ yk_weights yk_model_use(yk_model *m, yk_weights w);
 /* Bytes that a model takes, by what they are for. */
 typedef struct yk_memory {
     int64_t weights, gradients, activations, scratch; /* scratch: kernels, tables of angles, the gradient stream */
-    int64_t packed; /* weights, packed: 0 before yk_model_pack */
+    int64_t packed, packed_back; /* weights, packed for forward and for backward: 0 before yk_model_pack */
 } yk_memory;
 yk_memory yk_model_memory(const yk_model *m);
 int64_t yk_memory_sum(yk_memory m);
 
-/* What yk_model_new would allocate, without allocating it; *floats is the length of the flat arrays. */
+/* What yk_model_new and yk_model_pack would allocate, without allocating it; *floats is the length of the flat arrays. */
 yk_status yk_model_plan(const yk_model_shape *shape, int64_t max_rows, bool training, const yk_kernels *kernels,
                         const yk_team *team, yk_memory *memory, int64_t *floats, yk_error *err);
 

@@ -279,7 +279,7 @@ yk_status yk_decoder_run(yk_decoder *d, yk_request *r, size_t n, const yk_sampli
     d->request = r;
     d->how = how;
     for (int64_t i = 0; i < d->slots; i++) d->place[i].request = NOBODY;
-    YK_TRY(yk_model_pack(d->s->model, err));
+    YK_TRY(yk_model_pack(d->s->model, false, err));
     for (size_t next = fill_slots(d, 0, n);; next = fill_slots(d, next, n)) {
         gather(d);
         if (d->s->rows == 0) break;

@@ -115,6 +115,7 @@ static void flush(yk_learner *l, const yk_work *w, sums *lane)
     if (w->passed) w->passed(w->context, s);
     yk_session_clear(s);
     l->places = 0;
+    l->passes++;
 }
 
 static yk_status add_item(yk_learner *l, const yk_work *w, int64_t item, bool *fits, yk_error *err)
@@ -169,7 +170,8 @@ yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
     const yk_weights before = yk_model_use(l->s->model, l->weights);
     l->scale = l->loss_scale.value;
     yk_session_clear(l->s);
-    l->places = 0;
+    if (l->passes > 1) YK_TRY(yk_model_pack(l->s->model, true, err));
+    l->places = l->passes = 0;
     for (int64_t i = 0; i < l->lanes.lanes; i++) {
         sums lane = {0};
         YK_TRY(run_lane(l, w, i, &lane, err));

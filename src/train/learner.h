@@ -53,6 +53,7 @@ typedef struct yk_learner {
     yk_also also[YK_MOST_ALSO];
     int alsos;
     /* of the last step */
+    int64_t passes;                 /* over several, weights that were packed once a step pay */
     double loss, norm, rate, scale; /* scale: of the loss */
     bool step_skipped;
     int64_t flushed; /* elements of its gradient that bf16 flushes, if counts_flushed */

@@ -11,7 +11,7 @@ extern const char *const yk_recompute_policies[]; /* NULL at the end */
 
 /* Bytes by what they are for. */
 typedef struct yk_needs {
-    int64_t weights, gradients, optimiser, activations, scratch, total; /* gradients: of all lanes */
+    int64_t weights, gradients, optimiser, activations, packed, scratch, total; /* gradients: of all lanes */
 } yk_needs;
 
 /* What yk_pretrain_stage allocates for this recipe with `recompute` and so many sequences at once. YK_ERR_MEMORY when

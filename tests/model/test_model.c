@@ -293,6 +293,7 @@ static void recomputation_has_the_same_bits(void **state)
         deep.recompute_blocks = blocks[policy];
         assert_int_equal(yk_model_plan(&deep, ROWS, true, k, &(yk_team){.threads = 2}, &planned, &floats, &err), YK_OK);
         assert_int_equal(yk_model_new(&m, &deep, ROWS, true, k, &(yk_team){.threads = 2}, &err), YK_OK);
+        assert_int_equal(yk_model_pack(m, true, &err), YK_OK);
         assert_int_equal(yk_memory_sum(yk_model_memory(m)), yk_memory_sum(planned));
         assert_true(policy == 3 || yk_model_memory(m).activations < most);
         yk_model_initialise(m, 3);
@@ -319,7 +320,7 @@ static void decoding_has_the_bits_of_training(void **state)
         yk_segment s[3];
         yk_batch whole = batch_of(0, 1, s);
         yk_model_evaluate(m, &whole, loss, NULL, NULL);
-        if (kind % 2) assert_int_equal(yk_model_pack(m, &err), YK_OK);
+        if (kind % 2) assert_int_equal(yk_model_pack(m, false, &err), YK_OK);
         yk_cache cache;
         assert_int_equal(yk_cache_new(&cache, m, 16, &err), YK_OK);
         for (int32_t i = 0; i < segments[0].count; i++) {
@@ -346,8 +347,8 @@ static void packed_weights_have_the_same_bits(void **state)
         float loss[2][ROWS];
         for (int i = 0; i < 2; i++) m[i] = make_in((yk_precision)(kind / SHAPES), kind % SHAPES, NULL, 2);
         for (int step = 0; step < 2; step++) {
-            assert_int_equal(yk_model_pack(m[1], &err), YK_OK);
-            assert_true(yk_model_memory(m[1]).packed > 0);
+            assert_int_equal(yk_model_pack(m[1], true, &err), YK_OK);
+            assert_true(yk_model_memory(m[1]).packed_back > 0);
             for (int i = 0; i < 2; i++) {
                 train_in_parts(m[i], 3, loss[i]);
                 for (int64_t j = 0; j < yk_model_floats(m[i]); j++)

@@ -36,7 +36,7 @@ static int64_t needs(const yk_recipe *r, const char *policy, int64_t micro)
     yk_error err;
     assert_int_equal(yk_needs_of(&n, r, 512, policy, micro, kernels(), &team, &err), YK_OK);
     if (n.total != INT64_MAX)
-        assert_int_equal(n.total, n.weights + n.gradients + n.optimiser + n.activations + n.scratch);
+        assert_int_equal(n.total, n.weights + n.gradients + n.optimiser + n.activations + n.packed + n.scratch);
     return n.total;
 }
 
@@ -79,10 +79,14 @@ static void what_is_allocated_is_what_is_planned(void **state)
     load(&r, "64");
     yk_model_shape shape = yk_model_shape_of(&r, 512);
     assert_int_equal(yk_model_new(&m, &shape, 4 * 128, true, kernels(), &team, &err), YK_OK);
+    assert_int_equal(yk_model_pack(m, true, &err), YK_OK); /* steps have several passes */
     assert_int_equal(yk_needs_of(&n, &r, 512, "none", 4, kernels(), &team, &err), YK_OK);
     assert_int_equal(n.gradients, 2 * yk_model_gradient_floats(m) * 4); /* two lanes: one sum waits */
     assert_int_equal(n.optimiser, 2 * yk_model_floats(m) * 4);
     assert_int_equal(n.total, yk_memory_sum(yk_model_memory(m)) + n.gradients / 2 + n.optimiser + 48 * 4 * 128);
+    r.lanes = 1, r.pretrain_prompts.n = 0;
+    assert_int_equal(yk_needs_of(&n, &r, 512, "none", r.pretrain_batch, kernels(), &team, &err), YK_OK);
+    assert_int_equal(n.packed, 0); /* one pass a step, no samples */
     yk_model_free(m);
     yk_recipe_free(&r);
 }
