@@ -65,7 +65,8 @@ done:
     return st;
 }
 
-yk_status yk_gate_texts(const yk_recipe *r, const yk_proposal *p, yk_gate_reason *reason, double *overlap, yk_error *err)
+yk_status yk_gate_texts(const yk_recipe *r, const yk_proposal *p, yk_gate_reason *reason, double *overlap,
+                        yk_error *err)
 {
     yk_status st = YK_OK;
     const char *written = p->question + p->written;
@@ -87,8 +88,8 @@ done:
     return st;
 }
 
-yk_status yk_gate_copied(const yk_recipe *r, const yk_proposal *p, const char *question, const char *answer, bool *copied,
-                         yk_error *err)
+yk_status yk_gate_copied(const yk_recipe *r, const yk_proposal *p, const char *question, const char *answer,
+                         bool *copied, yk_error *err)
 {
     yk_status st = YK_OK;
     double questions, answers;

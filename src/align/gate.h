@@ -1,5 +1,5 @@
-/* The gate of the stage propose: which of a model's questions and answers are worth learning from. Pure functions of texts
- * and likelihoods. */
+/* The gate of the stage propose: which of a model's questions and answers are worth learning from. Pure functions of
+ * texts and likelihoods. */
 #ifndef YK_ALIGN_GATE_H
 #define YK_ALIGN_GATE_H
 
@@ -11,7 +11,7 @@
 typedef enum yk_gate_reason {
     YK_GATE_KEPT,
     YK_GATE_NO_ROOM,    /* passage and examples leave no room in the context */
-    YK_GATE_QUESTION,   /* it did not come to its end in a line, is too short or long, not UTF-8, has a mark of the prompt */
+    YK_GATE_QUESTION,   /* no end in its line, too short or long, not UTF-8, a mark of the prompt in it */
     YK_GATE_ANSWER,     /* the same of the answer: empty, without an end, ... */
     YK_GATE_REPETITION, /* what it wrote of the question, or the answer, says word pairs again and again */
     YK_GATE_COPIED,     /* from the examples that were shown, or the answer from its own question */
@@ -38,28 +38,31 @@ typedef struct yk_proposal {
 
 /* Question and answer, by themselves and against each other and the passage: YK_GATE_QUESTION to YK_GATE_OVERLAP, or
  * YK_GATE_KEPT. *overlap is the answer's, NAN when it was not asked for. */
-yk_status yk_gate_texts(const yk_recipe *r, const yk_proposal *p, yk_gate_reason *reason, double *overlap, yk_error *err);
+yk_status yk_gate_texts(const yk_recipe *r, const yk_proposal *p, yk_gate_reason *reason, double *overlap,
+                        yk_error *err);
 
 /* Whether question or answer is that of an example, or nearly (yk_near_similarity from propose.similarity on). */
-yk_status yk_gate_copied(const yk_recipe *r, const yk_proposal *p, const char *question, const char *answer, bool *copied,
-                         yk_error *err);
+yk_status yk_gate_copied(const yk_recipe *r, const yk_proposal *p, const char *question, const char *answer,
+                         bool *copied, yk_error *err);
 
 /* Share of a text's word pairs that were in it before: 1 - distinct / all; 0 of fewer than two words. As the repetition
  * rules of Rae et al. 2021 (Gopher), at the size of a line. */
 yk_status yk_gate_repetition(const char *text, size_t n, double *share, yk_error *err);
 
-/* Share of a text's n-grams of `words` words (of all its words as one, where it has fewer) that are in the passage, each
- * counted as often as it comes in the text: the precision of ROUGE-n without clipping (Lin 2004). 0 of a text without
- * words. */
+/* Share of a text's n-grams of `words` words (of all its words as one, where it has fewer) that are in the passage,
+ * each counted as often as it comes in the text: the precision of ROUGE-n without clipping (Lin 2004). 0 of a text
+ * without words. */
 yk_status yk_gate_overlap(const char *text, size_t n, const char *passage, size_t words, double *share, yk_error *err);
 
-/* By likelihood. With a = a_1 .. a_n the tokens of the answer, q the question, c the passage and s the examples before it:
- *   nats = -1/n log p(a | s, c, q)      must be in [nats_min, nats_max]: filtering by the generator's own likelihood, as
- *                                       in Shakeri et al. 2020 (arXiv 2010.06028)
+/* By likelihood. With a = a_1 .. a_n the tokens of the answer, q the question, c the passage and s the examples
+ * before it:
+ *   nats = -1/n log p(a | s, c, q)      must be in [nats_min, nats_max]: filtering by the generator's own
+ *                                       likelihood, as in Shakeri et al. 2020 (arXiv 2010.06028)
  *   gain = 1/n (log p(a | s, c, q) - log p(a | s, q)) >= margin:
- * the pointwise mutual information of answer and passage, given the question, a token. It is the score of Holtzman et al.
- * 2021 (arXiv 2104.08315) with the passage as what is conditioned on, and the difference of the two losses of whose ratio
- * Li et al. 2023 (arXiv 2308.12032) make an instruction's difficulty. `alone` is the nats a token without the passage. */
+ * the pointwise mutual information of answer and passage, given the question, a token. It is the score of Holtzman
+ * et al. 2021 (arXiv 2104.08315) with the passage as what is conditioned on, and the difference of the two losses of
+ * whose ratio Li et al. 2023 (arXiv 2308.12032) make an instruction's difficulty. `alone` is the nats a token without
+ * the passage. */
 yk_gate_reason yk_gate_likelihood(const yk_recipe *r, double nats, double alone);
 
 #endif

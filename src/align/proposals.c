@@ -26,7 +26,8 @@ static bool is_example(const yk_recipe *r, const yk_example *e)
     if (e->turns != 2 || e->turn[0].role != YK_USER || is_problem(e->kind)) return false;
     const char *question = e->turn[0].content, *answer = e->turn[1].content;
     const size_t n = strlen(question), bytes = n + strlen(answer);
-    return question[n - 1] == '?' && bytes <= (size_t)r->propose_shot_bytes && !strchr(question, '\n') && !strchr(answer, '\n');
+    return question[n - 1] == '?' && bytes <= (size_t)r->propose_shot_bytes && !strchr(question, '\n') &&
+           !strchr(answer, '\n');
 }
 
 /* One line with one _ that something follows. */
@@ -35,10 +36,11 @@ static yk_status check_templates(const yk_list *templates, yk_error *err)
     for (size_t i = 0; i < templates->n; i++) {
         const char *text = templates->item[i], *gap = strchr(text, '_');
         if (!gap || !gap[1] || strchr(gap + 1, '_') || strchr(text, '\n'))
-            return yk_fail(err, YK_ERR_CONFIG, "`propose.templates` has `%.60s`; a template is a question in one line with one _, "
-                           "where the model writes, and something after it, such as `What is _?`", text);
+            return yk_fail(err, YK_ERR_CONFIG, "`propose.templates` has `%.60s`; a template is a question in one line "
+                           "with one _, where the model writes, and something after it, such as `What is _?`", text);
     }
-    return templates->n ? YK_OK : yk_fail(err, YK_ERR_CONFIG, "`propose.templates` has no template, such as `What is _?`");
+    if (templates->n) return YK_OK;
+    return yk_fail(err, YK_ERR_CONFIG, "`propose.templates` has no template, such as `What is _?`");
 }
 
 yk_status yk_proposer_open(yk_proposer *x, yk_course *c, const yk_examples *e, yk_error *err)
@@ -112,7 +114,8 @@ static void begin(const yk_proposer *x, const yk_passage *passage, uint64_t numb
 }
 
 /* Replaces *ids by what the model reads before it asks or, `answers`, before it answers. */
-static yk_status encode(yk_proposer *x, const yk_proposed *p, bool with_passage, bool answers, yk_ids *ids, yk_error *err)
+static yk_status encode(yk_proposer *x, const yk_proposed *p, bool with_passage, bool answers, yk_ids *ids,
+                        yk_error *err)
 {
     yk_status st = YK_OK;
     yk_buf text = {0};
@@ -181,8 +184,8 @@ static yk_status make_part(yk_proposer *x, yk_proposed *p, int64_t n, const part
     yk_request *request = NULL;
     const char *const stops[] = {"\n", o->stop};
     yk_sampling how = yk_sampling_of(&x->c->s);
-    how.temperature = o->temperature, how.repetition_penalty = o->penalty, how.top_p = x->c->r->propose_top_p, how.tokens = o->tokens;
-    how.stop = stops, how.stops = 2, how.seed = (uint64_t)x->c->r->seed;
+    how.temperature = o->temperature, how.repetition_penalty = o->penalty, how.top_p = x->c->r->propose_top_p;
+    how.tokens = o->tokens, how.stop = stops, how.stops = 2, how.seed = (uint64_t)x->c->r->seed;
     YK_NEW(request, n);
     for (int64_t i = 0; i < n; i++) {
         request[i].number = yk_hash64(&p[i].name, sizeof p[i].name, 1 + o->answers);
@@ -204,8 +207,8 @@ done:
 /* --- how likely it is ------------------------------------------------------------------------ */
 
 /* An answer after what it answers: weight 1 of its ids. */
-static yk_status sequence_of(yk_proposer *x, const yk_proposed *p, const char *answer, bool with_passage, yk_sequence *q,
-                             yk_error *err)
+static yk_status sequence_of(yk_proposer *x, const yk_proposed *p, const char *answer, bool with_passage,
+                             yk_sequence *q, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_buf text = {0};
@@ -241,7 +244,8 @@ static void take_nats(void *context, int64_t i, const yk_session *s, int64_t row
 }
 
 /* Nats a token of the answers of n sequences. */
-static yk_status measure(yk_proposer *x, const yk_sequence *first, size_t stride, int64_t n, double *nats, yk_error *err)
+static yk_status measure(yk_proposer *x, const yk_sequence *first, size_t stride, int64_t n, double *nats,
+                         yk_error *err)
 {
     measured m = {first, stride, nats};
     return yk_pass_each(&x->c->s, first, stride, n, YK_PASS_LOSS, take_nats, &m, err);
@@ -330,7 +334,8 @@ static yk_status answer_by_sentences(yk_proposer *x, yk_proposed *p, int64_t n, 
     for (int64_t i = 0; i < n; i++) {
         c.proposal = i;
         c.most = 0;
-        if (p[i].reason == YK_GATE_KEPT && p[i].p.asked) YK_TRY(yk_sentences_of(p[i].p.passage, take_sentence, &c, err));
+        if (p[i].reason != YK_GATE_KEPT || !p[i].p.asked) continue;
+        YK_TRY(yk_sentences_of(p[i].p.passage, take_sentence, &c, err));
     }
     YK_NEW(nats, c.n);
     YK_TRY(measure(x, &c.item->sequence, sizeof *c.item, (int64_t)c.n, nats, err));
@@ -359,11 +364,14 @@ yk_status yk_proposals_make(yk_proposer *x, const yk_passages *passages, int64_t
     const yk_recipe *r = x->c->r;
     const int64_t each = r->propose_per_passage;
     const yk_list *templates = &r->propose_templates;
-    part questions = {.tokens = r->propose_question_tokens, .room = r->propose_question_tokens + r->propose_answer_tokens,
-                      .temperature = r->propose_temperature, .penalty = r->propose_repetition_penalty, .take = take_question};
+    part questions = {.tokens = r->propose_question_tokens,
+                      .room = r->propose_question_tokens + r->propose_answer_tokens,
+                      .temperature = r->propose_temperature, .penalty = r->propose_repetition_penalty,
+                      .take = take_question};
     const part answers = {.stop = "\n", .tokens = r->propose_answer_tokens, .room = r->propose_answer_tokens,
                           .temperature = r->propose_answer_temperature, .answers = true, .take = take_answer};
-    for (int64_t i = 0; i < n; i++) begin(x, &passages->item[(first + i) / each], (uint64_t)((first + i) % each), &p[i]);
+    for (int64_t i = 0, at = first; i < n; i++, at++)
+        begin(x, &passages->item[at / each], (uint64_t)(at % each), &p[i]);
     for (size_t t = 0; t < templates->n; t++) {
         size_t before = 0;
         questions.stop[0] = strchr(templates->item[t], '_')[1];

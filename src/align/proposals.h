@@ -2,13 +2,13 @@
  *
  *     Question: ... Answer: ...   (propose.shots examples, an empty line after each)
  *     the passage                 (an empty line after it)
- *     Question: What is           (a template up to _, which the model continues up to what follows _, which is `?` here)
+ *     Question: What is           (a template up to _, which the model continues up to what follows _, here `?`)
  *     Answer:                     (which it continues up to the end of the line)
  *
- * With propose.answers: sentence, a model too small to write an answer chooses one: of those sentences of the passage that
- * have most of the words which it wrote into the question, the one that it finds likeliest there.
- * A proposal is a pure function of the weights, the recipe, the examples, and its passage and number: not of what else is
- * made with it. */
+ * With propose.answers: sentence, a model too small to write an answer chooses one: of those sentences of the passage
+ * that have most of the words which it wrote into the question, the one that it finds likeliest there.
+ * A proposal is a pure function of the weights, the recipe, the examples, and its passage and number: not of what else
+ * is made with it. */
 #ifndef YK_ALIGN_PROPOSALS_H
 #define YK_ALIGN_PROPOSALS_H
 
@@ -35,9 +35,9 @@ typedef struct yk_proposed {
     yk_sequence with, without;
 } yk_proposed;
 
-/* Room for proposals. YK_ERR_CONFIG when a template is none. Of `e` (may be empty) those examples are shown that have one question in a line of its own that ends
- * in a question mark, and an answer in a line, in propose.shot_bytes, and are no generated problem. It keeps
- * pointers to both. */
+/* Room for proposals. YK_ERR_CONFIG when a template is none. Of `e` (may be empty) those examples are shown that have
+ * one question in a line of its own that ends in a question mark, and an answer in a line, in propose.shot_bytes, and
+ * are no generated problem. It keeps pointers to both. */
 yk_status yk_proposer_open(yk_proposer *x, yk_course *c, const yk_examples *e, yk_error *err);
 void yk_proposer_close(yk_proposer *x);
 

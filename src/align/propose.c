@@ -108,11 +108,11 @@ static json_t *measure_or_null(double x)
 static void note(proposing *x, const yk_proposed *p)
 {
     if (x->count[p->reason]++ >= x->r->propose_samples) return;
-    json_array_append_new(x->samples, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "reason", yk_gate_name[p->reason],
-                                                "passage", p->p.passage, "question", valid_text(&p->question), "answer",
-                                                valid_text(&p->answer), "nats", measure_or_null(p->nats),
-                                                "nats_without_passage", measure_or_null(p->alone), "overlap",
-                                                measure_or_null(p->overlap)));
+    json_array_append_new(x->samples,
+                          json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "reason", yk_gate_name[p->reason], "passage",
+                                    p->p.passage, "question", valid_text(&p->question), "answer",
+                                    valid_text(&p->answer), "nats", measure_or_null(p->nats), "nats_without_passage", measure_or_null(p->alone),
+                                    "overlap", measure_or_null(p->overlap)));
 }
 
 static json_t *dropped(const proposing *x)
@@ -131,9 +131,9 @@ static yk_status write_account(proposing *x, FILE *f, yk_error *err)
     if (fflush(f) != 0 || fsync(fileno(f)) != 0) YK_FAIL(YK_ERR_IO, "%s: cannot write: %s", x->path, strerror(errno));
     x->bytes = ftell(f);
     json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:O, s:f}", "of", x->name, "passages",
-                            (json_int_t)x->passages.n, "proposals", (json_int_t)x->proposals, "asked", (json_int_t)x->asked,
-                            "kept", (json_int_t)x->count[YK_GATE_KEPT], "bytes", (json_int_t)x->bytes, "dropped", dropped(x),
-                            "samples", x->samples, "seconds", x->seconds);
+                            (json_int_t)x->passages.n, "proposals", (json_int_t)x->proposals, "asked",
+                            (json_int_t)x->asked, "kept", (json_int_t)x->count[YK_GATE_KEPT], "bytes",
+                            (json_int_t)x->bytes, "dropped", dropped(x), "samples", x->samples, "seconds", x->seconds);
     text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
     json_decref(all);
     if (!text) YK_FAIL(YK_ERR_MEMORY, "out of memory");
@@ -209,7 +209,8 @@ static yk_status open_rows(proposing *x, FILE **f, yk_error *err)
     if (ftruncate(fileno(*f), x->bytes) != 0 || fseek(*f, 0, SEEK_END) != 0)
         YK_FAIL(YK_ERR_IO, "%s: cannot cut off: %s", x->path, strerror(errno));
     YK_TRY(take_rows(x, err));
-    if (x->asked) yk_log("propose    going on after %lld of %lld proposals", (long long)x->asked, (long long)x->proposals);
+    if (x->asked)
+        yk_log("propose    going on after %lld of %lld proposals", (long long)x->asked, (long long)x->proposals);
 done:
     return st;
 }
@@ -326,12 +327,12 @@ static yk_status open_all(proposing *x, yk_error *err)
     YK_TRY(read_evaluation_sets(x, err));
     YK_TRY(yk_proposer_open(&x->proposer, &x->c, &x->rules, err));
     if (x->r->propose_shots > 0 && x->proposer.examples == 0)
-        yk_warn("propose: no question of the stage `questions` is short enough to be an example, or has a question mark; "
-                "none is shown");
+        yk_warn("propose: no question is short enough to be an example, or has a question mark; none is shown");
     x->proposals = (int64_t)x->passages.n * x->r->propose_per_passage;
     yk_weights_hash(x->c.s.model, yk_model_weights(x->c.s.model), weights);
     yk_digest_add(x->hash, weights, sizeof weights);
-    for (size_t i = 0; i < x->passages.n; i++) yk_digest_add(x->hash, &x->passages.item[i].rank, sizeof x->passages.item->rank);
+    for (size_t i = 0; i < x->passages.n; i++)
+        yk_digest_add(x->hash, &x->passages.item[i].rank, sizeof x->passages.item->rank);
     yk_recipe_canonical(x->r, keys, &recipe);
     yk_digest_add(x->hash, recipe.data, recipe.len);
     yk_digest_add(x->hash, &x->c.context, sizeof x->c.context);
@@ -346,12 +347,13 @@ static yk_status tell_why_none(const proposing *x, yk_error *err)
     yk_status st = YK_OK;
     yk_buf why = {0};
     if (x->count[YK_GATE_NO_ROOM] == x->proposals)
-        YK_FAIL(YK_ERR_INPUT, "no passage fits the context of %lld tokens beside its examples, question and answer; lower "
-                "propose.passage_bytes, propose.shots or propose.shot_bytes, or raise pretrain.seq", (long long)x->c.context);
+        YK_FAIL(YK_ERR_INPUT, "no passage fits the context of %lld tokens beside its examples, question and answer; "
+                "lower propose.passage_bytes, propose.shots or propose.shot_bytes, or raise pretrain.seq",
+                (long long)x->c.context);
     for (int i = YK_GATE_KEPT + 1; i < YK_GATE_REASONS; i++)
         if (x->count[i]) yk_buf_printf(&why, "%s%lld %s", why.len ? ", " : "", (long long)x->count[i], yk_gate_name[i]);
-    YK_FAIL(YK_ERR_INPUT, "none of %lld proposals passes the gate (%s); %s has samples. Train longer before `propose`, loosen its "
-            "gate, or leave it out of `stages`", (long long)x->proposals, why.data, x->account);
+    YK_FAIL(YK_ERR_INPUT, "none of %lld proposals passes the gate (%s); %s has samples. Train longer before `propose`, "
+            "loosen its gate, or leave it out of `stages`", (long long)x->proposals, why.data, x->account);
 done:
     yk_buf_free(&why);
     return st;

@@ -68,7 +68,8 @@ static yk_status training_paths(const yk_course *c, yk_list *paths, yk_error *er
     char **grown = yk_regrow(paths->item, paths->n + 1, sizeof *grown, err);
     if (!grown) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     paths->item = grown;
-    if (!(paths->item[paths->n++] = yk_path("%s/propose/train.jsonl", c->job->dir))) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    paths->item[paths->n] = yk_path("%s/propose/train.jsonl", c->job->dir);
+    if (!paths->item[paths->n++]) YK_FAIL(YK_ERR_MEMORY, "out of memory");
 done:
     return st;
 }

@@ -385,13 +385,15 @@ static yk_status check_training(const yk_recipe *r, yk_error *err)
         return yk_fail_key(r, &r->questions_level_min, err, "is %lld; it must not exceed questions.level_max, %lld",
                            (long long)r->questions_level_min, (long long)r->questions_level_max);
     if (r->propose_nats_min > r->propose_nats_max)
-        return yk_fail_key(r, &r->propose_nats_min, err, "is %g; it must not exceed propose.nats_max, %g", r->propose_nats_min,
-                           r->propose_nats_max);
+        return yk_fail_key(r, &r->propose_nats_min, err, "is %g; it must not exceed propose.nats_max, %g",
+                           r->propose_nats_min, r->propose_nats_max);
     if (r->propose_question_words_min > r->propose_question_words_max)
-        return yk_fail_key(r, &r->propose_question_words_min, err, "is %lld; it must not exceed propose.question_words_max, %lld",
+        return yk_fail_key(r, &r->propose_question_words_min, err,
+                           "is %lld; it must not exceed propose.question_words_max, %lld",
                            (long long)r->propose_question_words_min, (long long)r->propose_question_words_max);
     if (r->propose_answer_words_min > r->propose_answer_words_max)
-        return yk_fail_key(r, &r->propose_answer_words_min, err, "is %lld; it must not exceed propose.answer_words_max, %lld",
+        return yk_fail_key(r, &r->propose_answer_words_min, err,
+                           "is %lld; it must not exceed propose.answer_words_max, %lld",
                            (long long)r->propose_answer_words_min, (long long)r->propose_answer_words_max);
     if (r->clean_min_words > r->clean_max_words)
         return yk_fail_key(r, &r->clean_min_words, err,

@@ -251,7 +251,7 @@ static double sum_domains(json_t *domains, const char *member)
 
 void yk_page_dropped(yk_buf *out, const yk_record *r)
 {
-    drops d = {yk_json_at(r->clean, "dropped"), yk_json_at(r->clean, "samples"), "#Documents", "source", {"text", NULL}};
+    drops d = {yk_json_at(r->clean, "dropped"), yk_json_at(r->clean, "samples"), "#Documents", "source", {"text"}};
     if (!json_object_size(d.counts)) d.counts = yk_json_at(r->summary, "corpus.dropped");
     double most, all = sum_counts(d.counts, &most), raw = sum_domains(yk_json_at(r->clean, "domains"), "raw_documents");
     char note[256] = "";
@@ -271,7 +271,8 @@ void yk_page_proposals(yk_buf *out, const yk_record *r)
     const double kept = yk_json_number(r->proposals, "kept"), asked = yk_json_number(r->proposals, "asked");
     char note[256];
     if (!(asked > 0)) return;
-    snprintf(note, sizeof note, "Of %s questions that the pretrained model asked about passages, %s passed the gate (%s).",
+    snprintf(note, sizeof note,
+             "Of %s questions that the pretrained model asked about passages, %s passed the gate (%s).",
              yk_count(asked).text, yk_count(kept).text, yk_percent(kept / asked, 1).text);
     yk_page_heading(out, "proposals", "Questions of the model", note);
     reason_samples(out, &d, "kept");

@@ -11,7 +11,7 @@
 typedef struct yk_dedup_options {
     size_t shingle;     /* words of an n-gram */
     size_t bands, rows; /* hashes: rows a band */
-    double similarity;  /* share of equal hashes, which estimates Jaccard's, from which a candidate is a near duplicate */
+    double similarity;  /* share of equal hashes, an estimate of Jaccard's, from which two are near duplicates */
 } yk_dedup_options;
 
 typedef struct yk_dedup yk_dedup;

@@ -1,5 +1,5 @@
-/* Near duplicates among short texts: MinHash signatures of word pairs (text/dedup.h). Texts that differ in their numbers,
- * or in the order of these, are never alike: problems with other operands are other problems. */
+/* Near duplicates among short texts: MinHash signatures of word pairs (text/dedup.h). Texts that differ in their
+ * numbers, or in the order of these, are never alike: problems with other operands are other problems. */
 #ifndef YK_TEXT_NEAR_H
 #define YK_TEXT_NEAR_H
 

@@ -39,7 +39,8 @@ static const char *next_paragraph(const char *c, const char *end)
     return c;
 }
 
-yk_status yk_passages_of(const yk_document *doc, size_t least, size_t most, yk_passage_fn fn, void *context, yk_error *err)
+yk_status yk_passages_of(const yk_document *doc, size_t least, size_t most, yk_passage_fn fn, void *context,
+                         yk_error *err)
 {
     yk_status st = YK_OK;
     const char *at = doc->text, *end = doc->text + doc->length;
@@ -127,8 +128,8 @@ static yk_status read_all(chooser *c, const char *run_dir, yk_error *err)
         path = yk_documents_path(run_dir, c->r->corpus[i].domain, false);
         if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
         if (!yk_exists(path))
-            YK_FAIL(YK_ERR_INPUT, "%s is missing: passages are taken from clean documents; put `clean` before `propose` in "
-                    "`stages`", path);
+            YK_FAIL(YK_ERR_INPUT, "%s is missing: passages are taken from clean documents; put `clean` before "
+                    "`propose` in `stages`", path);
         YK_TRY(yk_documents_read(path, take_document, c, err));
     }
     if (c->all.n == 0)
@@ -197,7 +198,8 @@ done:
 yk_status yk_passages_choose(yk_passages *p, const yk_recipe *r, const char *run_dir, yk_error *err)
 {
     yk_status st = YK_OK;
-    chooser c = {.r = r, .all = {.most = (size_t)r->propose_passages}, .document = {.most = (size_t)r->propose_per_document}};
+    chooser c = {.r = r, .all = {.most = (size_t)r->propose_passages},
+                 .document = {.most = (size_t)r->propose_per_document}};
     *p = (yk_passages){0};
     YK_TRY(read_all(&c, run_dir, err));
     YK_NEW(p->item, c.all.n);

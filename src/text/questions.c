@@ -48,7 +48,7 @@ typedef struct asker {
     file file[FILES];
     size_t kind[YK_PROBLEM_KINDS], kinds; /* of problems */
     yk_hashes seen;                       /* prompts */
-    yk_near *heldout, *others;            /* those of held-out files, those of the others; NULL: near duplicates may stay */
+    yk_near *heldout, *others;            /* those of held-out files, of the others; NULL: near ones may stay */
     yk_overlap *overlap;                  /* NULL: no evaluation set is named */
     json_t *dropped;
     yk_pool pool[YK_ASK_KINDS], document; /* questions that stay for now: of a split, of the document at hand */

@@ -40,7 +40,8 @@ static yk_gate_reason judge(const yk_recipe *r, const char *marked, const char *
                      .asked = true, .answered = *answer != 0};
     yk_gate_reason reason;
     double overlap;
-    snprintf(question, sizeof question, "%.*s%.*s%s", (int)(open - marked), marked, (int)(close - open - 1), open + 1, close + 1);
+    snprintf(question, sizeof question, "%.*s%.*s%s", (int)(open - marked), marked, (int)(close - open - 1), open + 1,
+             close + 1);
     p.question_bytes = strlen(question);
     p.written = (size_t)(open - marked);
     p.written_bytes = (size_t)(close - open - 1);
@@ -77,7 +78,8 @@ static void texts_are_judged(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const yk_gate_reason reason = judge(r, cases[i].question, cases[i].answer);
         if (reason != cases[i].reason)
-            fail_msg("%s %s: %s, not %s", cases[i].question, cases[i].answer, yk_gate_name[reason], yk_gate_name[cases[i].reason]);
+            fail_msg("%s %s: %s, not %s", cases[i].question, cases[i].answer, yk_gate_name[reason],
+                     yk_gate_name[cases[i].reason]);
     }
 }
 
@@ -88,8 +90,9 @@ static void ends_bytes_and_common_words_count(void **state)
     yk_gate_reason reason;
     double overlap;
     const char *question = "What is a yoke?", *answer = "A yoke is a wooden beam.";
-    const yk_proposal good = {.passage = passage, .question = question, .question_bytes = strlen(question), .answer = answer,
-                              .answer_bytes = strlen(answer), .written = 8, .written_bytes = 6, .asked = true, .answered = true};
+    const yk_proposal good = {.passage = passage, .question = question, .question_bytes = strlen(question),
+                              .answer = answer, .answer_bytes = strlen(answer), .written = 8, .written_bytes = 6,
+                              .asked = true, .answered = true};
     yk_proposal p = good;
     assert_int_equal(yk_gate_texts(r, &p, &reason, &overlap, &err), YK_OK);
     assert_int_equal(reason, YK_GATE_KEPT);
@@ -119,7 +122,7 @@ static void copies_of_examples_are_found(void **state)
     assert_true(copied);
     assert_int_equal(yk_gate_copied(r, &p, "Which beam is it?", "a yoke is a wooden beam", &copied, &err), YK_OK);
     assert_true(copied);
-    assert_int_equal(yk_gate_copied(r, &p, "What is written under \"oxen\"?", "Oxen pull a plough.", &copied, &err), YK_OK);
+    assert_int_equal(yk_gate_copied(r, &p, "What is written under \"oxen\"?", "Oxen pull.", &copied, &err), YK_OK);
     assert_false(copied);
 }
 
@@ -175,7 +178,8 @@ static void expect_passages(const char *text, size_t least, size_t most, const c
     yk_buf found = {0};
     char *exact = strdup(text);
     yk_buf_puts(&found, "");
-    assert_int_equal(yk_passages_of(&(yk_document){exact, strlen(exact), "t", "en"}, least, most, take, &found, &err), YK_OK);
+    const yk_document doc = {exact, strlen(exact), "t", "en"};
+    assert_int_equal(yk_passages_of(&doc, least, most, take, &found, &err), YK_OK);
     assert_string_equal(found.data, wanted);
     yk_buf_free(&found);
     free(exact);
@@ -188,7 +192,8 @@ static void passages_are_whole(void **state)
     expect_passages("Tiny.\n", 5, 20, "Tiny.|");
     expect_passages("Tiny.\n", 6, 20, "");
     expect_passages("One two.\n\nThree.\n\nFour five six.\n", 5, 20, "One two.\n\nThree.|Four five six.|");
-    expect_passages("First one here. Then a second. And a third here.", 5, 20, "First one here.|Then a second.|And a third here.|");
+    expect_passages("First one here. Then a second. And a third here.", 5, 20,
+                    "First one here.|Then a second.|And a third here.|");
     expect_passages("no end in so many bytes as this\n\nThe next.", 5, 20, "The next.|");
     for (size_t n = 0; n < strlen(passage); n++) { /* any beginning */
         yk_error err;
@@ -271,15 +276,16 @@ static void near_duplicates_are_found(void **state)
     (void)state;
     yk_error err;
     yk_near *n;
-    static const char text[] = "Which property tells where the library files of a target are written when it is built?";
+    static const char text[] = "Which property tells where the library files of a target are written when it is built?",
+                      alike[] = "which property tells where the library files of a target are written, when it is made";
     assert_int_equal(yk_near_new(&n, 0.8, &err), YK_OK);
     assert_false(known(n, text, 0));
     assert_int_equal(yk_near_add(n, text, 0, &err), YK_OK);
     assert_int_equal(yk_near_add(n, "What is 7 + 5?", 0, &err), YK_OK);
     assert_true(known(n, text, 0));
     assert_false(known(n, text, 1));
-    assert_true(known(n, "which property tells where the library files of a target are written, when it is made?", 0));
-    assert_true(similarity(text, "which property tells where the library files of a target are written, when it is made?") > 0.85);
+    assert_true(known(n, alike, 0));
+    assert_true(similarity(text, alike) > 0.85);
     assert_false(known(n, "Which property tells how the object files of a target are named where it is used?", 0));
     assert_true(known(n, "what is 7 + 5", 0));
     assert_false(known(n, "What is 7 + 6?", 0));

@@ -644,8 +644,9 @@ static json_int_t drops(const world *w, const char *reason)
     return n;
 }
 
-static const char long_code[] = "int open_shop(void); /* x */\n\n/* %s the front door of the little shop by the river after the noon bell "
-                                "rings %d times. */\nint %s(int shop, int door);\n";
+static const char long_code[] = "int open_shop(void); /* x */\n\n/* %s the front door of the little shop by the river "
+                                "after the noon bell rings %d times. */\nint %s(int shop, int door);\n";
+static const char no_problems[] = "problems: 0, pairs: 0, rl_problems: 0, heldout_problems: 0, per_document: 100";
 
 /* Of near duplicates the held-out one stays; other numbers make other questions. */
 static void near_duplicates_are_dropped(void **state)
@@ -661,15 +662,15 @@ static void near_duplicates_are_dropped(void **state)
     yk_buf_printf(&train, long_code, "Open", 5, "fifth");
     write_documents(w, true, heldout.data, "code");
     write_documents(w, false, train.data, "code");
-    assert_int_equal(perform(w, "problems: 0, pairs: 0, rl_problems: 0, heldout_problems: 0, per_document: 100", 1, summary,
-                             &err), YK_OK);
+    assert_int_equal(perform(w, no_problems, 1, summary, &err), YK_OK);
     assert_int_equal(drops(w, "near-duplicate of a held-out question"), 1);
     assert_int_equal(drops(w, "near-duplicate question"), 1);
     json_t *rows = read_rows(w, "train");
     const size_t kept = json_array_size(rows);
     json_decref(rows);
-    assert_int_equal(perform(w, "problems: 0, pairs: 0, rl_problems: 0, heldout_problems: 0, per_document: 100, similarity: 1", 1,
-                             summary, &err), YK_OK);
+    yk_buf_clear(&train);
+    yk_buf_printf(&train, "%s, similarity: 1", no_problems);
+    assert_int_equal(perform(w, train.data, 1, summary, &err), YK_OK);
     rows = read_rows(w, "train");
     assert_int_equal(json_array_size(rows), kept + 2);
     assert_int_equal(drops(w, "near-duplicate question"), 0);
