@@ -20,6 +20,7 @@ const char *const yk_gate_name[YK_GATE_REASONS] = {
     "unlikely answer",
     "answer too likely",
     "the passage does not help",
+    "the question does not help",
     "near-duplicate question",
     "overlaps an evaluation set",
 };
@@ -139,9 +140,10 @@ done:
     return st;
 }
 
-yk_gate_reason yk_gate_likelihood(const yk_recipe *r, double nats, double alone)
+yk_gate_reason yk_gate_likelihood(const yk_recipe *r, const yk_gate_nats *nats)
 {
-    if (!(nats <= r->propose_nats_max)) return YK_GATE_UNLIKELY;
-    if (nats < r->propose_nats_min) return YK_GATE_TOO_LIKELY;
-    return alone - nats >= r->propose_margin ? YK_GATE_KEPT : YK_GATE_GAIN;
+    if (!(nats->all <= r->propose_nats_max)) return YK_GATE_UNLIKELY;
+    if (nats->all < r->propose_nats_min) return YK_GATE_TOO_LIKELY;
+    if (!(nats->no_passage - nats->all >= r->propose_margin)) return YK_GATE_GAIN;
+    return nats->no_question - nats->all >= r->propose_question_margin ? YK_GATE_KEPT : YK_GATE_ASKED;
 }

@@ -21,6 +21,7 @@ typedef enum yk_gate_reason {
     YK_GATE_UNLIKELY,   /* nats a token above propose.nats_max */
     YK_GATE_TOO_LIKELY, /* below propose.nats_min */
     YK_GATE_GAIN,       /* the passage does not make the answer likelier */
+    YK_GATE_ASKED,      /* nor does the question */
     YK_GATE_NEAR,       /* like a question that is there already */
     YK_GATE_EVALUATION, /* shares words with an evaluation set */
     YK_GATE_REASONS
@@ -54,15 +55,22 @@ yk_status yk_gate_repetition(const char *text, size_t n, double *share, yk_error
  * without words. */
 yk_status yk_gate_overlap(const char *text, size_t n, const char *passage, size_t words, double *share, yk_error *err);
 
-/* By likelihood. With a = a_1 .. a_n the tokens of the answer, q the question, c the passage and s the examples
- * before it:
- *   nats = -1/n log p(a | s, c, q)      must be in [nats_min, nats_max]: filtering by the generator's own
- *                                       likelihood, as in Shakeri et al. 2020 (arXiv 2010.06028)
- *   gain = 1/n (log p(a | s, c, q) - log p(a | s, q)) >= margin:
- * the pointwise mutual information of answer and passage, given the question, a token. It is the score of Holtzman
- * et al. 2021 (arXiv 2104.08315) with the passage as what is conditioned on, and the difference of the two losses of
- * whose ratio Li et al. 2023 (arXiv 2308.12032) make an instruction's difficulty. `alone` is the nats a token without
- * the passage. */
-yk_gate_reason yk_gate_likelihood(const yk_recipe *r, double nats, double alone);
+/* Nats a token of the answer: -1/n log p(a_1 .. a_n | examples, ...). */
+typedef struct yk_gate_nats {
+    double all;         /* after passage and question */
+    double no_passage;  /* after the question alone */
+    double no_question; /* after passage and template: the question without what the model wrote */
+} yk_gate_nats;
+
+/* By likelihood, of the answer a given passage c and question q (t: its template):
+ *   all                      in [nats_min, nats_max]: filtering by the generator's own likelihood, as in Shakeri et al.
+ *                            2020 (arXiv 2010.06028)
+ *   no_passage - all         = 1/n log p(a | c, q) / p(a | q) >= margin
+ *   no_question - all        = 1/n log p(a | c, q) / p(a | c, t) >= question_margin
+ * The last two are pointwise mutual informations, a token: of answer and passage, given the question, and of answer and
+ * what was asked about, given the passage. It is the score of Holtzman et al. 2021 (arXiv 2104.08315) with passage or question as
+ * what is conditioned on, and the difference of the two losses of whose ratio Li et al. 2023 (arXiv 2308.12032) make an
+ * instruction's difficulty. */
+yk_gate_reason yk_gate_likelihood(const yk_recipe *r, const yk_gate_nats *nats);
 
 #endif

@@ -95,7 +95,8 @@ static void begin(const yk_proposer *x, const yk_passage *passage, uint64_t numb
     const uint64_t name[] = {passage->rank, number};
     p->p = (yk_proposal){.passage = passage->text};
     p->reason = YK_GATE_KEPT;
-    p->nats = p->alone = p->overlap = NAN;
+    p->nats = (yk_gate_nats){NAN, NAN, NAN};
+    p->overlap = NAN;
     p->name = yk_hash64(name, sizeof name, 0);
     yk_buf_clear(&p->examples);
     yk_buf_clear(&p->question);
@@ -113,18 +114,22 @@ static void begin(const yk_proposer *x, const yk_passage *passage, uint64_t numb
     yk_buf_add(&p->question, text, opening);
 }
 
-/* Replaces *ids by what the model reads before it asks or, `answers`, before it answers. */
-static yk_status encode(yk_proposer *x, const yk_proposed *p, bool with_passage, bool answers, yk_ids *ids,
-                        yk_error *err)
+/* Of what the model reads, after the examples: the passage; in the question what the model wrote; the answer's mark. */
+typedef enum shown { PASSAGE = 1, WRITTEN = 2, ANSWER = 4 } shown;
+
+/* Replaces *ids by what the model reads. */
+static yk_status encode(yk_proposer *x, const yk_proposed *p, int what, yk_ids *ids, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_buf text = {0};
     yk_buf_puts(&text, p->examples.data);
-    if (with_passage) yk_buf_printf(&text, "%s\n\n", p->p.passage);
-    yk_buf_puts(&text, "Question:");
-    if (p->question.len > 0) yk_buf_puts(&text, " ");
-    yk_buf_add(&text, p->question.data, p->question.len);
-    if (answers) yk_buf_puts(&text, "\nAnswer:");
+    if (what & PASSAGE) yk_buf_printf(&text, "%s\n\n", p->p.passage);
+    const bool whole = what & WRITTEN;
+    const size_t cut = whole ? p->question.len : p->p.written, on = whole ? cut : cut + p->p.written_bytes;
+    yk_buf_puts(&text, p->question.len > 0 ? "Question: " : "Question:");
+    yk_buf_add(&text, p->question.data, cut);
+    yk_buf_add(&text, p->question.data + on, p->question.len - on);
+    if (what & ANSWER) yk_buf_puts(&text, "\nAnswer:");
     ids->n = 0;
     YK_ROOM(ids->id, ids->n, ids->cap);
     ids->id[ids->n++] = x->c->s.end;
@@ -190,8 +195,8 @@ static yk_status make_part(yk_proposer *x, yk_proposed *p, int64_t n, const part
     for (int64_t i = 0; i < n; i++) {
         request[i].number = yk_hash64(&p[i].name, sizeof p[i].name, 1 + o->answers);
         if (p[i].reason != YK_GATE_KEPT || !(o->answers ? p[i].p.asked : closing_of(x, &p[i]) == o->stop[0])) continue;
-        yk_ids *ids = &p[i].with.ids;
-        YK_TRY(encode(x, &p[i], true, o->answers, ids, err));
+        yk_ids *ids = &p[i].sequence[0].ids;
+        YK_TRY(encode(x, &p[i], PASSAGE | WRITTEN | (o->answers ? ANSWER : 0), ids, err));
         if ((int64_t)ids->n + o->room > x->c->context) p[i].reason = YK_GATE_NO_ROOM;
         else request[i].prompt = ids->id, request[i].length = (int64_t)ids->n;
     }
@@ -207,12 +212,12 @@ done:
 /* --- how likely it is ------------------------------------------------------------------------ */
 
 /* An answer after what it answers: weight 1 of its ids. */
-static yk_status sequence_of(yk_proposer *x, const yk_proposed *p, const char *answer, bool with_passage,
+static yk_status sequence_of(yk_proposer *x, const yk_proposed *p, const char *answer, int after,
                              yk_sequence *q, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_buf text = {0};
-    YK_TRY(encode(x, p, with_passage, true, &q->ids, err));
+    YK_TRY(encode(x, p, after | ANSWER, &q->ids, err));
     q->prompt = (int64_t)q->ids.n;
     yk_buf_printf(&text, " %s", answer);
     YK_TRY(yk_encode(x->encoder, text.data, text.len, &q->ids, err));
@@ -257,22 +262,23 @@ yk_status yk_proposals_measure(yk_proposer *x, yk_proposed *p, int64_t n, yk_err
     yk_sequence *q = NULL; /* borrowed */
     double *nats = NULL;
     int64_t count = 0;
-    YK_NEW(q, 2 * n);
-    YK_NEW(nats, 2 * n);
+    YK_NEW(q, 3 * n);
+    YK_NEW(nats, 3 * n);
     for (int64_t i = 0; i < n; i++) {
         if (p[i].reason != YK_GATE_KEPT) continue;
-        YK_TRY(sequence_of(x, &p[i], p[i].p.answer, true, &p[i].with, err));
-        YK_TRY(sequence_of(x, &p[i], p[i].p.answer, false, &p[i].without, err));
-        if ((int64_t)p[i].with.ids.n > x->c->context) p[i].reason = YK_GATE_NO_ROOM;
-        if (p[i].reason != YK_GATE_KEPT) continue;
-        q[count++] = p[i].with;
-        q[count++] = p[i].without;
+        yk_sequence *own = p[i].sequence;
+        YK_TRY(sequence_of(x, &p[i], p[i].p.answer, PASSAGE | WRITTEN, &own[0], err));
+        YK_TRY(sequence_of(x, &p[i], p[i].p.answer, WRITTEN, &own[1], err));
+        YK_TRY(sequence_of(x, &p[i], p[i].p.answer, PASSAGE, &own[2], err));
+        if ((int64_t)own[0].ids.n > x->c->context) p[i].reason = YK_GATE_NO_ROOM;
+        for (int k = 0; k < 3 && p[i].reason == YK_GATE_KEPT; k++) q[count++] = own[k];
     }
     YK_TRY(measure(x, q, sizeof *q, count, nats, err));
     for (int64_t i = 0, at = 0; i < n; i++) {
         if (p[i].reason != YK_GATE_KEPT) continue;
-        p[i].nats = nats[at++];
-        p[i].alone = nats[at++];
+        p[i].nats.all = nats[at++];
+        p[i].nats.no_passage = nats[at++];
+        p[i].nats.no_question = nats[at++];
     }
 done:
     free(q);
@@ -309,7 +315,7 @@ static yk_status take_sentence(void *context, const char *text, size_t n, yk_err
     if (!new.text) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     YK_TRY(yk_gate_overlap(p->question.data + p->p.written, p->p.written_bytes, new.text, 1, &share, err));
     if (share == 0 || share < c->most) goto done;
-    YK_TRY(sequence_of(c->x, p, new.text, true, &new.sequence, err));
+    YK_TRY(sequence_of(c->x, p, new.text, PASSAGE | WRITTEN, &new.sequence, err));
     if ((int64_t)new.sequence.ids.n > c->x->c->context) goto done;
     while (share > c->most && c->n > 0 && c->item[c->n - 1].proposal == c->proposal) {
         free(c->item[--c->n].text);
@@ -394,8 +400,7 @@ void yk_proposals_free(yk_proposed *p, int64_t n)
         yk_buf_free(&p[i].examples);
         yk_buf_free(&p[i].question);
         yk_buf_free(&p[i].answer);
-        yk_sequence_free(&p[i].with);
-        yk_sequence_free(&p[i].without);
+        for (int k = 0; k < 3; k++) yk_sequence_free(&p[i].sequence[k]);
     }
     free(p);
 }

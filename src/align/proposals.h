@@ -27,12 +27,12 @@ typedef struct yk_proposer {
 typedef struct yk_proposed {
     yk_proposal p;
     yk_gate_reason reason;
-    double nats, alone; /* a token of the answer, with and without the passage; NAN: not measured */
-    double overlap;     /* NAN: not measured */
+    yk_gate_nats nats; /* NAN: not measured */
+    double overlap;    /* the same */
     /* private */
-    uint64_t name;      /* of its random numbers */
+    uint64_t name; /* of its random numbers */
     yk_buf examples, question, answer;
-    yk_sequence with, without;
+    yk_sequence sequence[3]; /* of the three measures */
 } yk_proposed;
 
 /* Room for proposals. YK_ERR_CONFIG when a template is none. Of `e` (may be empty) those examples are shown that have
@@ -49,7 +49,7 @@ yk_status yk_proposals_make(yk_proposer *x, const yk_passages *passages, int64_t
 /* Example i < propose.shots that was shown with a proposal; NULL: there is none to show. */
 const yk_example *yk_proposal_example(const yk_proposer *x, const yk_proposed *p, int64_t i);
 
-/* Measures nats and alone of those whose reason is YK_GATE_KEPT. */
+/* Measures nats of those whose reason is YK_GATE_KEPT. */
 yk_status yk_proposals_measure(yk_proposer *x, yk_proposed *p, int64_t n, yk_error *err);
 
 void yk_proposals_free(yk_proposed *p, int64_t n);

@@ -63,7 +63,7 @@ static yk_status judge_rest(proposing *x, yk_proposed *p, yk_error *err)
     yk_status st = YK_OK;
     const char *const texts[] = {p->p.question, p->p.answer, x->r->propose_with_passage ? p->p.passage : ""};
     bool hit;
-    if (p->reason == YK_GATE_KEPT) p->reason = yk_gate_likelihood(x->r, p->nats, p->alone);
+    if (p->reason == YK_GATE_KEPT) p->reason = yk_gate_likelihood(x->r, &p->nats);
     if (p->reason != YK_GATE_KEPT) goto done;
     YK_TRY(yk_near_find(x->near, p->p.question, 0, &hit, err));
     if (hit) p->reason = YK_GATE_NEAR;
@@ -108,11 +108,12 @@ static json_t *measure_or_null(double x)
 static void note(proposing *x, const yk_proposed *p)
 {
     if (x->count[p->reason]++ >= x->r->propose_samples) return;
-    json_array_append_new(x->samples,
-                          json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "reason", yk_gate_name[p->reason], "passage",
-                                    p->p.passage, "question", valid_text(&p->question), "answer",
-                                    valid_text(&p->answer), "nats", measure_or_null(p->nats), "nats_without_passage", measure_or_null(p->alone),
-                                    "overlap", measure_or_null(p->overlap)));
+    json_t *sample = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "reason", yk_gate_name[p->reason], "passage",
+                               p->p.passage, "question", valid_text(&p->question), "answer", valid_text(&p->answer),
+                               "nats", measure_or_null(p->nats.all), "nats_without_passage",
+                               measure_or_null(p->nats.no_passage), "nats_without_question",
+                               measure_or_null(p->nats.no_question), "overlap", measure_or_null(p->overlap));
+    json_array_append_new(x->samples, sample);
 }
 
 static json_t *dropped(const proposing *x)

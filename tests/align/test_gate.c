@@ -152,14 +152,17 @@ static void shares_are_exact(void **state)
 static void likelihood_has_bounds(void **state)
 {
     yk_recipe r = *(const yk_recipe *)*state;
-    r.propose_nats_min = 0.5, r.propose_nats_max = 3, r.propose_margin = 0.25;
-    assert_int_equal(yk_gate_likelihood(&r, 3, 3.25), YK_GATE_KEPT);
-    assert_int_equal(yk_gate_likelihood(&r, 0.5, 0.75), YK_GATE_KEPT);
-    assert_int_equal(yk_gate_likelihood(&r, 3.01, 9), YK_GATE_UNLIKELY);
-    assert_int_equal(yk_gate_likelihood(&r, NAN, 9), YK_GATE_UNLIKELY);
-    assert_int_equal(yk_gate_likelihood(&r, 0.49, 9), YK_GATE_TOO_LIKELY);
-    assert_int_equal(yk_gate_likelihood(&r, 1, 1.2), YK_GATE_GAIN);
-    assert_int_equal(yk_gate_likelihood(&r, 1, NAN), YK_GATE_GAIN);
+    r.propose_nats_min = 0.5, r.propose_nats_max = 3, r.propose_margin = 0.25, r.propose_question_margin = 0.125;
+    static const struct {
+        yk_gate_nats nats;
+        yk_gate_reason reason;
+    } cases[] = {
+        {{3, 3.25, 3.125}, YK_GATE_KEPT},  {{0.5, 0.75, 0.625}, YK_GATE_KEPT}, {{3.01, 9, 9}, YK_GATE_UNLIKELY},
+        {{NAN, 9, 9}, YK_GATE_UNLIKELY},   {{0.49, 9, 9}, YK_GATE_TOO_LIKELY}, {{1, 1.2, 9}, YK_GATE_GAIN},
+        {{1, NAN, 9}, YK_GATE_GAIN},       {{1, 2, 1.1}, YK_GATE_ASKED},       {{1, 2, NAN}, YK_GATE_ASKED},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(yk_gate_likelihood(&r, &cases[i].nats), cases[i].reason);
 }
 
 /* --- passages and sentences ------------------------------------------------------------------ */

@@ -25,7 +25,7 @@ echo '{"prompt": "Who sells it?", "completion": "The cook."}' >"$dir/examples"
 sampled="--set propose.answers=sampled --set propose.answer_temperature=1 --set propose.passage_bytes=60
     --set propose.shots=1 --set propose.examples=[$dir/examples] --set propose.per_passage=8
     --set propose.answer_tokens=70 --set propose.answer_words_min=1 --set propose.answer_words_max=100
-    --set propose.answer_overlap=0 --set propose.margin=-9"
+    --set propose.answer_overlap=0 --set propose.margin=-9 --set propose.question_margin=-9"
 
 sets=$(sets)
 for precision in fp32 bf16; do
