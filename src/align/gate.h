@@ -68,9 +68,9 @@ typedef struct yk_gate_nats {
  *   no_passage - all         = 1/n log p(a | c, q) / p(a | q) >= margin
  *   no_question - all        = 1/n log p(a | c, q) / p(a | c, t) >= question_margin
  * The last two are pointwise mutual informations, a token: of answer and passage, given the question, and of answer and
- * what was asked about, given the passage. It is the score of Holtzman et al. 2021 (arXiv 2104.08315) with passage or question as
- * what is conditioned on, and the difference of the two losses of whose ratio Li et al. 2023 (arXiv 2308.12032) make an
- * instruction's difficulty. */
+ * what was asked about, given the passage. It is the score of Holtzman et al. 2021 (arXiv 2104.08315) with passage or
+ * question as what is conditioned on, and the difference of the two losses of whose ratio Li et al. 2023 (arXiv
+ * 2308.12032) make an instruction's difficulty. */
 yk_gate_reason yk_gate_likelihood(const yk_recipe *r, const yk_gate_nats *nats);
 
 #endif
