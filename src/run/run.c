@@ -166,6 +166,10 @@ static yk_status perform(run *u, const stage *s, const char *key, bool *finished
     }
     double began = yk_now();
     u->any_work = true;
+    if (had) { /* what it made may be overwritten from here on */
+        json_object_del(u->state, s->name);
+        YK_TRY(write_json(u->state_path, u->state, err));
+    }
     YK_TRY(s->perform(&u->job, finished, err));
     yk_progress_end();
     double seconds = yk_now() - began;

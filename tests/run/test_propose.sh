@@ -84,6 +84,12 @@ says "no passage" 'no document of the clean stage has a passage'
 again --set precision=bf16 --set propose.question_tokens=400 >/dev/null
 says "no room" 'no passage fits the context of 160 tokens'
 again --set precision=bf16 --set propose.margin=900 >/dev/null
+wanted=$(run "$before, propose, sft" --set precision=bf16)
+made=$(rows)
+run "$before, propose, sft" --set precision=bf16 --set propose.margin=900 >/dev/null
+verdict "after another recipe in the same directory" "$wanted $made" \
+    "$(rm -r "$dir/run/sft"; run "$before, propose, sft" --set precision=bf16) $(rows)"
+again --set precision=bf16 --set propose.margin=900 >/dev/null
 says "nothing passes" 'none of 120 proposals passes the gate ([0-9].* the passage does not help'
 again --set precision=bf16 --set 'propose.templates=[What is it?]' >/dev/null
 says "no template" '`propose.templates` has `What is it?`'
