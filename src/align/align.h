@@ -6,6 +6,14 @@
 
 #include "config/job.h"
 
+/* Questions and answers that the pretrained model makes of passages of training documents (align/proposals.h), of which
+ * those that pass the gate (align/gate.h) become <run>/propose/train.jsonl, which sft learns from too;
+ * propose/report.json counts what was dropped, with samples. The model stays what it was; checkpoints there are none, a
+ * killed stage goes on in train.jsonl. Sets summary.propose {passages, asked (proposals), kept, share, dropped {reason:
+ * count}, seconds, digest (of the file)}. YK_ERR_INPUT when there is no passage, none fits the context, or nothing
+ * passes. */
+yk_status yk_propose_stage(const yk_job *job, bool *finished, yk_error *err);
+
 /* Supervised fine-tuning on conversations, loss on answers only. Sets summary.sft {examples, left_out, steps, tokens,
  * heldout_loss{start, end}, heldout_accuracy (answer tokens that are the likeliest, given those before),
  * heldout_exact (answers all of whose tokens are: what greedy decoding would give), seconds, digest}. */

@@ -1,6 +1,7 @@
 /* The sft stage: what is learnt from, how often, for how long. */
 #include "align/align.h"
 #include "align/imitate.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/rng.h"
 #include "config/schema.h"
@@ -58,11 +59,26 @@ static yk_status weight_of(const yk_recipe *r, size_t i, size_t files, double *w
     return yk_fail(err, YK_ERR_CONFIG, "sft.weights: `%.40s` is no number above 0 and up to 1000", r->sft_weights.item[i]);
 }
 
+/* Where the recipe names no files: those of the stage `questions`, then what the model proposed. */
+static yk_status training_paths(const yk_course *c, yk_list *paths, yk_error *err)
+{
+    yk_status st = YK_OK;
+    YK_TRY(yk_course_paths(c, &c->r->sft_data, "sft.data", "train.jsonl", paths, err));
+    if (c->r->sft_data.n || !yk_recipe_has_stage(c->r, "propose")) goto done;
+    char **grown = yk_regrow(paths->item, paths->n + 1, sizeof *grown, err);
+    if (!grown) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    paths->item = grown;
+    paths->item[paths->n] = yk_path("%s/propose/train.jsonl", c->job->dir);
+    if (!paths->item[paths->n++]) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+done:
+    return st;
+}
+
 static yk_status read_sets(sets *x, const yk_course *c, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_list train = {0}, heldout = {0};
-    YK_TRY(yk_course_paths(c, &c->r->sft_data, "sft.data", "train.jsonl", &train, err));
+    YK_TRY(training_paths(c, &train, err));
     for (size_t i = 0; i < train.n; i++) {
         const yk_list one = {&train.item[i], 1};
         int64_t first = (int64_t)x->train.n;

@@ -20,6 +20,7 @@ typedef enum yk_stream {
     YK_STREAM_PROBLEM = 10, /* generated problems; major = index                */
     YK_STREAM_DEAL = 12,   /* order of examples; major = stage and epoch         */
     YK_STREAM_TUNE = 11,   /* values of trials; major = trial or design    */
+    YK_STREAM_PROPOSE = 13, /* examples and openings of proposals; major = proposal */
     YK_STREAM_TEST = 99
 } yk_stream;
 

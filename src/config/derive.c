@@ -218,8 +218,8 @@ done:
 
 static yk_status check_stages(const yk_recipe *r, yk_error *err)
 {
-    static const char *const known[] = {"clean", "tokenizer", "questions", "tune", "pretrain", "sft",
-                                        "distill", "reward", "ppo", "dpo", "grpo", "refine", "evaluate"};
+    static const char *const known[] = {"clean", "tokenizer", "questions", "tune", "pretrain", "propose",
+                                        "sft", "distill", "reward", "ppo", "dpo", "grpo", "refine", "evaluate"};
     char all[256] = "";
     const size_t count = sizeof known / sizeof *known;
     char shown[YK_SHOWN_ROOM];
@@ -384,6 +384,17 @@ static yk_status check_training(const yk_recipe *r, yk_error *err)
     if (r->questions_level_min > r->questions_level_max)
         return yk_fail_key(r, &r->questions_level_min, err, "is %lld; it must not exceed questions.level_max, %lld",
                            (long long)r->questions_level_min, (long long)r->questions_level_max);
+    if (r->propose_nats_min > r->propose_nats_max)
+        return yk_fail_key(r, &r->propose_nats_min, err, "is %g; it must not exceed propose.nats_max, %g",
+                           r->propose_nats_min, r->propose_nats_max);
+    if (r->propose_question_words_min > r->propose_question_words_max)
+        return yk_fail_key(r, &r->propose_question_words_min, err,
+                           "is %lld; it must not exceed propose.question_words_max, %lld",
+                           (long long)r->propose_question_words_min, (long long)r->propose_question_words_max);
+    if (r->propose_answer_words_min > r->propose_answer_words_max)
+        return yk_fail_key(r, &r->propose_answer_words_min, err,
+                           "is %lld; it must not exceed propose.answer_words_max, %lld",
+                           (long long)r->propose_answer_words_min, (long long)r->propose_answer_words_max);
     if (r->clean_min_words > r->clean_max_words)
         return yk_fail_key(r, &r->clean_min_words, err,
                            "is %lld; it must not exceed clean.max_words, %lld",

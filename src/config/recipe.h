@@ -45,6 +45,7 @@ typedef struct yk_recipe {
 #define YK_FIELD_questions(name) questions_##name
 #define YK_FIELD_model(name) model_##name
 #define YK_FIELD_pretrain(name) pretrain_##name
+#define YK_FIELD_propose(name) propose_##name
 #define YK_FIELD_sft(name) sft_##name
 #define YK_FIELD_distill(name) distill_##name
 #define YK_FIELD_reward(name) reward_##name

@@ -16,6 +16,7 @@
 #define LABEL_questions "questions"
 #define LABEL_model "model"
 #define LABEL_pretrain "pretrain"
+#define LABEL_propose "propose"
 #define LABEL_sft "sft"
 #define LABEL_distill "distill"
 #define LABEL_reward "reward"
@@ -256,8 +257,8 @@ yk_status yk_keys_default(const yk_key *keys, size_t n, void *base, yk_error *er
         char *rest = NULL;
         free(words);
         if (!(words = strdup(keys[i].def))) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-        for (char *w = strtok_r(words, ", ", &rest); w; w = strtok_r(NULL, ", ", &rest))
-            YK_TRY(yk_key_set(&keys[i], base, w, err));
+        for (char *w = strtok_r(words, ",", &rest); w; w = strtok_r(NULL, ",", &rest))
+            YK_TRY(yk_key_set(&keys[i], base, w + strspn(w, " "), err));
     }
 done:
     free(words);

@@ -170,19 +170,71 @@ void yk_page_corpus(yk_buf *out, const yk_record *r)
     yk_buf_puts(out, "</section>\n");
 }
 
-static void reason_samples(yk_buf *out, json_t *samples, const char *reason)
+/* What was dropped and why: {reason: count}, and samples to look at with the members that say what each was. */
+typedef struct drops {
+    json_t *counts, *samples;
+    const char *head;      /* what is counted */
+    const char *cite;      /* member: where it is from */
+    const char *said[2];   /* members: what it says */
+} drops;
+
+static void reason_samples(yk_buf *out, const drops *d, const char *reason)
 {
     size_t shown = 0;
-    for (size_t i = 0; i < json_array_size(samples) && shown < MAX_SAMPLES; i++) {
-        json_t *s = json_array_get(samples, i);
+    for (size_t i = 0; i < json_array_size(d->samples) && shown < MAX_SAMPLES; i++) {
+        json_t *s = json_array_get(d->samples, i);
         const char *why = yk_json_text(s, "reason");
         if (!why || strcmp(why, reason)) continue;
         if (!shown++) yk_html_add(out, "<details><summary>Samples: %s</summary>\n", reason);
-        yk_html_add(out, "<blockquote dir=\"auto\"><cite>%s</cite>", yk_json_text(s, "source"));
-        yk_html_text(out, yk_json_text(s, "text"), SAMPLE_BYTES);
+        yk_html_add(out, "<blockquote dir=\"auto\"><cite>%s</cite>", yk_json_text(s, d->cite));
+        for (int k = 0; k < 2 && d->said[k]; k++) {
+            yk_buf_puts(out, k ? "<br/>" : "");
+            yk_html_text(out, yk_json_text(s, d->said[k]), SAMPLE_BYTES);
+        }
         yk_buf_puts(out, "</blockquote>\n");
     }
     if (shown) yk_buf_puts(out, "</details>\n");
+}
+
+/* Sum and largest of the counts. */
+static double sum_counts(json_t *counts, double *most)
+{
+    const char *reason;
+    json_t *value;
+    double all = 0;
+    *most = 0;
+    json_object_foreach (counts, reason, value) {
+        double v = fabs(json_number_value(value));
+        if (v < 1e30) all += v;
+        if (v < 1e30) *most = fmax(*most, v);
+    }
+    return all;
+}
+
+static void dropped_table(yk_buf *out, const drops *d)
+{
+    const char *const heads[] = {"Reason", d->head, "#Share", ""};
+    const char *reason;
+    json_t *value;
+    size_t shown = 0;
+    double most, all = sum_counts(d->counts, &most);
+    if (!(most > 0)) return;
+    table_open(out, heads, 4, "barred");
+    json_object_foreach (d->counts, reason, value) {
+        double v = json_is_number(value) ? json_number_value(value) : NAN;
+        if (shown++ == MAX_REASONS) break;
+        yk_html_add(
+            out, "<tr><th scope=\"row\">%s</th><td class=\"num\">%s</td><td class=\"num\">%s</td>",
+            reason, yk_count(v).text, yk_percent(v / all, 1).text);
+        bar_cell(out, v / most, -1, YK_SOFT, reason);
+        yk_buf_puts(out, "</tr>\n");
+    }
+    table_close(out, shown < MAX_REASONS ? shown : MAX_REASONS, json_object_size(d->counts));
+    shown = 0;
+    json_object_foreach (d->counts, reason, value) {
+        if (shown++ == MAX_REASONS) break;
+        reason_samples(out, d, reason);
+    }
 }
 
 static double sum_domains(json_t *domains, const char *member)
@@ -199,39 +251,32 @@ static double sum_domains(json_t *domains, const char *member)
 
 void yk_page_dropped(yk_buf *out, const yk_record *r)
 {
-    static const char *const heads[] = {"Reason", "#Documents", "#Share", ""};
-    json_t *dropped = yk_json_at(r->clean, "dropped"), *value;
-    if (!json_object_size(dropped)) dropped = yk_json_at(r->summary, "corpus.dropped");
-    const char *reason;
-    double most = 0, all = 0, raw = sum_domains(yk_json_at(r->clean, "domains"), "raw_documents");
-    size_t shown = 0;
+    drops d = {yk_json_at(r->clean, "dropped"), yk_json_at(r->clean, "samples"), "#Documents", "source", {"text"}};
+    if (!json_object_size(d.counts)) d.counts = yk_json_at(r->summary, "corpus.dropped");
+    double most, all = sum_counts(d.counts, &most), raw = sum_domains(yk_json_at(r->clean, "domains"), "raw_documents");
     char note[256] = "";
-    json_object_foreach (dropped, reason, value) {
-        double v = fabs(json_number_value(value));
-        if (v < 1e30) all += v;
-        if (v < 1e30) most = fmax(most, v);
-    }
     if (!(most > 0)) return;
     if (raw > 0)
         snprintf(note, sizeof note, "%s of %s documents were dropped (%s).", yk_count(all).text,
                  yk_count(raw).text, yk_percent(all / raw, 1).text);
     yk_page_heading(out, "dropped", "What was dropped", *note ? note : NULL);
-    table_open(out, heads, 4, "barred");
-    json_object_foreach (dropped, reason, value) {
-        double v = json_is_number(value) ? json_number_value(value) : NAN;
-        if (shown++ == MAX_REASONS) break;
-        yk_html_add(
-            out, "<tr><th scope=\"row\">%s</th><td class=\"num\">%s</td><td class=\"num\">%s</td>",
-            reason, yk_count(v).text, yk_percent(v / all, 1).text);
-        bar_cell(out, v / most, -1, YK_SOFT, reason);
-        yk_buf_puts(out, "</tr>\n");
-    }
-    table_close(out, shown < MAX_REASONS ? shown : MAX_REASONS, json_object_size(dropped));
-    shown = 0;
-    json_object_foreach (dropped, reason, value) {
-        if (shown++ == MAX_REASONS) break;
-        reason_samples(out, yk_json_at(r->clean, "samples"), reason);
-    }
+    dropped_table(out, &d);
+    yk_buf_puts(out, "</section>\n");
+}
+
+void yk_page_proposals(yk_buf *out, const yk_record *r)
+{
+    const drops d = {yk_json_at(r->proposals, "dropped"), yk_json_at(r->proposals, "samples"), "#Proposals", "passage",
+                     {"question", "answer"}};
+    const double kept = yk_json_number(r->proposals, "kept"), asked = yk_json_number(r->proposals, "asked");
+    char note[256];
+    if (!(asked > 0)) return;
+    snprintf(note, sizeof note,
+             "Of %s questions that the pretrained model asked about passages, %s passed the gate (%s).",
+             yk_count(asked).text, yk_count(kept).text, yk_percent(kept / asked, 1).text);
+    yk_page_heading(out, "proposals", "Questions of the model", note);
+    reason_samples(out, &d, "kept");
+    dropped_table(out, &d);
     yk_buf_puts(out, "</section>\n");
 }
 

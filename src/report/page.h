@@ -22,6 +22,7 @@ void yk_page_recipe(yk_buf *out, const yk_record *r);
 void yk_page_mixture(yk_buf *out, const yk_record *r);
 void yk_page_corpus(yk_buf *out, const yk_record *r);
 void yk_page_dropped(yk_buf *out, const yk_record *r);
+void yk_page_proposals(yk_buf *out, const yk_record *r);
 void yk_page_tokenizer(yk_buf *out, const yk_record *r);
 
 /* In tune_parts.c: the trials of a search. */

@@ -285,6 +285,7 @@ yk_status yk_record_read(yk_record *r, const char *run_dir, yk_error *err)
     r->clean = read_object(r, run_dir, "clean/report.json", &found);
     r->tokenizer = read_object(r, run_dir, "tokenizer/report.json", &found);
     r->manifest = read_object(r, run_dir, "manifest.json", &found);
+    r->proposals = read_object(r, run_dir, "propose/report.json", &found);
     read_recipe(r, run_dir, &found);
     YK_TRY(add_domains_of(r, yk_json_at(r->clean, "domains"), err));
     YK_TRY(add_domains_of(r, yk_json_at(r->summary, "corpus.domains"), err));
@@ -313,6 +314,7 @@ void yk_record_free(yk_record *r)
     json_decref(r->clean);
     json_decref(r->tokenizer);
     json_decref(r->manifest);
+    json_decref(r->proposals);
     json_decref(r->mixture);
     for (size_t i = 0; i < r->eval_count; i++) json_decref(r->evals[i].by_domain);
     for (size_t i = 0; i < r->sample_count; i++) json_decref(r->samples[i]);

@@ -35,7 +35,7 @@ enum { YK_MOST_COURSES = 16 };
 typedef struct yk_record {
     char *name;      /* summary.name, else the directory's own name      */
     json_t *summary; /* owned objects; NULL: no such file                 */
-    json_t *clean, *tokenizer, *manifest;
+    json_t *clean, *tokenizer, *manifest, *proposals;
     json_t *mixture; /* `domains` of the last mixture line                */
     yk_step_row *steps;
     size_t step_count, step_cap;

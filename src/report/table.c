@@ -124,6 +124,7 @@ static void course_rows(yk_buf *out, json_t *summary)
         const char *label, *before, *after, *beside, *beside_label;
         bool share;
     } rows[] = {
+        {"proposals kept (propose)", NULL, "propose.share", NULL, NULL, true},
         {"answer tokens right (sft)", NULL, "sft.heldout_accuracy", "sft.heldout_exact", "of whole answers", true},
         {"answer tokens right (distill)", NULL, "distill.heldout_accuracy", "distill.agreement", "as the teacher", true},
         {"preferences right (reward)", "reward.pair_accuracy_before", "reward.pair_accuracy", NULL, NULL, true},

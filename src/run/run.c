@@ -37,6 +37,8 @@ static const char *const questions_keys[] = {"seed", "corpus.", "questions.", NU
 static const char *const tune_keys[] = {"seed", "lanes", "precision", "numerics", "corpus.", "model.", "pretrain.",
                                         "evaluate.stride", "tune.", "tuning.", NULL};
 static const char *const pretrain_keys[] = {"seed", "lanes", "precision", "numerics", "corpus.", "model.", "pretrain.", NULL};
+static const char *const propose_keys[] = {"questions.against", "questions.overlap_words", "propose.", "sft.heldout",
+                                            "evaluate.tasks", NULL};
 static const char *const sft_keys[] = {"sft.", NULL};
 static const char *const distill_keys[] = {"distill.", NULL};
 static const char *const reward_keys[] = {"reward.", NULL};
@@ -52,6 +54,7 @@ static const stage stages[] = {
     {"questions", yk_questions_stage, questions_keys, {"questions"}, .stamp = yk_questions_stamp},
     {"tune", yk_tune_stage, tune_keys, {"tune"}, .output = NULL},
     {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, .model = "checkpoints"},
+    {"propose", yk_propose_stage, propose_keys, {"propose", "digest"}, .stamp = yk_questions_stamp},
     {"sft", yk_sft_stage, sft_keys, {"sft", "digest"}, .model = "sft/model.h5"},
     {"distill", yk_distill_stage, distill_keys, {"distill", "digest"}, .model = "distill/model.h5"},
     {"reward", yk_reward_stage, reward_keys, {"reward", "digest"}, .output = NULL},
@@ -163,6 +166,10 @@ static yk_status perform(run *u, const stage *s, const char *key, bool *finished
     }
     double began = yk_now();
     u->any_work = true;
+    if (had) { /* what it made may be overwritten from here on */
+        json_object_del(u->state, s->name);
+        YK_TRY(write_json(u->state_path, u->state, err));
+    }
     YK_TRY(s->perform(&u->job, finished, err));
     yk_progress_end();
     double seconds = yk_now() - began;

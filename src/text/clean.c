@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH_BYTES = 16 << 20, BATCH_DOCUMENTS = 2048, SAMPLE_BYTES = 300 };
+enum { BATCH_BYTES = 16 << 20, BATCH_DOCUMENTS = 2048, SAMPLE_BYTES = 300, SHINGLE = 5 };
 
 /* A cleaned document, or part of a long one. */
 typedef struct part {
@@ -329,8 +329,10 @@ static yk_status start(cleaner *c, yk_error *err)
 {
     yk_status st = YK_OK;
     int threads = c->job->team->threads;
+    const yk_dedup_options dedup = {SHINGLE, (size_t)c->r->clean_minhash_bands, (size_t)c->r->clean_minhash_rows,
+                                    c->r->clean_dedup_similarity};
     xmlInitParser();
-    YK_TRY(yk_dedup_new(&c->dedup, c->r, err));
+    YK_TRY(yk_dedup_new(&c->dedup, &dedup, err));
     YK_NEW(c->quality, threads);
     YK_NEW(c->language, threads);
     YK_NEW(c->items, BATCH_DOCUMENTS);

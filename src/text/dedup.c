@@ -15,22 +15,19 @@ typedef struct seen {
 } seen;
 
 struct yk_dedup {
-    size_t bands, rows;
-    double similarity;
+    yk_dedup_options o;
     uint64_t *multiply, *add; /* [bands rows] of the hash family */
     seen exact, band;
     uint32_t *signature; /* [documents][bands rows] */
     size_t documents, room;
 };
 
-yk_status yk_dedup_new(yk_dedup **out, const yk_recipe *r, yk_error *err)
+yk_status yk_dedup_new(yk_dedup **out, const yk_dedup_options *o, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_dedup *d = NULL;
     YK_NEW(d, 1);
-    d->bands = (size_t)r->clean_minhash_bands;
-    d->rows = (size_t)r->clean_minhash_rows;
-    d->similarity = r->clean_dedup_similarity;
+    d->o = *o;
     YK_NEW(d->multiply, yk_dedup_size(d));
     YK_NEW(d->add, yk_dedup_size(d));
     yk_rng rng = yk_rng_make(0, YK_STREAM_MINHASH, 0);
@@ -60,17 +57,17 @@ void yk_dedup_free(yk_dedup *d)
 
 size_t yk_dedup_size(const yk_dedup *d)
 {
-    return d->bands * d->rows;
+    return d->o.bands * d->o.rows;
 }
 
 void yk_dedup_sign(const yk_dedup *d, const uint64_t *word, size_t n, uint32_t *signature)
 {
     size_t size = yk_dedup_size(d);
     memset(signature, 0xFF, size * sizeof *signature);
-    size_t last = n < YK_SHINGLE ? 1 : n - YK_SHINGLE + 1;
+    size_t last = n < d->o.shingle ? 1 : n - d->o.shingle + 1;
     for (size_t i = 0; i < last; i++) {
         uint64_t h = 0;
-        for (size_t j = i; j < n && j < i + YK_SHINGLE; j++) h = (h ^ word[j]) * 0x9E3779B97F4A7C15u + (h >> 29);
+        for (size_t j = i; j < n && j < i + d->o.shingle; j++) h = (h ^ word[j]) * 0x9E3779B97F4A7C15u + (h >> 29);
         for (size_t k = 0; k < size; k++) {
             uint32_t x = (uint32_t)((d->multiply[k] * h + d->add[k]) >> 32);
             signature[k] = x < signature[k] ? x : signature[k];
@@ -119,21 +116,42 @@ static bool similar(const yk_dedup *d, const uint32_t *a, const uint32_t *b)
 {
     size_t equal = 0, size = yk_dedup_size(d);
     for (size_t i = 0; i < size; i++) equal += a[i] == b[i];
-    return (double)equal >= d->similarity * (double)size;
+    return (double)equal >= d->o.similarity * (double)size;
+}
+
+/* The document of `key` plus one, or 0. */
+static uint32_t seen_get(const seen *s, uint64_t key)
+{
+    if (s->slots == 0) return 0;
+    size_t at = key & (s->slots - 1);
+    while (s->doc[at] && s->key[at] != key) at = (at + 1) & (s->slots - 1);
+    return s->doc[at];
+}
+
+static uint64_t band_key(const yk_dedup *d, const uint32_t *signature, size_t b)
+{
+    return yk_hash64(signature + b * d->o.rows, d->o.rows * sizeof *signature, b + 1);
 }
 
 /* A band is keyed by its first holder only: a later document is compared with that one. */
+const char *yk_dedup_find(const yk_dedup *d, uint64_t exact, const uint32_t *signature)
+{
+    if (seen_get(&d->exact, exact)) return "exact duplicate";
+    for (size_t b = 0; b < d->o.bands; b++) {
+        uint32_t there = seen_get(&d->band, band_key(d, signature, b));
+        if (there && similar(d, signature, d->signature + (there - 1) * yk_dedup_size(d))) return "near duplicate";
+    }
+    return NULL;
+}
+
 yk_status yk_dedup_add(yk_dedup *d, uint64_t exact, const uint32_t *signature, const char **reason, yk_error *err)
 {
     yk_status st = YK_OK;
     size_t size = yk_dedup_size(d);
     uint32_t there, me = (uint32_t)d->documents;
-    *reason = NULL;
+    *reason = yk_dedup_find(d, exact, signature);
     YK_TRY(seen_put(&d->exact, exact, me, &there, err));
-    if (there) {
-        *reason = "exact duplicate";
-        return YK_OK;
-    }
+    if (there) return YK_OK;
     if (d->documents == d->room) {
         size_t room = d->room ? 2 * d->room : 1024;
         uint32_t *grown = yk_regrow(d->signature, room * size, sizeof *grown, err);
@@ -142,12 +160,7 @@ yk_status yk_dedup_add(yk_dedup *d, uint64_t exact, const uint32_t *signature, c
         d->room = room;
     }
     memcpy(d->signature + d->documents++ * size, signature, size * sizeof *signature);
-    for (size_t b = 0; b < d->bands; b++) {
-        uint64_t key = yk_hash64(signature + b * d->rows, d->rows * sizeof *signature, b + 1);
-        YK_TRY(seen_put(&d->band, key, me, &there, err));
-        if (there && there - 1 != me && similar(d, signature, d->signature + (there - 1) * size))
-            *reason = "near duplicate";
-    }
+    for (size_t b = 0; b < d->o.bands; b++) YK_TRY(seen_put(&d->band, band_key(d, signature, b), me, &there, err));
 done:
     return st;
 }

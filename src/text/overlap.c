@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "text/hashes.h"
 #include "text/stream.h"
+#include "text/words.h"
 
 #include <jansson.h>
 #include <stdint.h>
@@ -19,11 +20,6 @@ struct yk_overlap {
     size_t words;
     yk_hashes grams;
 };
-
-typedef struct word_list {
-    uint64_t *word;
-    size_t n, room;
-} word_list;
 
 yk_status yk_overlap_new(yk_overlap **out, size_t words, yk_error *err)
 {
@@ -45,58 +41,6 @@ void yk_overlap_free(yk_overlap *o)
     free(o);
 }
 
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static bool is_around(char c)
-{
-    return strchr(".,;:!?\"'`()[]{}", c) != NULL;
-}
-
-/* Bytes of the character at `c` when it is a word by itself (U+3000 to U+9FFF), else 0. */
-static size_t ideograph(const char *c, const char *end)
-{
-    unsigned char lead = (unsigned char)*c;
-    return lead >= 0xE3 && lead <= 0xE9 && end - c >= 3 ? 3 : 0;
-}
-
-static yk_status add_word(word_list *w, const char *from, const char *to, yk_error *err)
-{
-    yk_status st = YK_OK;
-    char small[64];
-    uint64_t hash = 0;
-    while (from < to && is_around(*from)) from++;
-    while (from < to && is_around(to[-1])) to--;
-    if (from == to) return YK_OK;
-    while (from < to) { /* in pieces, each hashed with what came before */
-        size_t n = 0;
-        for (; from < to && n < sizeof small; from++, n++)
-            small[n] = *from >= 'A' && *from <= 'Z' ? (char)(*from - 'A' + 'a') : *from;
-        hash = yk_hash64(small, n, hash);
-    }
-    YK_ROOM(w->word, w->n, w->room);
-    w->word[w->n++] = hash;
-done:
-    return st;
-}
-
-static yk_status split(word_list *w, const char *text, size_t n, yk_error *err)
-{
-    yk_status st = YK_OK;
-    const char *end = text + n, *from = text;
-    while (from < end) {
-        size_t own = ideograph(from, end);
-        const char *to = from + own;
-        while (!own && to < end && !is_space(*to) && !ideograph(to, end)) to++;
-        YK_TRY(add_word(w, from, to, err));
-        for (from = to; from < end && is_space(*from);) from++;
-    }
-done:
-    return st;
-}
-
 static uint64_t hash_gram(const uint64_t *word, size_t n, bool whole)
 {
     return yk_hash64(word, n * sizeof *word, n | (whole ? WHOLE : 0));
@@ -105,15 +49,15 @@ static uint64_t hash_gram(const uint64_t *word, size_t n, bool whole)
 yk_status yk_overlap_add(yk_overlap *o, const char *text, size_t n, yk_error *err)
 {
     yk_status st = YK_OK;
-    word_list w = {0};
-    YK_TRY(split(&w, text, n, err));
+    yk_words w = {0};
+    YK_TRY(yk_words_split(&w, text, n, err));
     for (size_t length = o->words < LEAST_WHOLE ? o->words : LEAST_WHOLE; length <= o->words; length++)
         for (size_t i = 0; i + length <= w.n; i++)
             YK_TRY(yk_hashes_add(&o->grams, hash_gram(w.word + i, length, false), NULL, err));
     if (w.n >= LEAST_WHOLE && w.n < o->words)
         YK_TRY(yk_hashes_add(&o->grams, hash_gram(w.word, w.n, true), NULL, err));
 done:
-    free(w.word);
+    yk_words_free(&w);
     return st;
 }
 
@@ -125,18 +69,18 @@ static bool has(const yk_overlap *o, const uint64_t *word, size_t n, bool whole)
 yk_status yk_overlap_find(const yk_overlap *o, const char *text, size_t n, bool *hit, yk_error *err)
 {
     yk_status st = YK_OK;
-    word_list w = {0};
+    yk_words w = {0};
     bool found = false;
     *hit = false;
     if (o->grams.n == 0) return YK_OK;
-    YK_TRY(split(&w, text, n, err));
+    YK_TRY(yk_words_split(&w, text, n, err));
     for (size_t i = 0; i + o->words <= w.n && !found; i++) found = has(o, w.word + i, o->words, false);
     if (w.n >= LEAST_WHOLE && w.n < o->words) found = found || has(o, w.word, w.n, false);
     for (size_t length = LEAST_WHOLE; length < o->words && !found; length++)
         for (size_t i = 0; i + length <= w.n && !found; i++) found = has(o, w.word + i, length, true);
     *hit = found;
 done:
-    free(w.word);
+    yk_words_free(&w);
     return st;
 }
 

@@ -1,8 +1,7 @@
 /* Overlap of texts with evaluation sets by word n-grams, as in Brown et al. 2020 (arXiv 2005.14165, appendix C).
  *
- * A word is a run between white space in ASCII lower case, without the punctuation around it (signs such as + stay);
- * a Chinese or Japanese character is a word. Two texts overlap when they share n words in a row, or when the one is
- * shorter than n words, but not than three, and occurs whole in the other. */
+ * Words are those of text/words.h. Two texts overlap when they share n words in a row, or when the one is shorter than
+ * n words, but not than three, and occurs whole in the other. */
 #ifndef YK_TEXT_OVERLAP_H
 #define YK_TEXT_OVERLAP_H
 

@@ -9,6 +9,7 @@
 #include "text/documents.h"
 #include "text/extract.h"
 #include "text/hashes.h"
+#include "text/near.h"
 #include "text/overlap.h"
 #include "text/pool.h"
 #include "text/problems.h"
@@ -21,7 +22,8 @@ enum { HELDOUT_PART = 16, SAMPLES = 3, DRAWS = 40, LEAST_DRAWS = 10000 };
 /* The problem itself draws from 0 on; what becomes of it from here. */
 #define CHOICES (UINT64_C(1) << 32)
 
-static const char REPEATED[] = "repeated question";
+static const char REPEATED[] = "repeated question", ALIKE[] = "near-duplicate question",
+                  ALIKE_HELDOUT[] = "near-duplicate of a held-out question";
 
 typedef enum file_id { TRAIN, HELDOUT, PAIRS_TRAIN, PAIRS_HELDOUT, PROBLEMS_TRAIN, PROBLEMS_HELDOUT, FILES } file_id;
 
@@ -46,6 +48,7 @@ typedef struct asker {
     file file[FILES];
     size_t kind[YK_PROBLEM_KINDS], kinds; /* of problems */
     yk_hashes seen;                       /* prompts */
+    yk_near *heldout, *others;            /* those of held-out files, of the others; NULL: near ones may stay */
     yk_overlap *overlap;                  /* NULL: no evaluation set is named */
     json_t *dropped;
     yk_pool pool[YK_ASK_KINDS], document; /* questions that stay for now: of a split, of the document at hand */
@@ -57,6 +60,16 @@ static void drop(asker *c, const char *reason)
 {
     json_int_t count = json_integer_value(json_object_get(c->dropped, reason));
     json_object_set_new(c->dropped, reason, json_integer(count + 1));
+}
+
+static bool is_heldout(file_id id)
+{
+    return id == HELDOUT || id == PAIRS_HELDOUT || id == PROBLEMS_HELDOUT;
+}
+
+static const char *prompt_of(const json_t *json)
+{
+    return json_string_value(json_object_get(json, "prompt"));
 }
 
 static uint64_t rank_of(const asker *c, const char *prompt)
@@ -78,13 +91,30 @@ done:
     return st;
 }
 
+/* Whether a prompt is like none that is there, of which it then is one; counts what is not new. An exact repetition is
+ * left to add_row. */
+static yk_status is_new(asker *c, const char *prompt, uint64_t group, bool heldout, bool *fresh, yk_error *err)
+{
+    yk_status st = YK_OK;
+    bool leaks = false, alike = false;
+    *fresh = true;
+    if (!c->heldout || yk_hashes_has(&c->seen, rank_of(c, prompt))) goto done;
+    YK_TRY(yk_near_find(c->heldout, prompt, group, &leaks, err));
+    if (!heldout && !leaks) YK_TRY(yk_near_find(c->others, prompt, group, &alike, err));
+    *fresh = !leaks && !alike;
+    if (*fresh) YK_TRY(yk_near_add(heldout ? c->heldout : c->others, prompt, group, err));
+    else drop(c, leaks && !heldout ? ALIKE_HELDOUT : ALIKE);
+done:
+    return st;
+}
+
 /* Takes `json`, unless its prompt has come before. */
 static yk_status add_row(asker *c, file *f, json_t *json, bool *added, yk_error *err)
 {
     yk_status st = YK_OK;
     *added = false;
     if (!json) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    uint64_t rank = rank_of(c, json_string_value(json_object_get(json, "prompt")));
+    uint64_t rank = rank_of(c, prompt_of(json));
     YK_TRY(yk_hashes_add(&c->seen, rank, added, err));
     if (!*added) goto done;
     YK_ROOM(f->rows, f->n, f->room);
@@ -163,7 +193,7 @@ static yk_status place_problem(asker *c, const yk_problem *p, uint64_t index, yk
     bool full = yk_rng_uniform(&rng, CHOICES + 2) < (id <= HELDOUT ? c->r->questions_full_share : 0.5), fits;
     yk_buf suffixed = {0};
     const char *plain = p->prompt.data;
-    json_t *x;
+    json_t *x = NULL;
     if (f->problems == f->most) return YK_OK;
     YK_TRY(is_clear(c, plain, NULL, &fits, err));
     if (!fits) goto done;
@@ -172,9 +202,13 @@ static yk_status place_problem(asker *c, const yk_problem *p, uint64_t index, yk
     else if (id >= PAIRS_TRAIN) x = make_pair(p, plain, suffixed.data, form, full);
     else if (form < c->r->questions_steps_share) x = tuning_row(p, suffixed.data, YK_STEPS);
     else x = tuning_row(p, plain, full ? YK_FULL : YK_BARE);
-    YK_TRY(add_row(c, f, x, &fits, err));
+    if (!x) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(is_new(c, prompt_of(x), yk_hash64(p->key.data, p->key.len, 1), is_heldout(id), &fits, err));
+    if (!fits) goto done;
+    YK_TRY(add_row(c, f, json_incref(x), &fits, err));
     f->problems += fits;
 done:
+    json_decref(x);
     yk_buf_free(&suffixed);
     return st;
 }
@@ -272,28 +306,43 @@ done:
     return st;
 }
 
-/* Of `most` questions each kind gets an equal share; what one kind lacks the others share again. */
-static void share_out(const asker *c, size_t most, size_t share[YK_ASK_KINDS])
+static yk_status add_question(asker *c, const yk_asked *q, bool heldout, bool *added, yk_error *err)
 {
-    bool more = true;
-    memset(share, 0, YK_ASK_KINDS * sizeof *share);
-    while (most > 0 && more) {
+    yk_status st = YK_OK;
+    YK_TRY(is_new(c, q->prompt, 0, heldout, added, err));
+    if (!*added) goto done;
+    json_t *x = json_pack("{s:s, s:s, s:s}", "prompt", q->prompt, "completion", q->answer, "kind",
+                          yk_question_kind_name(q->kind));
+    YK_TRY(add_row(c, &c->file[heldout ? HELDOUT : TRAIN], x, added, err));
+    if (!*added) drop(c, REPEATED);
+done:
+    return st;
+}
+
+/* Kinds take turns until there are `most` questions: each gets an equal share, and what one lacks the others fill. */
+static yk_status share_out(asker *c, size_t most, bool heldout, yk_error *err)
+{
+    yk_status st = YK_OK;
+    size_t next[YK_ASK_KINDS] = {0};
+    for (bool more = true; more && most > 0;) {
         more = false;
         for (int k = 0; k < YK_ASK_KINDS && most > 0; k++) {
-            if (share[k] == c->pool[k].n) continue;
-            share[k]++;
-            most--;
-            more = true;
+            bool added = false;
+            while (!added && next[k] < c->pool[k].n)
+                YK_TRY(add_question(c, &c->pool[k].asked[next[k]++], heldout, &added, err));
+            most -= added;
+            more = more || added;
         }
     }
+done:
+    return st;
 }
 
 static yk_status ask_documents(asker *c, bool heldout, yk_error *err)
 {
     yk_status st = YK_OK;
     char *path = NULL;
-    size_t share[YK_ASK_KINDS], most = (size_t)c->r->questions_documents;
-    bool added;
+    size_t most = (size_t)c->r->questions_documents;
     if (heldout) most = (most + HELDOUT_PART - 1) / HELDOUT_PART;
     for (int k = 0; k < YK_ASK_KINDS; k++) c->pool[k].most = most;
     for (size_t i = 0; i < c->r->corpora; i++) {
@@ -307,15 +356,7 @@ static yk_status ask_documents(asker *c, bool heldout, yk_error *err)
                     path);
         YK_TRY(yk_documents_read(path, take_document, c, err));
     }
-    share_out(c, most, share);
-    for (int k = 0; k < YK_ASK_KINDS; k++)
-        for (size_t i = 0; i < share[k]; i++) {
-            const yk_asked *q = &c->pool[k].asked[i];
-            json_t *x = json_pack("{s:s, s:s, s:s}", "prompt", q->prompt, "completion", q->answer, "kind",
-                                  yk_question_kind_name(q->kind));
-            YK_TRY(add_row(c, &c->file[heldout ? HELDOUT : TRAIN], x, &added, err));
-            if (!added) drop(c, REPEATED);
-        }
+    YK_TRY(share_out(c, most, heldout, err));
 done:
     for (int k = 0; k < YK_ASK_KINDS; k++) yk_pool_clear(&c->pool[k]);
     free(path);
@@ -418,6 +459,10 @@ static yk_status start(asker *c, yk_error *err)
                                  r->questions_rl_problems, r->questions_heldout_problems};
     for (int i = 0; i < FILES && c->kinds; i++) c->file[i].most = (size_t)most[i];
     c->document.most = (size_t)r->questions_per_document;
+    if (r->questions_similarity < 1) {
+        YK_TRY(yk_near_new(&c->heldout, r->questions_similarity, err));
+        YK_TRY(yk_near_new(&c->others, r->questions_similarity, err));
+    }
     if (r->questions_against.n) YK_TRY(yk_overlap_new(&c->overlap, (size_t)r->questions_overlap_words, err));
     for (size_t i = 0; i < r->questions_against.n; i++)
         YK_TRY(yk_overlap_add_file(c->overlap, r->questions_against.item[i], err));
@@ -435,6 +480,8 @@ static void finish(asker *c)
     for (int k = 0; k < YK_ASK_KINDS; k++) yk_pool_free(&c->pool[k]);
     yk_pool_free(&c->document);
     yk_hashes_free(&c->seen);
+    yk_near_free(c->heldout);
+    yk_near_free(c->others);
     yk_overlap_free(c->overlap);
     json_decref(c->dropped);
 }
@@ -444,8 +491,8 @@ yk_status yk_questions_stage(const yk_job *job, bool *finished, yk_error *err)
     yk_status st = YK_OK;
     asker c = {.job = job, .r = job->recipe, .seed = (uint64_t)job->recipe->seed};
     YK_TRY(start(&c, err));
-    for (int heldout = 0; heldout < 2 && c.r->questions_documents > 0 && !c.stopped; heldout++)
-        YK_TRY(ask_documents(&c, heldout, err));
+    for (int train = 0; train < 2 && c.r->questions_documents > 0 && !c.stopped; train++)
+        YK_TRY(ask_documents(&c, !train, err)); /* what is held out first: of two that are alike it stays */
     if (!c.stopped && c.kinds) YK_TRY(make_problems(&c, err));
     *finished = !c.stopped;
     if (c.stopped) goto done;

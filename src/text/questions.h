@@ -6,7 +6,9 @@
  *   problems.train.jsonl, .heldout.jsonl    {prompt, answer, verifier, kind, level}
  *   report.json                             {kinds: {kind: {train, heldout}}, dropped: {reason: count}, samples}
  * heldout.jsonl is made from held-out documents and held-out problems; no prompt is in two files, and what a problem
- * asks is in one file alone (yk_problem_use). The output does not depend on the number of threads.
+ * asks is in one file alone (yk_problem_use). Of prompts that are near duplicates (text/near.h) one stays, that of a
+ * held-out file first; two generated problems are none unless they ask the same. The output does not depend on the
+ * number of threads.
  * Sets summary member questions {train, heldout, pairs, problems, by_kind}. YK_ERR_INPUT when documents are asked for
  * and the clean stage's are missing. */
 #ifndef YK_TEXT_QUESTIONS_H

@@ -23,9 +23,9 @@
 
 static const char *const files[] = {"summary.json",         "metrics.jsonl", "samples.jsonl",
                                     "recipe.yaml",          "manifest.json", "clean/report.json",
-                                    "tokenizer/report.json", "tune/trials.jsonl"};
-static const char *const folders[] = {"clean", "tokenizer", "tune"};
-enum { FILES = sizeof files / sizeof *files };
+                                    "tokenizer/report.json", "tune/trials.jsonl", "propose/report.json"};
+static const char *const folders[] = {"clean", "tokenizer", "tune", "propose"};
+enum { FILES = sizeof files / sizeof *files, FOLDERS = sizeof folders / sizeof *folders };
 
 typedef struct fixture {
     char dir[256];
@@ -80,7 +80,7 @@ static int set_up(void **state)
     const char *tmp = getenv("TMPDIR");
     snprintf(f->dir, sizeof f->dir, "%s/yoke-report-XXXXXX", tmp ? tmp : "/tmp");
     if (!mkdtemp(f->dir)) return -1;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < FOLDERS; i++) {
         char *folder = yk_path("%s/%s", f->dir, folders[i]);
         mkdir(folder, 0777);
         free(folder);
@@ -126,6 +126,8 @@ static int set_up(void **state)
         yk_buf_printf(&f->content[7], "{\"trial\":%d,\"rung\":%d,\"step\":%d,\"values\":{\"pretrain.lr\":%g,"
                       "\"pretrain.<b>\":\"<i>%d\"},\"score\":%s,\"seconds\":1}\n", i % 9, i / 9, i < 9 ? 40 : 120,
                       1e-4 * (i + 1) * (i + 1), i, i == 4 ? "null" : i % 2 ? "1.5" : "9.25");
+    yk_buf_puts(&f->content[8], "{\"asked\":40,\"kept\":7,\"dropped\":{\"too <likely>\":33,\"copied\":0},"
+                                "\"samples\":[{\"reason\":\"kept\",\"passage\":\"<p>\",\"question\":\"What is \\\"&amp;\\\"?\",\"answer\":\"]]>\"}]}");
     put_all(f);
     *state = f;
     return 0;
@@ -139,7 +141,7 @@ static int tear_down(void **state)
         yk_buf_free(&f->content[i]);
     }
     drop(f, "report.html");
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < FOLDERS; i++) {
         char *folder = yk_path("%s/%s", f->dir, folders[i]);
         rmdir(folder);
         free(folder);
@@ -186,7 +188,7 @@ static void test_whole_page(void **state)
     const fixture *f = *state;
     yk_buf page = {0}, again = {0};
     write_page(f, &page);
-    assert_int_equal(count(&page, "//h:section"), 10);
+    assert_int_equal(count(&page, "//h:section"), 11);
     assert_int_equal(count(&page, "//h:section[@id='heldout']//h:figure"), 2);
     assert_int_equal(count(&page, "//h:section[@id='training']//h:figure"), 4);
     assert_int_equal(count(&page, "//h:svg[@class='chart']"), 9);

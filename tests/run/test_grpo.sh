@@ -8,7 +8,7 @@ run() { # stages, options
     shift
     "$yoke" run "$recipe" --run-dir "$dir/run" --set "stages=[$stages]" \
         --set 'questions.kinds=[compare]' --set questions.steps_share=1 --set questions.pairs=0 --set questions.problems=200 \
-        --set questions.rl_problems=40 --set questions.heldout_problems=16 --set sft.steps=150 \
+        --set questions.rl_problems=40 --set questions.heldout_problems=16 --set questions.similarity=1 --set sft.steps=150 \
         --set grpo.steps=6 --set grpo.prompts=4 --set grpo.group=4 --set grpo.tokens=24 --set grpo.epochs=2 \
         --set grpo.minibatches=2 --set grpo.reference_every=3 --set grpo.checkpoint_every=2 --set grpo.samples=2 \
         --set refine.group=4 --set refine.tokens=24 --set refine.steps=6 --set refine.batch=8 --set refine.samples=2 \

@@ -633,13 +633,60 @@ static void evaluation_sets_are_kept_out(void **state)
     json_decref(summary);
 }
 
+static json_int_t drops(const world *w, const char *reason)
+{
+    json_error_t why;
+    char *path = yk_path("%s/questions/report.json", w->dir);
+    json_t *report = json_load_file(path, 0, &why);
+    json_int_t n = json_integer_value(json_object_get(json_object_get(report, "dropped"), reason));
+    json_decref(report);
+    free(path);
+    return n;
+}
+
+static const char long_code[] = "int open_shop(void); /* x */\n\n/* %s the front door of the little shop by the river "
+                                "after the noon bell rings %d times. */\nint %s(int shop, int door);\n";
+static const char no_problems[] = "problems: 0, pairs: 0, rl_problems: 0, heldout_problems: 0, per_document: 100";
+
+/* Of near duplicates the held-out one stays; other numbers make other questions. */
+static void near_duplicates_are_dropped(void **state)
+{
+    world *w = *state;
+    yk_error err;
+    json_t *summary = json_object();
+    yk_buf train = {0}, heldout = {0};
+    yk_buf_printf(&heldout, long_code, "Open", 3, "first");
+    yk_buf_printf(&train, long_code, "Opens", 3, "second"); /* leaks */
+    yk_buf_printf(&train, long_code, "Open", 4, "third");
+    yk_buf_printf(&train, long_code, "Opened", 4, "fourth"); /* like the third */
+    yk_buf_printf(&train, long_code, "Open", 5, "fifth");
+    write_documents(w, true, heldout.data, "code");
+    write_documents(w, false, train.data, "code");
+    assert_int_equal(perform(w, no_problems, 1, summary, &err), YK_OK);
+    assert_int_equal(drops(w, "near-duplicate of a held-out question"), 1);
+    assert_int_equal(drops(w, "near-duplicate question"), 1);
+    json_t *rows = read_rows(w, "train");
+    const size_t kept = json_array_size(rows);
+    json_decref(rows);
+    yk_buf_clear(&train);
+    yk_buf_printf(&train, "%s, similarity: 1", no_problems);
+    assert_int_equal(perform(w, train.data, 1, summary, &err), YK_OK);
+    rows = read_rows(w, "train");
+    assert_int_equal(json_array_size(rows), kept + 2);
+    assert_int_equal(drops(w, "near-duplicate question"), 0);
+    json_decref(rows);
+    yk_buf_free(&train);
+    yk_buf_free(&heldout);
+    json_decref(summary);
+}
+
 static void bad_input_is_told(void **state)
 {
     world *w = *state;
     yk_error err;
     json_t *summary = json_object();
     assert_int_equal(perform(w, "problems: 10", 1, summary, &err), YK_ERR_INPUT);
-    assert_non_null(strstr(err.text, "farm.train.jsonl.zst is missing"));
+    assert_non_null(strstr(err.text, "farm.heldout.jsonl.zst is missing"));
     assert_non_null(strstr(err.text, "`clean`"));
     assert_int_equal(perform(w, "documents: 0, kinds: [add, divide]", 1, summary, &err), YK_ERR_CONFIG);
     assert_non_null(strstr(err.text, "`divide`"));
@@ -664,6 +711,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(full_share_is_kept, make_world, remove_world),
         cmocka_unit_test_setup_teardown(threads_do_not_matter, make_world, remove_world),
         cmocka_unit_test_setup_teardown(evaluation_sets_are_kept_out, make_world, remove_world),
+        cmocka_unit_test_setup_teardown(near_duplicates_are_dropped, make_world, remove_world),
         cmocka_unit_test_setup_teardown(bad_input_is_told, make_world, remove_world),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

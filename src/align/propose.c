@@ -1,0 +1,412 @@
+/* The propose stage: the pretrained model makes questions and answers of passages; those that pass the gate
+ * (align/gate.h) are learnt from by sft. */
+#include "align/align.h"
+#include "align/checkers.h"
+#include "align/proposals.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "text/near.h"
+#include "text/overlap.h"
+#include "text/stream.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { AT_ONCE = 512, LINE_LIMIT = 16 << 20 };
+
+/* What the proposals and the gate depend on beside weights, passages, examples and evaluation sets. */
+static const char *const keys[] = {"seed", "precision", "numerics", "propose.", "questions.overlap_words", NULL};
+
+typedef struct proposing {
+    yk_course c;
+    const yk_recipe *r;
+    char *path, *account; /* propose/train.jsonl; propose/report.json: how far it is finished, and what came out */
+    char name[33];        /* hash over all that decides what the file holds */
+    yk_examples rules;    /* questions of the stage `questions`, or propose.examples */
+    yk_passages passages;
+    yk_proposer proposer;
+    yk_near *near;        /* questions that are there */
+    yk_overlap *overlap;  /* evaluation sets */
+    yk_digest *hash;
+    int64_t proposals, asked, bytes; /* all; made; of the file */
+    int64_t count[YK_GATE_REASONS];
+    json_t *samples;
+    double seconds;
+} proposing;
+
+/* --- the gate -------------------------------------------------------------------------------- */
+
+/* What can be told without a pass of the model. */
+static yk_status judge_texts(proposing *x, yk_proposed *p, yk_error *err)
+{
+    yk_status st = YK_OK;
+    bool copied = false;
+    if (p->reason != YK_GATE_KEPT) goto done;
+    YK_TRY(yk_passages_rarest(&x->passages, p->p.question + p->p.written, p->p.written_bytes, &p->p.rarest, err));
+    YK_TRY(yk_gate_texts(x->r, &p->p, &p->reason, &p->overlap, err));
+    for (int64_t i = 0; i < x->r->propose_shots && p->reason == YK_GATE_KEPT; i++) {
+        const yk_example *e = yk_proposal_example(&x->proposer, p, i);
+        if (e) YK_TRY(yk_gate_copied(x->r, &p->p, e->turn[0].content, e->turn[1].content, &copied, err));
+        if (copied) p->reason = YK_GATE_COPIED;
+    }
+done:
+    return st;
+}
+
+/* Likelihood, then what else there is. */
+static yk_status judge_rest(proposing *x, yk_proposed *p, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const char *const texts[] = {p->p.question, p->p.answer, x->r->propose_with_passage ? p->p.passage : ""};
+    bool hit;
+    if (p->reason == YK_GATE_KEPT) p->reason = yk_gate_likelihood(x->r, &p->nats);
+    if (p->reason != YK_GATE_KEPT) goto done;
+    YK_TRY(yk_near_find(x->near, p->p.question, 0, &hit, err));
+    if (hit) p->reason = YK_GATE_NEAR;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts && p->reason == YK_GATE_KEPT; i++) {
+        YK_TRY(yk_overlap_find(x->overlap, texts[i], strlen(texts[i]), &hit, err));
+        if (hit) p->reason = YK_GATE_EVALUATION;
+    }
+    if (p->reason == YK_GATE_KEPT) YK_TRY(yk_near_add(x->near, p->p.question, 0, err));
+done:
+    return st;
+}
+
+/* --- what is written ------------------------------------------------------------------------- */
+
+static yk_status write_row(const proposing *x, const yk_proposed *p, FILE *f, yk_error *err)
+{
+    yk_buf prompt = {0};
+    if (x->r->propose_with_passage) yk_buf_printf(&prompt, "%s\n\n", p->p.passage);
+    yk_buf_puts(&prompt, p->p.question);
+    json_t *row = json_pack("{s:s, s:s, s:s}", "prompt", prompt.data, "completion", p->p.answer, "kind", "proposed");
+    const bool written = row && json_dumpf(row, f, JSON_COMPACT) == 0 && fputc('\n', f) != EOF;
+    json_decref(row);
+    yk_buf_free(&prompt);
+    return written ? YK_OK : yk_fail(err, YK_ERR_IO, "%s: cannot write", x->path);
+}
+
+static json_t *valid_text(const yk_buf *text)
+{
+    yk_buf valid = {0};
+    yk_buf_puts(&valid, "");
+    yk_valid_utf8((yk_span){text->data, text->len}, &valid);
+    json_t *x = json_stringn(valid.data, valid.len);
+    yk_buf_free(&valid);
+    return x;
+}
+
+static json_t *measure_or_null(double x)
+{
+    return isnan(x) ? json_null() : json_real(x);
+}
+
+static void note(proposing *x, const yk_proposed *p)
+{
+    if (x->count[p->reason]++ >= x->r->propose_samples) return;
+    json_t *sample = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "reason", yk_gate_name[p->reason], "passage",
+                               p->p.passage, "question", valid_text(&p->question), "answer", valid_text(&p->answer),
+                               "nats", measure_or_null(p->nats.all), "nats_without_passage",
+                               measure_or_null(p->nats.no_passage), "nats_without_question",
+                               measure_or_null(p->nats.no_question), "overlap", measure_or_null(p->overlap));
+    json_array_append_new(x->samples, sample);
+}
+
+static json_t *dropped(const proposing *x)
+{
+    json_t *all = json_object();
+    for (int i = YK_GATE_KEPT + 1; i < YK_GATE_REASONS; i++)
+        json_object_set_new(all, yk_gate_name[i], json_integer((json_int_t)x->count[i]));
+    return all;
+}
+
+/* What is in the file is on the disk before the account says so. */
+static yk_status write_account(proposing *x, FILE *f, yk_error *err)
+{
+    yk_status st = YK_OK;
+    char *text = NULL;
+    if (fflush(f) != 0 || fsync(fileno(f)) != 0) YK_FAIL(YK_ERR_IO, "%s: cannot write: %s", x->path, strerror(errno));
+    x->bytes = ftell(f);
+    json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:O, s:f}", "of", x->name, "passages",
+                            (json_int_t)x->passages.n, "proposals", (json_int_t)x->proposals, "asked",
+                            (json_int_t)x->asked, "kept", (json_int_t)x->count[YK_GATE_KEPT], "bytes",
+                            (json_int_t)x->bytes, "dropped", dropped(x), "samples", x->samples, "seconds", x->seconds);
+    text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
+    json_decref(all);
+    if (!text) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_file_write(x->account, text, strlen(text), err));
+done:
+    free(text);
+    return st;
+}
+
+/* --- going on -------------------------------------------------------------------------------- */
+
+/* Reads how far an earlier process came with the same proposals. */
+static void take_account(proposing *x)
+{
+    json_error_t why;
+    json_t *all = yk_exists(x->account) ? json_load_file(x->account, 0, &why) : NULL;
+    const char *of = json_string_value(json_object_get(all, "of"));
+    const int64_t asked = json_integer_value(json_object_get(all, "asked"));
+    const int64_t bytes = json_integer_value(json_object_get(all, "bytes"));
+    json_t *drops = json_object_get(all, "dropped"), *samples = json_object_get(all, "samples");
+    if (of && strcmp(of, x->name) == 0 && asked > 0 && asked <= x->proposals && bytes >= 0 && json_is_array(samples)) {
+        x->asked = asked;
+        x->bytes = bytes;
+        x->count[YK_GATE_KEPT] = json_integer_value(json_object_get(all, "kept"));
+        for (int i = YK_GATE_KEPT + 1; i < YK_GATE_REASONS; i++)
+            x->count[i] = json_integer_value(json_object_get(drops, yk_gate_name[i]));
+        x->seconds = json_number_value(json_object_get(all, "seconds"));
+        json_decref(x->samples);
+        x->samples = json_incref(samples);
+    }
+    json_decref(all);
+}
+
+/* The questions of the rows that are there become known: each is the last line of its prompt. */
+static yk_status take_rows(proposing *x, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_stream_in *in = NULL;
+    yk_buf line = {0};
+    YK_TRY(yk_stream_open(&in, x->path, err));
+    for (bool end = false;;) {
+        YK_TRY(yk_stream_line(in, &line, LINE_LIMIT, &end, err));
+        if (end) break;
+        json_t *row = json_loadb(line.data, line.len, 0, NULL);
+        const char *prompt = json_string_value(json_object_get(row, "prompt"));
+        const char *last = prompt ? strrchr(prompt, '\n') : NULL;
+        if (prompt) st = yk_near_add(x->near, last ? last + 1 : prompt, 0, err);
+        else st = yk_fail(err, YK_ERR_DAMAGED, "%s: a line is not what was written; remove the file", x->path);
+        json_decref(row);
+        if (st != YK_OK) goto done;
+    }
+done:
+    yk_stream_close(in);
+    yk_buf_free(&line);
+    return st;
+}
+
+static void begin_anew(proposing *x)
+{
+    x->asked = x->bytes = 0;
+    x->seconds = 0;
+    memset(x->count, 0, sizeof x->count);
+    json_array_clear(x->samples);
+}
+
+/* To append to; what is past the account is cut off, and all is done again when something of it is missing. */
+static yk_status open_rows(proposing *x, FILE **f, yk_error *err)
+{
+    yk_status st = YK_OK;
+    *f = fopen(x->path, "ab");
+    if (!*f || fseek(*f, 0, SEEK_END) != 0) YK_FAIL(YK_ERR_IO, "%s: cannot open: %s", x->path, strerror(errno));
+    if (ftell(*f) < x->bytes) begin_anew(x);
+    if (ftruncate(fileno(*f), x->bytes) != 0 || fseek(*f, 0, SEEK_END) != 0)
+        YK_FAIL(YK_ERR_IO, "%s: cannot cut off: %s", x->path, strerror(errno));
+    YK_TRY(take_rows(x, err));
+    if (x->asked)
+        yk_log("propose    going on after %lld of %lld proposals", (long long)x->asked, (long long)x->proposals);
+done:
+    return st;
+}
+
+/* --- the stage ------------------------------------------------------------------------------- */
+
+static yk_status propose_some(proposing *x, yk_proposed *p, int64_t n, FILE *f, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const double began = yk_now();
+    YK_TRY(yk_proposals_make(&x->proposer, &x->passages, x->asked, n, p, err));
+    for (int64_t i = 0; i < n; i++) YK_TRY(judge_texts(x, &p[i], err));
+    YK_TRY(yk_proposals_measure(&x->proposer, p, n, err));
+    for (int64_t i = 0; i < n; i++) {
+        YK_TRY(judge_rest(x, &p[i], err));
+        if (p[i].reason == YK_GATE_KEPT) YK_TRY(write_row(x, &p[i], f, err));
+        note(x, &p[i]);
+    }
+    x->asked += n;
+    x->seconds += yk_now() - began;
+done:
+    return st;
+}
+
+/* Until all are made, or the job is to stop. */
+static yk_status propose_all(proposing *x, yk_error *err)
+{
+    yk_status st = YK_OK;
+    FILE *f = NULL;
+    yk_proposed *p = NULL;
+    YK_NEW(p, AT_ONCE);
+    take_account(x);
+    YK_TRY(open_rows(x, &f, err));
+    while (x->asked < x->proposals && !yk_job_stops(x->c.job)) {
+        const int64_t left = x->proposals - x->asked;
+        YK_TRY(propose_some(x, p, left < AT_ONCE ? left : AT_ONCE, f, err));
+        YK_TRY(write_account(x, f, err));
+        yk_progress("propose    %lld of %lld proposals, %lld kept", (long long)x->asked, (long long)x->proposals,
+                    (long long)x->count[YK_GATE_KEPT]);
+    }
+done:
+    if (f) fclose(f);
+    yk_proposals_free(p, AT_ONCE);
+    return st;
+}
+
+static yk_status read_rules(proposing *x, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_list paths = {0};
+    const bool own = yk_recipe_has_stage(x->r, "questions");
+    if (!own && x->r->propose_examples.n == 0 && x->r->propose_shots == 0) return YK_OK;
+    YK_TRY(yk_course_paths(&x->c, &x->r->propose_examples, "propose.examples", "train.jsonl", &paths, err));
+    YK_TRY(yk_examples_read(&x->rules, &paths, YK_CONVERSATION, (size_t)x->r->sft_bad_lines, err));
+    yk_digest_add(x->hash, x->rules.hash, sizeof x->rules.hash);
+    for (size_t i = 0; i < x->rules.n; i++) {
+        const yk_example *e = &x->rules.item[i];
+        if (e->turns > 1) YK_TRY(yk_near_add(x->near, e->turn[e->turns - 2].content, 0, err));
+    }
+done:
+    yk_course_free_paths(&paths);
+    return st;
+}
+
+static yk_status read_evaluation_set(proposing *x, const char *path, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_buf bytes = {0};
+    char hex[33];
+    YK_TRY(yk_overlap_add_file(x->overlap, path, err));
+    YK_TRY(yk_file_read(path, &bytes, err));
+    yk_hash128_hex(bytes.data ? bytes.data : "", bytes.len, hex);
+    yk_digest_add(x->hash, hex, sizeof hex);
+done:
+    yk_buf_free(&bytes);
+    return st;
+}
+
+/* What is evaluated on: files of the recipe, and what the stage `questions` has set apart. */
+static yk_status read_evaluation_sets(proposing *x, yk_error *err)
+{
+    static const char *const own[] = {"heldout.jsonl", "pairs.heldout.jsonl", "problems.heldout.jsonl"};
+    yk_status st = YK_OK;
+    const yk_list *const named[] = {&x->r->questions_against, &x->r->sft_heldout, &x->r->evaluate_tasks};
+    char *path = NULL;
+    YK_TRY(yk_overlap_new(&x->overlap, (size_t)x->r->questions_overlap_words, err));
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++)
+        for (size_t k = 0; k < named[i]->n; k++) YK_TRY(read_evaluation_set(x, named[i]->item[k], err));
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        free(path);
+        path = yk_path("%s/questions/%s", x->c.job->dir, own[i]);
+        if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+        if (yk_recipe_has_stage(x->r, "questions")) YK_TRY(read_evaluation_set(x, path, err));
+    }
+done:
+    free(path);
+    return st;
+}
+
+static yk_status open_all(proposing *x, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_buf recipe = {0};
+    char weights[33];
+    x->hash = yk_digest_new();
+    x->samples = json_array();
+    x->path = yk_path("%s/train.jsonl", x->c.dir);
+    x->account = yk_path("%s/report.json", x->c.dir);
+    if (!x->hash || !x->samples || !x->path || !x->account) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_mkdirs(x->c.dir, err));
+    YK_TRY(yk_passages_choose(&x->passages, x->r, x->c.job->dir, err));
+    YK_TRY(yk_near_new(&x->near, x->r->propose_similarity, err));
+    YK_TRY(read_rules(x, err));
+    YK_TRY(read_evaluation_sets(x, err));
+    YK_TRY(yk_proposer_open(&x->proposer, &x->c, &x->rules, err));
+    if (x->r->propose_shots > 0 && x->proposer.examples == 0)
+        yk_warn("propose: no question is short enough to be an example, or has a question mark; none is shown");
+    x->proposals = (int64_t)x->passages.n * x->r->propose_per_passage;
+    yk_weights_hash(x->c.s.model, yk_model_weights(x->c.s.model), weights);
+    yk_digest_add(x->hash, weights, sizeof weights);
+    for (size_t i = 0; i < x->passages.n; i++)
+        yk_digest_add(x->hash, &x->passages.item[i].rank, sizeof x->passages.item->rank);
+    yk_recipe_canonical(x->r, keys, &recipe);
+    yk_digest_add(x->hash, recipe.data, recipe.len);
+    yk_digest_add(x->hash, &x->c.context, sizeof x->c.context);
+    yk_digest_hex(x->hash, x->name);
+done:
+    yk_buf_free(&recipe);
+    return st;
+}
+
+static yk_status tell_why_none(const proposing *x, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_buf why = {0};
+    if (x->count[YK_GATE_NO_ROOM] == x->proposals)
+        YK_FAIL(YK_ERR_INPUT, "no passage fits the context of %lld tokens beside its examples, question and answer; "
+                "lower propose.passage_bytes, propose.shots or propose.shot_bytes, or raise pretrain.seq",
+                (long long)x->c.context);
+    for (int i = YK_GATE_KEPT + 1; i < YK_GATE_REASONS; i++)
+        if (x->count[i]) yk_buf_printf(&why, "%s%lld %s", why.len ? ", " : "", (long long)x->count[i], yk_gate_name[i]);
+    YK_FAIL(YK_ERR_INPUT, "none of %lld proposals passes the gate (%s); %s has samples. Train longer before `propose`, "
+            "loosen its gate, or leave it out of `stages`", (long long)x->proposals, why.data, x->account);
+done:
+    yk_buf_free(&why);
+    return st;
+}
+
+/* The run's digest covers the file that was made. */
+static yk_status add_to_summary(const proposing *x, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_buf rows = {0};
+    json_t *run = x->c.job->summary;
+    char hex[33], all[33];
+    const char *before = json_string_value(json_object_get(run, "digest"));
+    const int64_t kept = x->count[YK_GATE_KEPT];
+    YK_TRY(yk_file_read(x->path, &rows, err));
+    yk_hash128_hex(rows.data ? rows.data : "", rows.len, hex);
+    yk_hash128_join(before ? before : "", hex, all);
+    json_object_set_new(run, "digest", json_string(all));
+    json_object_set_new(run, "propose", json_pack("{s:I, s:I, s:I, s:f, s:o, s:f, s:s}", "passages",
+                                                  (json_int_t)x->passages.n, "asked", (json_int_t)x->asked, "kept",
+                                                  (json_int_t)kept, "share", (double)kept / (double)x->asked, "dropped",
+                                                  dropped(x), "seconds", x->seconds, "digest", hex));
+    yk_log("propose    %lld of %lld proposals pass the gate", (long long)kept, (long long)x->asked);
+    for (int i = YK_GATE_KEPT + 1; i < YK_GATE_REASONS; i++)
+        if (x->count[i]) yk_log("propose    %8lld dropped: %s", (long long)x->count[i], yk_gate_name[i]);
+done:
+    yk_buf_free(&rows);
+    return st;
+}
+
+yk_status yk_propose_stage(const yk_job *job, bool *finished, yk_error *err)
+{
+    yk_status st = YK_OK;
+    proposing x = {.r = job->recipe};
+    *finished = false;
+    YK_TRY(yk_course_open_to_measure(&x.c, job, "propose", YK_COURSE_ROWS, err));
+    YK_TRY(open_all(&x, err));
+    YK_TRY(propose_all(&x, err));
+    if (x.asked < x.proposals) goto done;
+    if (x.count[YK_GATE_KEPT] == 0) YK_TRY(tell_why_none(&x, err));
+    YK_TRY(add_to_summary(&x, err));
+    *finished = true;
+done:
+    yk_proposer_close(&x.proposer);
+    yk_examples_free(&x.rules);
+    yk_passages_free(&x.passages);
+    yk_near_free(x.near);
+    yk_overlap_free(x.overlap);
+    yk_digest_free(x.hash);
+    json_decref(x.samples);
+    free(x.path);
+    free(x.account);
+    yk_course_close(&x.c);
+    return st;
+}
