@@ -38,9 +38,9 @@ yk_status yk_grade(const yk_grader *g, const yk_rollouts *x, yk_reward_parts *pa
     YK_NEW(item, x->n);
     for (int64_t i = 0; i < x->n; i++) {
         const yk_rollout *o = &x->item[i];
-        item[i] = (yk_reward_item){.prompt = yk_problem_prompt(o->example), .response = o->text.data ? o->text.data : "",
-                                   .length = o->text.len, .tokens = o->length, .expected = o->example->answer,
-                                   .kind = o->example->verifier};
+        item[i] = (yk_reward_item){.prompt = yk_problem_prompt(o->example),
+                                   .response = o->text.data ? o->text.data : "", .length = o->text.len,
+                                   .tokens = o->length, .expected = o->example->answer, .kind = o->example->verifier};
     }
     YK_TRY(yk_reward_batch(g->verifier, item, (size_t)x->n, &g->weights, parts, err));
 done:
@@ -145,7 +145,8 @@ yk_status yk_problem_set_mark(const yk_problem_set *p, yk_course *c, yk_decoder 
     *marks = (yk_marks){0};
     for (int64_t first = 0; first < p->n; first += ANSWERS) {
         yk_rollouts_free(&x);
-        YK_TRY(yk_rollouts_make(&x, c, d, p->item + first, p->n - first < ANSWERS ? p->n - first : ANSWERS, 1, &how, 0, err));
+        YK_TRY(yk_rollouts_make(&x, c, d, p->item + first, p->n - first < ANSWERS ? p->n - first : ANSWERS, 1, &how, 0,
+                                err));
         YK_TRY(yk_grade(g, &x, part, err));
         for (int64_t i = 0; i < x.n; i++) {
             add_mark(marks, p->kind_of[first + i], &part[i], &x.item[i]);
@@ -163,8 +164,9 @@ json_t *yk_marks_by_kind(const yk_problem_set *p, const yk_marks *before, const 
     json_t *all = json_object();
     for (int i = 0; i < p->kinds; i++)
         json_object_set_new(all, p->kind[i],
-                            json_pack("{s:f, s:f, s:I}", "before", before->kind[i].accuracy / before->kind[i].n, "after",
-                                      after->kind[i].accuracy / after->kind[i].n, "n", (json_int_t)after->kind[i].n));
+                            json_pack("{s:f, s:f, s:I}", "before", before->kind[i].accuracy / before->kind[i].n,
+                                      "after", after->kind[i].accuracy / after->kind[i].n, "n",
+                                      (json_int_t)after->kind[i].n));
     return all;
 }
 

@@ -24,7 +24,7 @@ typedef struct yk_problem_set {
     yk_examples examples;
     const yk_example **item; /* [n] those whose prompt leaves room for an answer */
     int64_t n;
-    const char *kind[YK_MOST_KINDS]; /* in the order in which they come; beyond the last: counted as the last, "other" */
+    const char *kind[YK_MOST_KINDS]; /* in the order in which they come; those beyond the last are counted as "other" */
     int kinds;
     int *kind_of;            /* [n] */
 } yk_problem_set;
@@ -46,7 +46,8 @@ typedef struct yk_marks {
     } kind[YK_MOST_KINDS];
 } yk_marks;
 
-/* Marks of greedy answers, of at most `tokens` tokens, to all problems. The first `samples` go to c->metrics as of `step`. */
+/* Marks of greedy answers, of at most `tokens` tokens, to all problems. The first `samples` go to c->metrics as of
+ * `step`. */
 yk_status yk_problem_set_mark(const yk_problem_set *p, yk_course *c, yk_decoder *d, const yk_grader *g, int64_t tokens,
                               int64_t samples, int64_t step, yk_marks *marks, yk_error *err);
 

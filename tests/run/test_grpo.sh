@@ -16,9 +16,12 @@ run() { # stages, options
 }
 before="clean, tokenizer, questions, pretrain, sft"
 all="$before, grpo, refine"
-again() { # with the model that was fine-tuned, options
+fresh() { # with the model that was fine-tuned
     rm -rf "$dir/run"
     cp -r "$dir/base" "$dir/run"
+}
+again() { # options
+    fresh
     run "$all" "$@"
 }
 begin() { # what the variants start from, options
@@ -66,6 +69,28 @@ verdict "a row a step after kill -9" 6 "$(grep -c '"type":"step"' "$dir/run/grpo
 rm -rf "$dir/run/sft"
 run "$all" --set sft.lr=1e-4 >/dev/null
 says "a model made anew" 'grpo/checkpoints.*began with another model'
+
+# Answers of refine come in parts: those that are there are not made again.
+many() { run "$before, refine" --set refine.group=64 "$@"; }
+fresh
+wanted=$(many)
+cp "$dir/run/refine/data.jsonl" "$dir/answers"
+fresh
+many --set threads=1 >/dev/null &
+wait=0
+until [ -e "$dir/run/refine/sampling.json" ] || [ $wait -gt 500 ]; do
+    sleep 0.01
+    wait=$((wait + 1))
+done
+id=$(cat "$dir/run/lock" 2>/dev/null)
+[ -z "$id" ] || kill -KILL "$id" 2>/dev/null
+wait
+verdict "refine, kill -9 after a part" "$wanted" "$(many)"
+says "going on with the parts that are there" 'refine .*going on after [0-9]* of 40 '
+verdict "the same answers" yes "$(cmp -s "$dir/answers" "$dir/run/refine/data.jsonl" && echo yes)"
+head -c 100 "$dir/answers" >"$dir/run/refine/data.jsonl"
+rm -r "$dir/run/refine/model.h5" "$dir/run/refine/checkpoints"
+verdict "a file of answers that was cut short" "$wanted" "$(many)"
 
 # Other forms of the objective run, and differ.
 for options in grpo.kl=0 grpo.loss=token grpo.clip_high=0.28 grpo.scale_by_std=false verify.reward_length=0.5; do
