@@ -79,20 +79,16 @@ static yk_status take_problems(yk_problem_set *p, const yk_course *c, const yk_g
                                yk_error *err)
 {
     yk_status st = YK_OK;
-    const char *path = paths->item[0];
     for (size_t i = 0; i < p->examples.n; i++) {
         const yk_example *e = &p->examples.item[i];
         YK_TRY(yk_context(err, yk_verifier_accepts(g->verifier, e->verifier, e->answer, err), "%s:%zu",
                           paths->item[e->file], e->line));
     }
-    YK_TRY(yk_rollout_prompts(c, &p->examples, 0, p->item, &p->n, err));
+    YK_TRY(yk_rollout_prompts(c, &p->examples, 0, p->item, &p->n, &p->left_out, err));
     for (int64_t i = 0; i < p->n; i++) p->kind_of[i] = kind_of(p, p->item[i]->kind);
     if (p->n == 0)
-        YK_FAIL(YK_ERR_INPUT, "%s: no problem is shorter than the context of %lld tokens; raise pretrain.seq", path,
-                (long long)c->context);
-    if (p->n < (int64_t)p->examples.n)
-        yk_warn("%s: %lld of %zu prompts fill the context of %lld tokens alone and are left out", path,
-                (long long)p->examples.n - (long long)p->n, p->examples.n, (long long)c->context);
+        YK_FAIL(YK_ERR_INPUT, "%s: no problem is shorter than the context of %lld tokens; raise pretrain.seq",
+                paths->item[0], (long long)c->context);
 done:
     return st;
 }

@@ -23,7 +23,7 @@ enum { YK_MOST_KINDS = 64 };
 typedef struct yk_problem_set {
     yk_examples examples;
     const yk_example **item; /* [n] those whose prompt leaves room for an answer */
-    int64_t n;
+    int64_t n, left_out;
     const char *kind[YK_MOST_KINDS]; /* in the order in which they come; those beyond the last are counted as "other" */
     int kinds;
     int *kind_of;            /* [n] */
