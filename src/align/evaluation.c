@@ -53,7 +53,8 @@ static yk_status measure_questions(measuring *x, yk_error *err)
     return st;
 }
 
-static yk_status measure_tasks(const yk_job *job, yk_error *err)
+/* *finished is false when the job was to stop before all was graded. */
+static yk_status measure_tasks(const yk_job *job, bool *finished, yk_error *err)
 {
     yk_status st = YK_OK;
     const yk_recipe *r = job->recipe;
@@ -61,10 +62,11 @@ static yk_status measure_tasks(const yk_job *job, yk_error *err)
     const char *how = r->evaluate_chat;
     x.chat = strcmp(how, "yes") == 0 || (strcmp(how, "auto") == 0 && yk_recipe_has_stage(r, "sft"));
     YK_TRY(yk_course_open_to_measure(&x.c, job, "evaluate", YK_COURSE_ROWS, err));
-    YK_TRY(yk_grader_new(&x.g, r, err));
+    YK_TRY(yk_grader_new(&x.g, job, err));
     for (size_t i = 0; i < r->evaluate_tasks.n; i++) YK_TRY(measure(&x, r->evaluate_tasks.item[i], NULL, err));
     if (asks(r)) YK_TRY(measure_questions(&x, err));
-    json_object_set_new(job->summary, "evaluate", json_pack("{s:O}", "tasks", x.tasks));
+    *finished = !yk_grader_was_cut(&x.g);
+    if (*finished) json_object_set_new(job->summary, "evaluate", json_pack("{s:O}", "tasks", x.tasks));
 done:
     json_decref(x.tasks);
     yk_grader_free(&x.g);
@@ -76,6 +78,6 @@ yk_status yk_evaluation_stage(const yk_job *job, bool *finished, yk_error *err)
 {
     yk_status st = yk_evaluate_stage(job, finished, err);
     const yk_recipe *r = job->recipe;
-    if (st == YK_OK && (r->evaluate_tasks.n > 0 || asks(r))) st = measure_tasks(job, err);
+    if (st == YK_OK && *finished && (r->evaluate_tasks.n > 0 || asks(r))) st = measure_tasks(job, finished, err);
     return st;
 }

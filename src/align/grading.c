@@ -7,9 +7,11 @@
 
 enum { ANSWERS = 256 }; /* at a time */
 
-yk_status yk_grader_new(yk_grader *g, const yk_recipe *r, yk_error *err)
+yk_status yk_grader_new(yk_grader *g, const yk_job *job, yk_error *err)
 {
+    const yk_recipe *r = job->recipe;
     const yk_verifier_options o = {.kind = r->verify_kind, .command = *r->verify_command ? r->verify_command : NULL,
+                                   .job = job,
                                    .time_limit = r->verify_time_limit, .max_failures = r->verify_max_failures,
                                    .absolute = r->verify_absolute, .relative = r->verify_relative,
                                    .lenient = r->verify_lenient,
@@ -24,6 +26,11 @@ void yk_grader_free(yk_grader *g)
 {
     yk_verifier_free(g->verifier);
     *g = (yk_grader){0};
+}
+
+bool yk_grader_was_cut(const yk_grader *g)
+{
+    return yk_verifier_was_cut(g->verifier);
 }
 
 const char *yk_problem_prompt(const yk_example *problem)

@@ -92,13 +92,14 @@ static yk_status answer_some(void *context, int64_t first, int64_t n, FILE *f, c
     yk_sampling how = yk_sampling_of(&x->c.s);
     yk_chat_ends(x->c.chat, &how);
     how.temperature = x->r->refine_temperature, how.tokens = x->r->refine_tokens, how.seed = (uint64_t)x->r->seed;
-    (void)whole;
     if (first == 0)
         YK_TRY(yk_problem_set_mark(&x->heldout, &x->c, x->decoder, &x->grader, how.tokens, 0, 0, &x->before, err));
     YK_NEW(part, n * group);
     YK_TRY(yk_rollouts_make(&a, &x->c, x->decoder, x->train.item + first, n, group, &how, (uint64_t)(first * group),
                             err));
     YK_TRY(yk_grade(&x->grader, &a, part, err));
+    if (yk_grader_was_cut(&x->grader)) *whole = false;
+    if (!*whole) goto done;
     YK_TRY(keep_some(x, &a, part, f, path, err));
     x->sampling += a.seconds;
 done:
@@ -240,7 +241,7 @@ static yk_status open_all(refiner *x, yk_error *err)
     x->hash = yk_digest_new();
     x->path = yk_answers_path(&x->c);
     if (!x->path || !x->hash) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_grader_new(&x->grader, r, err));
+    YK_TRY(yk_grader_new(&x->grader, x->c.job, err));
     YK_TRY(yk_problem_set_read(&x->train, &x->c, &x->grader, &r->refine_data, "refine.data", "problems.train.jsonl",
                                r->refine_bad_lines, err));
     YK_TRY(yk_problem_set_read(&x->heldout, &x->c, &x->grader, &r->refine_heldout, "refine.heldout",
@@ -273,6 +274,8 @@ static yk_status refine(refiner *x, bool *finished, yk_error *err)
     YK_TRY(yk_imitate(&x->c, &o, finished, err));
     if (!*finished) goto done;
     YK_TRY(yk_problem_set_mark(&x->heldout, &x->c, x->decoder, &x->grader, r->refine_tokens, 0, 0, &after, err));
+    if (yk_grader_was_cut(&x->grader)) *finished = false;
+    if (!*finished) goto done;
     yk_log("refine     held-out problems %.1f %% right before, %.1f %% after", 100 * x->before.accuracy / x->before.n,
            100 * after.accuracy / after.n);
     add_to_summary(x, &after);
