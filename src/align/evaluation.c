@@ -30,9 +30,16 @@ static yk_status measure(measuring *x, const char *path, const char *name, yk_er
     char *own = yk_path("%.*s", (int)strcspn(base, "."), base);
     if (!own) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     yk_progress("evaluate   %s", own);
+    if (yk_grader_was_cut(&x->g)) goto done;
     YK_TRY(yk_task_measure(&x->c, &x->g, path, x->chat, &task, err));
-    yk_log("evaluate   %-20s %.1f %% right (+- %.1f) of %lld", own, 100 * json_number_value(json_object_get(task, "accuracy")),
-           100 * json_number_value(json_object_get(task, "stderr")), (long long)json_number_value(json_object_get(task, "n")));
+    if (yk_grader_was_cut(&x->g)) {
+        json_decref(task);
+        goto done;
+    }
+    yk_log("evaluate   %-20s %.1f %% right (+- %.1f) of %lld", own,
+           100 * json_number_value(json_object_get(task, "accuracy")),
+           100 * json_number_value(json_object_get(task, "stderr")),
+           (long long)json_number_value(json_object_get(task, "n")));
     json_object_set_new(x->tasks, own, task);
 done:
     free(own);
@@ -42,7 +49,8 @@ done:
 /* What the stage `questions` has set apart. */
 static yk_status measure_questions(measuring *x, yk_error *err)
 {
-    static const char *const files[][2] = {{"problems.heldout.jsonl", "problems"}, {"pairs.heldout.jsonl", "preferences"}};
+    static const char *const files[][2] = {{"problems.heldout.jsonl", "problems"},
+                                           {"pairs.heldout.jsonl", "preferences"}};
     yk_status st = YK_OK;
     for (size_t i = 0; i < sizeof files / sizeof *files && st == YK_OK; i++) {
         char *path = yk_path("%s/questions/%s", x->c.job->dir, files[i][0]);

@@ -151,6 +151,7 @@ yk_status yk_problem_set_mark(const yk_problem_set *p, yk_course *c, yk_decoder 
         YK_TRY(yk_rollouts_make(&x, c, d, p->item + first, p->n - first < ANSWERS ? p->n - first : ANSWERS, 1, &how, 0,
                                 err));
         YK_TRY(yk_grade(g, &x, part, err));
+        if (yk_grader_was_cut(g)) goto done;
         for (int64_t i = 0; i < x.n; i++) {
             add_mark(marks, p->kind_of[first + i], &part[i], &x.item[i]);
             if (first + i >= samples) continue;

@@ -94,11 +94,13 @@ static yk_status answer_some(void *context, int64_t first, int64_t n, FILE *f, c
     how.temperature = x->r->refine_temperature, how.tokens = x->r->refine_tokens, how.seed = (uint64_t)x->r->seed;
     if (first == 0)
         YK_TRY(yk_problem_set_mark(&x->heldout, &x->c, x->decoder, &x->grader, how.tokens, 0, 0, &x->before, err));
+    *whole = !yk_grader_was_cut(&x->grader);
+    if (!*whole) goto done;
     YK_NEW(part, n * group);
     YK_TRY(yk_rollouts_make(&a, &x->c, x->decoder, x->train.item + first, n, group, &how, (uint64_t)(first * group),
                             err));
     YK_TRY(yk_grade(&x->grader, &a, part, err));
-    if (yk_grader_was_cut(&x->grader)) *whole = false;
+    *whole = !yk_grader_was_cut(&x->grader);
     if (!*whole) goto done;
     YK_TRY(keep_some(x, &a, part, f, path, err));
     x->sampling += a.seconds;

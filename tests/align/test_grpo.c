@@ -159,8 +159,10 @@ static void gradients_match_finite_differences(void **state)
         stepper s;
         yk_error err;
         answers_open(&a, 200, 1, (const char *const[]){"model.init_std=0.1", NULL});
-        for (int64_t i = 0; i < ANSWERS; i++)
-            for (size_t t = 0; t < a.m.r.item[i].sequence.ids.n; t++) a.m.r.item[i].logp[t] += drift[(i + (int64_t)t) % 4];
+        for (int64_t i = 0; i < ANSWERS; i++) {
+            yk_rollout *o = &a.m.r.item[i];
+            for (size_t t = 0; t < o->sequence.ids.n; t++) o->logp[t] += drift[(i + (int64_t)t) % 4];
+        }
         stepper_open(&s, &a, 0, by_sequence, true);
         s.l.optimiser.o.clip = 0;
         must(yk_grouped_step(&s.g, &s.l, 0, ANSWERS, &err), &err);

@@ -1,5 +1,5 @@
-/* Proximal policy optimisation: what experience is, the gradients of both objectives, what may not change their bits, and
- * the control of the divergence. */
+/* Proximal policy optimisation: what experience is, the gradients of both objectives, what may not change their bits,
+ * and the control of the divergence. */
 #include "slopes.h"
 
 #include "align/gae.h"

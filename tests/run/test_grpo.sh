@@ -142,6 +142,21 @@ done
 verdict "after these stops" "$wanted" "$(asking)"
 verdict "the same rows" same "$(rows | cmp -s - "$dir/rows" && echo same)"
 
+# Nor in an evaluation.
+rm -f "$dir/asked"
+: >"$dir/slow"
+run "$before, evaluate" --set verify.kind=command --set "verify.command=sh $dir/checks $dir" --set verify.time_limit=100 \
+    --set "evaluate.tasks=[$dir/heldout.jsonl]" >/dev/null &
+wait=0
+until [ -e "$dir/asked" ] || [ $wait -gt 1000 ]; do
+    sleep 0.01
+    wait=$((wait + 1))
+done
+kill -TERM "$(cat "$dir/run/lock")"
+wait
+says "a stop while an evaluation waits" 'evaluate .*stopped'
+rm "$dir/slow"
+
 # What goes wrong.
 problems=$dir/problems.jsonl
 echo '{"prompt":"Which is larger, 3 or 4?","answer":"4","verifier":"command"}' >"$problems"
