@@ -12,11 +12,15 @@
 
 enum { LONGEST_REPLY = 65536, CHUNK = 65536, MESSAGES = 4096 };
 
+static const double longest_wait = 0.1; /* seconds until the job is asked again whether it is to stop */
+
 struct yk_command {
     char *line;
     double time_limit;
     int64_t max_failures, in_row, next_id;
     yk_command_counts counts;
+    const yk_job *job; /* NULL: none */
+    bool cut;          /* a batch was not finished, because the job was to stop */
     yk_child child;
     yk_buf to, from, messages; /* to write, read and not yet understood, the end of its standard error */
     size_t written;            /* of `to` */
@@ -30,7 +34,8 @@ typedef struct batch {
     int64_t first; /* the id of q[0]; the others follow */
 } batch;
 
-yk_status yk_command_new(yk_command **out, const char *line, double time_limit, int64_t max_failures, yk_error *err)
+yk_status yk_command_new(yk_command **out, const char *line, double time_limit, int64_t max_failures, const yk_job *job,
+                         yk_error *err)
 {
     yk_status st = YK_OK;
     yk_command *c = NULL;
@@ -38,6 +43,7 @@ yk_status yk_command_new(yk_command **out, const char *line, double time_limit, 
     c->child = (yk_child){0, -1, -1, -1};
     c->time_limit = time_limit;
     c->max_failures = max_failures;
+    c->job = job;
     c->line = strdup(line);
     if (!c->line) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     *out = c;
@@ -52,7 +58,7 @@ void yk_command_free(yk_command *c)
     if (!c) return;
     char how[64];
     yk_child_close(&c->child);
-    yk_child_end(&c->child, c->time_limit < 1 ? c->time_limit : 1, how);
+    yk_child_end(&c->child, c->cut ? 0 : c->time_limit < 1 ? c->time_limit : 1, how);
     yk_buf_free(&c->to);
     yk_buf_free(&c->from);
     yk_buf_free(&c->messages);
@@ -63,6 +69,18 @@ void yk_command_free(yk_command *c)
 const yk_command_counts *yk_command_counts_of(const yk_command *c)
 {
     return &c->counts;
+}
+
+bool yk_command_was_cut(const yk_command *c)
+{
+    return c->cut;
+}
+
+/* Remembers it: what was asked is of no use then. */
+static bool stops(yk_command *c)
+{
+    c->cut |= c->job && yk_job_stops(c->job);
+    return c->cut;
 }
 
 static json_t *json_text(yk_span s)
@@ -223,7 +241,7 @@ static yk_status exchange(yk_command *c, batch *b, yk_error *err)
     bool more = c->written < c->to.len;
     struct pollfd fd[3] = {{c->child.out, POLLIN, 0}, {c->child.err, POLLIN, 0}, {more ? c->child.in : -1, POLLOUT, 0}};
     if (wait <= 0) return give_up(c, b, &c->counts.timeouts, 0, "no reply within the time limit", err);
-    if (poll(fd, 3, (int)fmin(ceil(1e3 * wait), 1e6)) <= 0) return YK_OK;
+    if (poll(fd, 3, (int)ceil(1e3 * fmin(wait, longest_wait))) <= 0) return YK_OK;
     if (fd[1].revents) read_messages(c);
     if (fd[2].revents) {
         size_t rest = c->to.len - c->written;
@@ -249,10 +267,10 @@ yk_status yk_command_ask(yk_command *c, yk_question *q, size_t n, yk_error *err)
     for (size_t i = 0; i < n; i++) q[i].score = 0, q[i].done = false;
     c->fresh = false;
     if (c->child.in < 0 || c->child.out < 0) end_child(c, 0, (char[64]){0});
-    while (b.left) {
+    while (b.left && !stops(c)) {
         YK_TRY(begin(c, &b, err));
         do YK_TRY(exchange(c, &b, err));
-        while (c->child.pid && (b.left || (c->child.in >= 0 && c->written < c->to.len)));
+        while (c->child.pid && (b.left || (c->child.in >= 0 && c->written < c->to.len)) && !(b.left && stops(c)));
     }
 done:
     return st;

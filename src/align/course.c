@@ -60,9 +60,11 @@ yk_status yk_course_paths(const yk_course *c, const yk_list *named, const char *
     for (size_t i = 0; i < named->n; i++)
         if (!(paths->item[paths->n++] = yk_path("%s", named->item[i]))) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     if (named->n) goto done;
-    if (!(paths->item[paths->n++] = yk_path("%s/questions/%s", c->job->dir, file))) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (!(paths->item[paths->n++] = yk_path("%s/questions/%s", c->job->dir, file)))
+        YK_FAIL(YK_ERR_MEMORY, "out of memory");
     if (!yk_exists(paths->item[0]))
-        YK_FAIL(YK_ERR_INPUT, "%s: there is no such file; put `questions` into `stages`, or name files of your own with `%s`",
+        YK_FAIL(YK_ERR_INPUT,
+                "%s: there is no such file; put `questions` into `stages`, or name files of your own with `%s`",
                 paths->item[0], key);
 done:
     if (st != YK_OK) yk_course_free_paths(paths);
@@ -74,6 +76,26 @@ void yk_course_free_paths(yk_list *paths)
     for (size_t i = 0; i < paths->n; i++) free(paths->item[i]);
     free(paths->item);
     *paths = (yk_list){0};
+}
+
+yk_status yk_course_samples(yk_course *c, const yk_prompts *p, int64_t step, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_decoder *d = NULL;
+    yk_sampling how = yk_sampling_of(&c->s);
+    yk_chat_ends(c->chat, &how);
+    how.tokens = c->context;
+    YK_TRY(yk_decoder_new(&d, &c->s, 1, c->context, err));
+    for (int64_t i = 0; i < p->n && st == YK_OK; i++) {
+        const yk_sequence *q = (const void *)((const char *)p->first + (size_t)i * p->stride);
+        yk_request r = {.prompt = q->ids.id, .length = q->prompt, .number = (uint64_t)i};
+        st = yk_decoder_run(d, &r, 1, &how, NULL, NULL, err);
+        if (st == YK_OK) st = yk_metrics_sample(&c->metrics, step, p->asked[i], &r.text, err);
+        yk_request_free(&r);
+    }
+done:
+    yk_decoder_free(d);
+    return st;
 }
 
 /* The run's digest: that of the stages before, then this one's. */

@@ -1,5 +1,5 @@
-/* What the stages after pretraining share: each begins with the model made so far, trains it in a folder of its own, and
- * leaves <run>/<stage>/model.h5 for the next. */
+/* What the stages after pretraining share: each begins with the model made so far, trains it in a folder of its own,
+ * and leaves <run>/<stage>/model.h5 for the next. */
 #ifndef YK_ALIGN_COURSE_H
 #define YK_ALIGN_COURSE_H
 
@@ -9,7 +9,10 @@
 #include "train/learner.h"
 #include "train/metrics.h"
 
-enum { YK_COURSE_ROWS = 4096, YK_COURSE_SLOTS = 128 }; /* rows of a pass over answers that are known; answers made at once */
+enum {
+    YK_COURSE_ROWS = 4096, /* of a pass over answers that are known */
+    YK_COURSE_SLOTS = 128  /* answers made at once */
+};
 
 typedef struct yk_course {
     const yk_job *job;
@@ -22,18 +25,29 @@ typedef struct yk_course {
     int64_t context; /* tokens that a sequence may have */
 } yk_course;
 
-/* Loads the model made so far (job->model; YK_ERR_INPUT when there is none) into a session of `rows` rows a pass, or one
- * sequence if that is more, for training; `score`: with a score head, zero. */
+/* Loads the model made so far (job->model; YK_ERR_INPUT when there is none) into a session of `rows` rows a pass, or
+ * one sequence if that is more, for training; `score`: with a score head, zero. */
 yk_status yk_course_open(yk_course *c, const yk_job *job, const char *name, int64_t rows, bool score, yk_error *err);
 /* The same to measure the model alone: no gradients, no folder of its own. */
 yk_status yk_course_open_to_measure(yk_course *c, const yk_job *job, const char *name, int64_t rows, yk_error *err);
 void yk_course_close(yk_course *c);
 
-/* The file that the recipe names, else <run>/questions/<file>. YK_ERR_INPUT when it is not there: which stage would make
- * it, which key could name another. The list is to be freed by yk_course_free_paths(). */
+/* The file that the recipe names, else <run>/questions/<file>. YK_ERR_INPUT when it is not there: which stage would
+ * make it, which key could name another. The list is to be freed by yk_course_free_paths(). */
 yk_status yk_course_paths(const yk_course *c, const yk_list *named, const char *key, const char *file, yk_list *paths,
                           yk_error *err);
 void yk_course_free_paths(yk_list *paths);
+
+/* Prompts, `stride` bytes apart: the sequences begin with them. */
+typedef struct yk_prompts {
+    const yk_sequence *first;
+    size_t stride;
+    char *const *asked; /* [n] for people */
+    int64_t n;
+} yk_prompts;
+
+/* Greedy answers of the weights in use, to samples.jsonl as of `step`. */
+yk_status yk_course_samples(yk_course *c, const yk_prompts *p, int64_t step, yk_error *err);
 
 /* Saves the weights in use as <run>/<stage>/model.h5, and makes `summary` (taken) a member of summary.json; its member
  * digest, and so the run's, covers the learner and all that was before. */
@@ -41,7 +55,15 @@ yk_status yk_course_finish(yk_course *c, const yk_learner *l, bool with_score, j
 
 /* The endless sequence of items 0 .. total - 1, in a new random order each epoch: a pure function of (seed, deal,
  * position). */
-typedef enum yk_deals { YK_DEAL_SFT = 1, YK_DEAL_DISTILL, YK_DEAL_REWARD, YK_DEAL_PPO, YK_DEAL_DPO, YK_DEAL_GRPO, YK_DEAL_REFINE } yk_deals;
+typedef enum yk_deals {
+    YK_DEAL_SFT = 1,
+    YK_DEAL_DISTILL,
+    YK_DEAL_REWARD,
+    YK_DEAL_PPO,
+    YK_DEAL_DPO,
+    YK_DEAL_GRPO,
+    YK_DEAL_REFINE
+} yk_deals;
 /* Steps of `epochs` epochs of n items in batches of `batch`, at least one. */
 int64_t yk_steps_of(double epochs, int64_t n, int64_t batch);
 

@@ -1,6 +1,7 @@
 /* The distill stage: a smaller model learns from a larger run's. From its answers (sequence-level: Kim, Rush 2016),
  * from what it makes likely at each token (Hinton, Vinyals, Dean 2015), or from both. */
 #include "align/align.h"
+#include "align/answers.h"
 #include "align/imitate.h"
 #include "align/passes.h"
 #include "align/rollout.h"
@@ -9,13 +10,11 @@
 #include "base/hash.h"
 #include "base/log.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { ANSWERS_AT_ONCE = 512, MOST_SLOTS = 128 };
+enum { ANSWERS_AT_ONCE = 512 };
 
 static const char *const keys[] = {"seed", "lanes", "precision", "numerics", "model.", "pretrain.", "sft.template",
                                    "distill.", NULL};
@@ -29,13 +28,13 @@ typedef struct distiller {
     yk_teacher teacher;
     char weights[33]; /* hash over the teacher's */
     char *path;       /* distill/data.jsonl: its answers */
-    char *account;    /* distill/sampling.json: what data.jsonl was made from, and what came out so far */
     yk_sequences train, heldout;
     int64_t *order;
     yk_digest *hash;
-    int64_t prompts, asked, kept; /* all; answered; answers that are in the file */
-    int64_t bytes;                /* of the file */
+    const yk_example **prompt;    /* [prompts] while they are answered */
+    int64_t prompts, kept;        /* all; answers that are in the file */
     double sampling;              /* seconds */
+    yk_decoder *decoder;          /* of the teacher, while they are; NULL until it is needed */
     int32_t **likeliest;          /* [heldout.n][ids.n] of the teacher, in each row */
 } distiller;
 
@@ -49,21 +48,24 @@ static bool is_usable(const yk_rollout *o)
     return usable;
 }
 
-/* Answers to n prompts, of which `number` is the first. */
-static yk_status answer_some(distiller *x, yk_decoder *d, const yk_example *const *prompt, int64_t n, uint64_t number,
-                             FILE *f, yk_error *err)
+/* A yk_answers' make: prompts are its items. */
+static yk_status answer_some(void *context, int64_t first, int64_t n, FILE *f, const char *path, bool *whole,
+                             yk_error *err)
 {
     yk_status st = YK_OK;
+    distiller *x = context;
     yk_rollouts a = {0};
     yk_sampling how = yk_sampling_of(&x->teacher.s);
+    (void)whole;
     yk_chat_ends(x->c.chat, &how);
     how.temperature = x->r->distill_sampling_temperature;
     how.tokens = x->r->distill_tokens;
     how.seed = (uint64_t)x->r->seed;
-    YK_TRY(yk_rollouts_make(&a, &x->c, d, prompt, n, 1, &how, number, err));
+    if (!x->decoder) YK_TRY(yk_decoder_new(&x->decoder, &x->teacher.s, YK_COURSE_SLOTS, x->c.context, err));
+    YK_TRY(yk_rollouts_make(&a, &x->c, x->decoder, x->prompt + first, n, 1, &how, (uint64_t)first, err));
     for (int64_t i = 0; i < n; i++) {
         if (!is_usable(&a.item[i])) continue;
-        YK_TRY(yk_rollout_write(&a.item[i], f, x->path, err));
+        YK_TRY(yk_rollout_write(&a.item[i], f, path, err));
         x->kept++;
     }
     x->sampling += a.seconds;
@@ -72,79 +74,17 @@ done:
     return st;
 }
 
-/* Reads how far an earlier process came with the same answers. */
-static void take_account(distiller *x, const char *name)
+static json_t *remember(const void *context)
 {
-    json_error_t why;
-    json_t *all = yk_exists(x->account) ? json_load_file(x->account, 0, &why) : NULL;
-    const char *of = json_string_value(json_object_get(all, "of"));
-    const int64_t asked = json_integer_value(json_object_get(all, "asked"));
-    const int64_t bytes = json_integer_value(json_object_get(all, "bytes"));
-    if (of && strcmp(of, name) == 0 && asked > 0 && asked <= x->prompts && bytes >= 0) {
-        x->asked = asked;
-        x->bytes = bytes;
-        x->kept = json_integer_value(json_object_get(all, "answers"));
-        x->sampling = json_number_value(json_object_get(all, "seconds"));
-    }
-    json_decref(all);
+    const distiller *x = context;
+    return json_pack("{s:I, s:f}", "answers", (json_int_t)x->kept, "seconds", x->sampling);
 }
 
-/* What is in the file is on the disk before the account says so. */
-static yk_status write_account(distiller *x, FILE *f, const char *name, yk_error *err)
+static void recall(void *context, const json_t *account)
 {
-    yk_status st = YK_OK;
-    char *text = NULL;
-    if (fflush(f) != 0 || fsync(fileno(f)) != 0) YK_FAIL(YK_ERR_IO, "%s: cannot write: %s", x->path, strerror(errno));
-    x->bytes = ftell(f);
-    json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:I, s:f}", "of", name, "prompts", (json_int_t)x->prompts, "asked",
-                            (json_int_t)x->asked, "answers", (json_int_t)x->kept, "bytes", (json_int_t)x->bytes,
-                            "seconds", x->sampling);
-    text = json_dumps(all, JSON_INDENT(1));
-    json_decref(all);
-    if (!text) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_file_write(x->account, text, strlen(text), err));
-done:
-    free(text);
-    return st;
-}
-
-/* To append to; what is past the account is cut off, and all is done again when something of it is missing. */
-static yk_status open_answers(distiller *x, FILE **f, yk_error *err)
-{
-    yk_status st = YK_OK;
-    *f = fopen(x->path, "ab");
-    if (!*f || fseek(*f, 0, SEEK_END) != 0) YK_FAIL(YK_ERR_IO, "%s: cannot open: %s", x->path, strerror(errno));
-    if (ftell(*f) < x->bytes) {
-        x->asked = x->bytes = x->kept = 0;
-        x->sampling = 0;
-    }
-    if (ftruncate(fileno(*f), x->bytes) != 0 || fseek(*f, 0, SEEK_END) != 0)
-        YK_FAIL(YK_ERR_IO, "%s: cannot cut off: %s", x->path, strerror(errno));
-done:
-    return st;
-}
-
-/* Until all are answered, or the job is to stop. */
-static yk_status answer_all(distiller *x, const yk_example *const *prompt, const char *name, yk_error *err)
-{
-    yk_status st = YK_OK;
-    FILE *f = NULL;
-    yk_decoder *d = NULL;
-    YK_TRY(open_answers(x, &f, err));
-    if (x->asked) yk_log("distill    going on after %lld of %lld prompts", (long long)x->asked, (long long)x->prompts);
-    if (x->asked < x->prompts) YK_TRY(yk_decoder_new(&d, &x->teacher.s, MOST_SLOTS, x->c.context, err));
-    while (x->asked < x->prompts && !yk_job_stops(x->c.job)) {
-        const int64_t left = x->prompts - x->asked, some = left < ANSWERS_AT_ONCE ? left : ANSWERS_AT_ONCE;
-        YK_TRY(answer_some(x, d, prompt + x->asked, some, (uint64_t)x->asked, f, err));
-        x->asked += some;
-        YK_TRY(write_account(x, f, name, err));
-        yk_progress("distill    %lld of %lld prompts answered by the teacher", (long long)x->asked,
-                    (long long)x->prompts);
-    }
-done:
-    if (f) fclose(f);
-    yk_decoder_free(d);
-    return st;
+    distiller *x = context;
+    x->kept = json_integer_value(json_object_get(account, "answers"));
+    x->sampling = json_number_value(json_object_get(account, "seconds"));
 }
 
 /* Names everything that decides what the answers are. */
@@ -157,26 +97,24 @@ static void name_answers(const distiller *x, const yk_examples *e, char hex[33])
     yk_buf_free(&all);
 }
 
-/* data.jsonl, or what is missing of it: the teacher's answers to what conversations ask before their last answer.
- * *made is false when the job was to stop. */
+/* The teacher's answers to what conversations ask before their last answer. *made is false when the job was to stop. */
 static yk_status make_answers(distiller *x, const yk_examples *e, bool *made, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_example *asked = NULL;
-    const yk_example **prompt = NULL;
     char name[33];
     name_answers(x, e, name);
     x->prompts = (int64_t)e->n;
-    take_account(x, name);
     YK_NEW(asked, e->n);
-    YK_NEW(prompt, e->n);
+    YK_NEW(x->prompt, e->n);
     for (size_t i = 0; i < e->n; i++) {
         asked[i] = e->item[i];
         asked[i].turns--;
-        prompt[i] = &asked[i];
+        x->prompt[i] = &asked[i];
     }
-    YK_TRY(answer_all(x, prompt, name, err));
-    *made = x->asked == x->prompts;
+    const yk_answers a = {.name = name, .total = x->prompts, .part = ANSWERS_AT_ONCE, .make = answer_some,
+                          .remember = remember, .recall = recall, .context = x};
+    YK_TRY(yk_answers_make(&a, &x->c, made, err));
     if (!*made) goto done;
     yk_log("distill    %lld of %lld answers of the teacher are kept", (long long)x->kept, (long long)x->prompts);
     if (x->kept == 0)
@@ -184,7 +122,10 @@ static yk_status make_answers(distiller *x, const yk_examples *e, bool *made, yk
                 "that was fine-tuned", (long long)x->r->distill_tokens);
 done:
     free(asked);
-    free(prompt);
+    free(x->prompt);
+    yk_decoder_free(x->decoder);
+    x->prompt = NULL;
+    x->decoder = NULL;
     return st;
 }
 
@@ -283,9 +224,8 @@ static yk_status open_all(distiller *x, yk_error *err)
     YK_TRY(yk_teacher_open(&x->teacher, x->r->distill_teacher, &x->c, err));
     yk_weights_hash(x->teacher.s.model, yk_model_weights(x->teacher.s.model), x->weights);
     x->hash = yk_digest_new();
-    x->path = yk_path("%s/data.jsonl", x->c.dir);
-    x->account = yk_path("%s/sampling.json", x->c.dir);
-    if (!x->path || !x->account || !x->hash) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    x->path = yk_answers_path(&x->c);
+    if (!x->path || !x->hash) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     yk_digest_add(x->hash, x->weights, sizeof x->weights);
 done:
     return st;
@@ -359,7 +299,6 @@ done:
     yk_sequences_free(&x.heldout);
     free(x.order);
     free(x.path);
-    free(x.account);
     yk_digest_free(x.hash);
     yk_teacher_close(&x.teacher);
     yk_course_close(&x.c);

@@ -1,5 +1,5 @@
-/* The dpo stage: direct preference optimisation (Rafailov et al. 2023). With d the difference between the chosen and the
- * rejected answer of log pi - log pi_reference, summed over the answer's tokens (or averaged: dpo.average),
+/* The dpo stage: direct preference optimisation (Rafailov et al. 2023). With d the difference between the chosen and
+ * the rejected answer of log pi - log pi_reference, summed over the answer's tokens (or averaged: dpo.average),
  *   loss = -(1 - smoothing) log sigmoid(beta d) - smoothing log sigmoid(-beta d). */
 #include "align/align.h"
 #include "align/losses.h"
@@ -9,10 +9,11 @@
 
 #include <stdlib.h>
 
-static const char *const keys[] = {"seed", "lanes", "precision", "numerics", "model.", "pretrain.", "sft.template", "dpo.", NULL};
+static const char *const keys[] = {"seed", "lanes", "precision", "numerics", "model.", "pretrain.", "sft.template",
+                                   "dpo.", NULL};
 
-/* Of held-out pairs: how often the policy has moved towards the chosen side; by how much, in nats; and the log-probability
- * that chosen answers have lost or gained. */
+/* Of held-out pairs: how often the policy has moved towards the chosen side; by how much, in nats; and the
+ * log-probability that chosen answers have lost or gained. */
 typedef struct judged {
     double accuracy, margin, drift, loss;
 } judged;
@@ -20,7 +21,7 @@ typedef struct judged {
 typedef struct direct {
     yk_pair_course x;
     const yk_recipe *r;
-    double *reference, *heldout_reference; /* [2 n] log-probabilities of the sides, of the model that the stage began with */
+    double *reference, *heldout_reference; /* [2 n] log-probabilities of the sides by the model that it began with */
     double *now;                           /* [2 heldout.n] */
     judged after;
 } direct;
@@ -71,7 +72,8 @@ static void weigh_side(const direct *w, const yk_sequence *q, int64_t row, doubl
         if (q->weight[t] != 0.0f) weight[row + t - 1] = (float)(-slope / (w->r->dpo_average ? tokens : 1));
 }
 
-static void weigh(void *context, const yk_batch *batch, const float *value, const float *entropy, float *weight, float *loss)
+static void weigh(void *context, const yk_batch *batch, const float *value, const float *entropy, float *weight,
+                  float *loss)
 {
     direct *w = context;
     (void)entropy;
@@ -107,10 +109,13 @@ static yk_status evaluate(void *context, yk_error *err)
     }
     w->after = j;
     YK_TRY(yk_metrics_add(&w->x.c.metrics, json_pack("{s:s, s:I, s:f, s:f, s:f, s:f}", "type", "eval", "step",
-                                                     (json_int_t)w->x.l.step, "accuracy", j.accuracy, "margin", j.margin,
-                                                     "drift", j.drift, "loss", j.loss), err));
+                                                     (json_int_t)w->x.l.step, "accuracy", j.accuracy, "margin",
+                                                     j.margin, "drift", j.drift, "loss", j.loss), err));
     yk_log("dpo        step %lld of %lld: held-out pairs %.1f %% right, margin %.2f nats, chosen answers moved by %.2f",
            (long long)w->x.l.step, (long long)w->x.o.schedule.steps, 100 * j.accuracy, j.margin, j.drift);
+    const yk_prompts shown = {w->x.heldout.sequence, 2 * sizeof *w->x.heldout.sequence, w->x.heldout.asked,
+                              pairs < w->r->sft_samples ? pairs : w->r->sft_samples};
+    YK_TRY(yk_course_samples(&w->x.c, &shown, w->x.l.step, err));
 done:
     return st;
 }
@@ -119,11 +124,27 @@ static json_t *summary(const void *context)
 {
     const direct *w = context;
     return json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f}", "pairs", (json_int_t)w->x.train.n, "left_out",
-                     (json_int_t)w->x.train.left_out, "steps", (json_int_t)w->x.l.step, "pair_accuracy", w->after.accuracy,
-                     "margin", w->after.margin, "drift", w->after.drift, "loss", w->after.loss, "seconds", w->x.l.seconds);
+                     (json_int_t)w->x.train.left_out, "steps", (json_int_t)w->x.l.step, "pair_accuracy",
+                     w->after.accuracy, "margin", w->after.margin, "drift", w->after.drift, "loss", w->after.loss,
+                     "seconds", w->x.l.seconds);
 }
 
-/* A function of the model that the stage begins with and of the pairs, so that it is the same when the stage goes on. */
+static json_t *remember(const void *context)
+{
+    const judged *j = &((const direct *)context)->after;
+    return json_pack("{s:[f, f, f, f]}", "after", j->accuracy, j->margin, j->drift, j->loss);
+}
+
+static void recall(void *context, const json_t *d)
+{
+    direct *w = context;
+    const json_t *after = json_object_get(d, "after");
+    double v[4];
+    for (size_t i = 0; i < 4; i++) v[i] = json_number_value(json_array_get(after, i));
+    w->after = (judged){v[0], v[1], v[2], v[3]};
+}
+
+/* A function of the model that the stage begins with and of the pairs: the same when the stage goes on. */
 static yk_status make_reference(direct *w, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -143,10 +164,11 @@ yk_status yk_dpo_stage(const yk_job *job, bool *finished, yk_error *err)
     direct w = {.r = r};
     const yk_pair_options o = {.name = "dpo", .keys = keys, .data = &r->dpo_data, .data_key = "dpo.data",
                                .heldout = &r->dpo_heldout, .heldout_key = "dpo.heldout", .deal = YK_DEAL_DPO,
-                               .batch = r->dpo_batch, .checkpoint_every = r->dpo_checkpoint_every, .epochs = r->dpo_epochs,
+                               .batch = r->dpo_batch, .checkpoint_every = r->dpo_checkpoint_every,
+                               .epochs = r->dpo_epochs,
                                .schedule = {"cosine", r->dpo_lr, r->dpo_lr_end, r->dpo_warmup, 0, 0}};
-    const yk_pair_stage stage = {.objective = {.weigh = weigh, .context = &w}, .evaluate = evaluate, .summary = summary,
-                                 .context = &w};
+    const yk_pair_stage stage = {.objective = {.weigh = weigh, .context = &w}, .evaluate = evaluate,
+                                 .remember = remember, .recall = recall, .summary = summary, .context = &w};
     *finished = false;
     YK_TRY(yk_pair_course_open(&w.x, job, &o, err));
     YK_TRY(make_reference(&w, err));

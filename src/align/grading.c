@@ -7,9 +7,11 @@
 
 enum { ANSWERS = 256 }; /* at a time */
 
-yk_status yk_grader_new(yk_grader *g, const yk_recipe *r, yk_error *err)
+yk_status yk_grader_new(yk_grader *g, const yk_job *job, yk_error *err)
 {
+    const yk_recipe *r = job->recipe;
     const yk_verifier_options o = {.kind = r->verify_kind, .command = *r->verify_command ? r->verify_command : NULL,
+                                   .job = job,
                                    .time_limit = r->verify_time_limit, .max_failures = r->verify_max_failures,
                                    .absolute = r->verify_absolute, .relative = r->verify_relative,
                                    .lenient = r->verify_lenient,
@@ -26,6 +28,11 @@ void yk_grader_free(yk_grader *g)
     *g = (yk_grader){0};
 }
 
+bool yk_grader_was_cut(const yk_grader *g)
+{
+    return yk_verifier_was_cut(g->verifier);
+}
+
 const char *yk_problem_prompt(const yk_example *problem)
 {
     return problem->turn[problem->turns - 1].content;
@@ -38,9 +45,9 @@ yk_status yk_grade(const yk_grader *g, const yk_rollouts *x, yk_reward_parts *pa
     YK_NEW(item, x->n);
     for (int64_t i = 0; i < x->n; i++) {
         const yk_rollout *o = &x->item[i];
-        item[i] = (yk_reward_item){.prompt = yk_problem_prompt(o->example), .response = o->text.data ? o->text.data : "",
-                                   .length = o->text.len, .tokens = o->length, .expected = o->example->answer,
-                                   .kind = o->example->verifier};
+        item[i] = (yk_reward_item){.prompt = yk_problem_prompt(o->example),
+                                   .response = o->text.data ? o->text.data : "", .length = o->text.len,
+                                   .tokens = o->length, .expected = o->example->answer, .kind = o->example->verifier};
     }
     YK_TRY(yk_reward_batch(g->verifier, item, (size_t)x->n, &g->weights, parts, err));
 done:
@@ -79,20 +86,16 @@ static yk_status take_problems(yk_problem_set *p, const yk_course *c, const yk_g
                                yk_error *err)
 {
     yk_status st = YK_OK;
-    const char *path = paths->item[0];
     for (size_t i = 0; i < p->examples.n; i++) {
         const yk_example *e = &p->examples.item[i];
         YK_TRY(yk_context(err, yk_verifier_accepts(g->verifier, e->verifier, e->answer, err), "%s:%zu",
                           paths->item[e->file], e->line));
     }
-    YK_TRY(yk_rollout_prompts(c, &p->examples, 0, p->item, &p->n, err));
+    YK_TRY(yk_rollout_prompts(c, &p->examples, 0, p->item, &p->n, &p->left_out, err));
     for (int64_t i = 0; i < p->n; i++) p->kind_of[i] = kind_of(p, p->item[i]->kind);
     if (p->n == 0)
-        YK_FAIL(YK_ERR_INPUT, "%s: no problem is shorter than the context of %lld tokens; raise pretrain.seq", path,
-                (long long)c->context);
-    if (p->n < (int64_t)p->examples.n)
-        yk_warn("%s: %lld of %zu prompts fill the context of %lld tokens alone and are left out", path,
-                (long long)p->examples.n - (long long)p->n, p->examples.n, (long long)c->context);
+        YK_FAIL(YK_ERR_INPUT, "%s: no problem is shorter than the context of %lld tokens; raise pretrain.seq",
+                paths->item[0], (long long)c->context);
 done:
     return st;
 }
@@ -145,8 +148,10 @@ yk_status yk_problem_set_mark(const yk_problem_set *p, yk_course *c, yk_decoder 
     *marks = (yk_marks){0};
     for (int64_t first = 0; first < p->n; first += ANSWERS) {
         yk_rollouts_free(&x);
-        YK_TRY(yk_rollouts_make(&x, c, d, p->item + first, p->n - first < ANSWERS ? p->n - first : ANSWERS, 1, &how, 0, err));
+        YK_TRY(yk_rollouts_make(&x, c, d, p->item + first, p->n - first < ANSWERS ? p->n - first : ANSWERS, 1, &how, 0,
+                                err));
         YK_TRY(yk_grade(g, &x, part, err));
+        if (yk_grader_was_cut(g)) goto done;
         for (int64_t i = 0; i < x.n; i++) {
             add_mark(marks, p->kind_of[first + i], &part[i], &x.item[i]);
             if (first + i >= samples) continue;
@@ -163,8 +168,9 @@ json_t *yk_marks_by_kind(const yk_problem_set *p, const yk_marks *before, const 
     json_t *all = json_object();
     for (int i = 0; i < p->kinds; i++)
         json_object_set_new(all, p->kind[i],
-                            json_pack("{s:f, s:f, s:I}", "before", before->kind[i].accuracy / before->kind[i].n, "after",
-                                      after->kind[i].accuracy / after->kind[i].n, "n", (json_int_t)after->kind[i].n));
+                            json_pack("{s:f, s:f, s:I}", "before", before->kind[i].accuracy / before->kind[i].n,
+                                      "after", after->kind[i].accuracy / after->kind[i].n, "n",
+                                      (json_int_t)after->kind[i].n));
     return all;
 }
 

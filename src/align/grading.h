@@ -9,11 +9,14 @@ typedef struct yk_grader {
     yk_verifier *verifier;
     yk_reward_weights weights;
 } yk_grader;
-yk_status yk_grader_new(yk_grader *g, const yk_recipe *r, yk_error *err);
+yk_status yk_grader_new(yk_grader *g, const yk_job *job, yk_error *err);
 void yk_grader_free(yk_grader *g);
 
-/* parts[x->n] of the answers to problems. */
+/* parts[x->n] of the answers to problems. A slow verifier does not hold up a job that is to stop: ask
+ * yk_grader_was_cut() before you use them, and marks, for anything that lasts. */
 yk_status yk_grade(const yk_grader *g, const yk_rollouts *x, yk_reward_parts *parts, yk_error *err);
+
+bool yk_grader_was_cut(const yk_grader *g);
 
 /* {regex_limits, asked, timeouts, crashes, rubbish, starts} so far, added to those of `before` (NULL: none). */
 json_t *yk_grader_counts(const yk_grader *g, const json_t *before);
@@ -23,8 +26,8 @@ enum { YK_MOST_KINDS = 64 };
 typedef struct yk_problem_set {
     yk_examples examples;
     const yk_example **item; /* [n] those whose prompt leaves room for an answer */
-    int64_t n;
-    const char *kind[YK_MOST_KINDS]; /* in the order in which they come; beyond the last: counted as the last, "other" */
+    int64_t n, left_out;
+    const char *kind[YK_MOST_KINDS]; /* in the order in which they come; those beyond the last are counted as "other" */
     int kinds;
     int *kind_of;            /* [n] */
 } yk_problem_set;
@@ -46,7 +49,8 @@ typedef struct yk_marks {
     } kind[YK_MOST_KINDS];
 } yk_marks;
 
-/* Marks of greedy answers, of at most `tokens` tokens, to all problems. The first `samples` go to c->metrics as of `step`. */
+/* Marks of greedy answers, of at most `tokens` tokens, to all problems. The first `samples` go to c->metrics as of
+ * `step`. */
 yk_status yk_problem_set_mark(const yk_problem_set *p, yk_course *c, yk_decoder *d, const yk_grader *g, int64_t tokens,
                               int64_t samples, int64_t step, yk_marks *marks, yk_error *err);
 

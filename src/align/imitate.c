@@ -43,8 +43,8 @@ yk_status yk_sequences_add(yk_sequences *q, const yk_course *c, const yk_example
     yk_status st = YK_OK;
     for (size_t i = 0; i < e->n; i++) YK_TRY(add_sequence(q, c, &e->item[i], err));
     if (q->left_out)
-        yk_warn("%s: %zu of %zu prompts fill the context of %lld tokens alone and are left out", c->name, q->left_out, e->n,
-                (long long)c->context);
+        yk_warn("%s: %zu of %zu prompts fill the context of %lld tokens alone and are left out", c->name, q->left_out,
+                e->n, (long long)c->context);
     if (q->n == 0)
         YK_FAIL(YK_ERR_INPUT, "no example is shorter than the context of %lld tokens; raise pretrain.seq",
                 (long long)c->context);
@@ -118,48 +118,39 @@ static void count_tokens(void *context, const yk_session *s)
     for (int64_t r = 0; r < s->rows; r++) x->step_tokens += (double)s->weight[r];
 }
 
-static yk_status answer_samples(imitator *x, yk_error *err)
-{
-    yk_status st = YK_OK;
-    yk_session *s = &x->c->s;
-    yk_decoder *d = NULL;
-    yk_sampling how = yk_sampling_of(s);
-    yk_chat_ends(x->c->chat, &how);
-    how.tokens = x->c->context;
-    YK_TRY(yk_decoder_new(&d, s, 1, x->c->context, err));
-    for (int64_t i = 0; i < x->o->samples && i < (int64_t)x->o->heldout->n && st == YK_OK; i++) {
-        const yk_sequence *q = &x->o->heldout->item[i];
-        yk_request r = {.prompt = q->ids.id, .length = q->prompt, .number = (uint64_t)i};
-        st = yk_decoder_run(d, &r, 1, &how, NULL, NULL, err);
-        if (st == YK_OK) st = yk_metrics_sample(&x->c->metrics, x->l.step, x->o->heldout->asked[i], &r.text, err);
-        yk_request_free(&r);
-    }
-done:
-    yk_decoder_free(d);
-    return st;
-}
-
 static yk_status evaluate(imitator *x, yk_error *err)
 {
     yk_status st = YK_OK;
     YK_TRY(yk_sequences_fit(&x->end, &x->c->s, x->o->heldout, err));
     if (x->l.step == 0) x->start = x->end;
     YK_TRY(yk_metrics_add(&x->c->metrics,
-                          json_pack("{s:s, s:I, s:f, s:o, s:o, s:o}", "type", "eval", "step", (json_int_t)x->l.step, "tokens",
-                                    x->tokens, "loss", yk_json_number_or_null(x->end.loss), "accuracy",
-                                    yk_json_number_or_null(x->end.accuracy), "exact", yk_json_number_or_null(x->end.exact)),
+                          json_pack("{s:s, s:I, s:f, s:o, s:o, s:o}", "type", "eval", "step", (json_int_t)x->l.step,
+                                    "tokens", x->tokens, "loss", yk_json_number_or_null(x->end.loss), "accuracy",
+                                    yk_json_number_or_null(x->end.accuracy), "exact",
+                                    yk_json_number_or_null(x->end.exact)),
                           err));
-    yk_log("%-10s step %lld of %lld: held-out %.3f nats a token, %.1f %% of tokens and %.1f %% of answers right", x->c->name,
-           (long long)x->l.step, (long long)x->o->schedule.steps, x->end.loss, 100 * x->end.accuracy, 100 * x->end.exact);
-    if (x->l.step == 0 || x->l.step == x->o->schedule.steps) YK_TRY(answer_samples(x, err));
+    yk_log("%-10s step %lld of %lld: held-out %.3f nats a token, %.1f %% of tokens and %.1f %% of answers right",
+           x->c->name, (long long)x->l.step, (long long)x->o->schedule.steps, x->end.loss, 100 * x->end.accuracy,
+           100 * x->end.exact);
+    const yk_sequences *q = x->o->heldout;
+    const yk_prompts shown = {q->item, sizeof *q->item, q->asked,
+                              (int64_t)q->n < x->o->samples ? (int64_t)q->n : x->o->samples};
+    if (x->l.step == 0 || x->l.step == x->o->schedule.steps)
+        YK_TRY(yk_course_samples(x->c, &shown, x->l.step, err));
 done:
     return st;
 }
 
+static json_t *fit_json(const yk_fit *f)
+{
+    return json_pack("[o, o, o]", yk_json_number_or_null(f->loss), yk_json_number_or_null(f->accuracy),
+                     yk_json_number_or_null(f->exact));
+}
+
 static yk_status save(imitator *x, yk_error *err)
 {
-    json_t *own = json_pack("{s:f, s:[o, o, o]}", "tokens", x->tokens, "start", yk_json_number_or_null(x->start.loss),
-                            yk_json_number_or_null(x->start.accuracy), yk_json_number_or_null(x->start.exact));
+    json_t *own = json_pack("{s:f, s:o, s:o}", "tokens", x->tokens, "start", fit_json(&x->start), "end",
+                            fit_json(&x->end));
     yk_status st = yk_learner_save_step(&x->l, own, err);
     json_decref(own);
     return st;
@@ -171,13 +162,18 @@ static double number_at(const json_t *list, size_t i)
     return json_is_number(x) ? json_number_value(x) : NAN;
 }
 
+static yk_fit fit_of_json(const json_t *list)
+{
+    return (yk_fit){number_at(list, 0), number_at(list, 1), number_at(list, 2)};
+}
+
 static yk_status resume(imitator *x, yk_error *err)
 {
     json_t *d;
     yk_status st = yk_learner_resume(&x->l, &d, err);
-    const json_t *start = json_object_get(d, "start");
     x->tokens = json_number_value(json_object_get(d, "tokens"));
-    x->start = (yk_fit){number_at(start, 0), number_at(start, 1), number_at(start, 2)};
+    x->start = fit_of_json(json_object_get(d, "start"));
+    x->end = fit_of_json(json_object_get(d, "end"));
     json_decref(d);
     return st;
 }
@@ -221,10 +217,11 @@ static json_t *summary_of(const imitator *x)
 {
     const yk_sequences *q = x->o->train;
     return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:{s:o, s:o}, s:o, s:o}", "examples", (json_int_t)q->n, "left_out",
-                     (json_int_t)q->left_out, "cut", (json_int_t)q->cut, "steps", (json_int_t)x->l.step, "tokens", x->tokens,
-                     "seconds", x->l.seconds, "heldout_loss", "start", yk_json_number_or_null(x->start.loss), "end",
-                     yk_json_number_or_null(x->end.loss), "heldout_accuracy", yk_json_number_or_null(x->end.accuracy),
-                     "heldout_exact", yk_json_number_or_null(x->end.exact));
+                     (json_int_t)q->left_out, "cut", (json_int_t)q->cut, "steps", (json_int_t)x->l.step, "tokens",
+                     x->tokens, "seconds", x->l.seconds, "heldout_loss", "start",
+                     yk_json_number_or_null(x->start.loss), "end", yk_json_number_or_null(x->end.loss),
+                     "heldout_accuracy", yk_json_number_or_null(x->end.accuracy), "heldout_exact",
+                     yk_json_number_or_null(x->end.exact));
 }
 
 yk_status yk_imitate(yk_course *c, const yk_imitation *o, bool *finished, yk_error *err)
@@ -235,7 +232,6 @@ yk_status yk_imitate(yk_course *c, const yk_imitation *o, bool *finished, yk_err
     YK_NEW(x, 1);
     x->c = c;
     x->o = o;
-    x->end.loss = NAN;
     const yk_learner_options l = {.kind = c->name, .folder = c->checkpoints, .keys = o->keys, .data = o->data,
                                   .schedule = o->schedule, .adamw = yk_adamw_of(c->r),
                                   .checkpoint_every = o->checkpoint_every, .keep = c->r->pretrain_keep};
@@ -247,7 +243,6 @@ yk_status yk_imitate(yk_course *c, const yk_imitation *o, bool *finished, yk_err
            (long long)o->schedule.steps, (long long)o->batch);
     YK_TRY(loop(x, err));
     if (x->l.step < o->schedule.steps) goto done;
-    if (isnan(x->end.loss)) YK_TRY(yk_sequences_fit(&x->end, &c->s, o->heldout, err)); /* resumed after the last step */
     YK_TRY(yk_course_finish(c, &x->l, false, summary_of(x), err));
     *finished = true;
 done:

@@ -25,17 +25,18 @@ typedef struct yk_imitation {
     const char *data;            /* hash of all of it */
     const char *const *keys;     /* of the recipe, as in yk_learner_options */
     yk_schedule schedule;
-    int64_t batch, eval_every, checkpoint_every, samples; /* samples: held-out prompts that are answered for the report */
+    int64_t batch, eval_every, checkpoint_every;
+    int64_t samples;             /* held-out prompts that are answered for the report */
     uint64_t deal;               /* of yk_deal_new */
     const yk_teaching *teaching; /* distillation; NULL: the answers' cross-entropy alone */
 } yk_imitation;
 
-/* Trains, with progress, metrics, samples and checkpoints. *finished is false when the job was to stop; else model.h5 is
- * there and the summary has the stage's member. */
+/* Trains, with progress, metrics, samples and checkpoints. *finished is false when the job was to stop; else model.h5
+ * is there and the summary has the stage's member. */
 yk_status yk_imitate(yk_course *c, const yk_imitation *o, bool *finished, yk_error *err);
 
-/* What the weights in use make of sequences: nats an answer token, the share of these tokens that are the likeliest, and
- * the share of sequences all of whose are; NAN of no sequences. */
+/* What the weights in use make of sequences: nats an answer token, the share of these tokens that are the likeliest,
+ * and the share of sequences all of whose are; NAN of no sequences. */
 typedef struct yk_fit {
     double loss, accuracy, exact;
 } yk_fit;

@@ -51,7 +51,7 @@ yk_pair_place yk_pair_place_of(yk_pair_course *x, int64_t i)
 
 static yk_status save(yk_pair_course *x, const yk_pair_stage *s, yk_error *err)
 {
-    json_t *own = s->remember ? s->remember(s->context) : NULL;
+    json_t *own = s->remember(s->context);
     yk_status st = yk_learner_save_step(&x->l, own, err);
     json_decref(own);
     return st;
@@ -61,29 +61,34 @@ static yk_status resume(yk_pair_course *x, const yk_pair_stage *s, yk_error *err
 {
     json_t *d;
     yk_status st = yk_learner_resume(&x->l, &d, err);
-    if (d && s->recall) s->recall(s->context, d);
+    if (d) s->recall(s->context, d);
     json_decref(d);
     return st;
 }
 
+yk_status yk_pair_course_step(yk_pair_course *x, const yk_objective *o, yk_error *err)
+{
+    const yk_work work = {.items = x->o.batch, .add = add_pair, .objective = o, .context = x,
+                          .unit = (double)x->o.batch};
+    return yk_learner_step(&x->l, &work, err);
+}
+
+/* All that is recorded of a step is recorded before its checkpoint is saved. */
 static yk_status loop(yk_pair_course *x, const yk_pair_stage *s, yk_error *err)
 {
     yk_status st = YK_OK;
     const int64_t steps = x->o.schedule.steps;
-    const yk_work work = {.items = x->o.batch, .add = add_pair, .objective = &s->objective, .context = x,
-                          .unit = (double)x->o.batch};
     if (x->l.step == 0) YK_TRY(s->evaluate(s->context, err));
     while (x->l.step < steps && !yk_job_stops(x->c.job)) {
         double before = x->l.seconds;
-        YK_TRY(yk_learner_step(&x->l, &work, err));
+        YK_TRY(yk_pair_course_step(x, &s->objective, err));
         YK_TRY(yk_metrics_add(&x->c.metrics, yk_learner_row(&x->l, x->l.seconds - before), err));
         yk_progress("%-10s %lld/%lld  loss %.3f", x->o.name, (long long)x->l.step, (long long)steps, x->l.loss);
-        if (x->l.step == steps || yk_learner_save_is_due(&x->l)) YK_TRY(save(x, s, err));
+        const bool last = x->l.step == steps;
+        if (last) YK_TRY(s->evaluate(s->context, err));
+        if (last || yk_learner_save_is_due(&x->l)) YK_TRY(save(x, s, err));
     }
-    if (x->l.step < steps)
-        YK_TRY(save(x, s, err));
-    else
-        YK_TRY(s->evaluate(s->context, err));
+    if (x->l.step < steps) YK_TRY(save(x, s, err));
 done:
     return st;
 }
@@ -94,8 +99,8 @@ yk_status yk_pair_course_train(yk_pair_course *x, const yk_pair_stage *s, bool *
     *finished = false;
     YK_TRY(resume(x, s, err));
     YK_TRY(yk_metrics_open(&x->c.metrics, x->c.dir, x->l.step, err));
-    yk_log("%-10s %lld pairs, %lld held out, %lld steps of %lld", x->o.name, (long long)x->train.n, (long long)x->heldout.n,
-           (long long)x->o.schedule.steps, (long long)x->o.batch);
+    yk_log("%-10s %lld pairs, %lld held out, %lld steps of %lld", x->o.name, (long long)x->train.n,
+           (long long)x->heldout.n, (long long)x->o.schedule.steps, (long long)x->o.batch);
     YK_TRY(loop(x, s, err));
     if (x->l.step < x->o.schedule.steps) goto done;
     YK_TRY(yk_course_finish(&x->c, &x->l, x->o.score, s->summary(s->context), err));

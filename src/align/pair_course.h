@@ -39,11 +39,14 @@ typedef struct yk_pair_stage {
     yk_objective objective; /* the loss of a step is divided by the number of its pairs */
     /* Measures the held-out pairs, at step 0 and after the last. */
     yk_status (*evaluate)(void *context, yk_error *err);
-    json_t *(*remember)(const void *context);                  /* what a checkpoint keeps beside the learner; or NULL */
-    void (*recall)(void *context, const json_t *document);     /* the same from a checkpoint; or NULL */
+    json_t *(*remember)(const void *context); /* what evaluations found, for a checkpoint */
+    void (*recall)(void *context, const json_t *document); /* the same from a checkpoint */
     json_t *(*summary)(const void *context);
     void *context; /* of these; the objective has its own */
 } yk_pair_stage;
+
+/* One optimiser step on the next pairs. */
+yk_status yk_pair_course_step(yk_pair_course *x, const yk_objective *o, yk_error *err);
 
 /* Trains, with progress, metrics and checkpoints. *finished is false when the job was to stop. */
 yk_status yk_pair_course_train(yk_pair_course *x, const yk_pair_stage *s, bool *finished, yk_error *err);

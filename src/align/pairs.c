@@ -23,6 +23,7 @@ static yk_status take_pair(yk_pairs *p, const yk_course *c, const yk_example *e,
     YK_TRY(take_side(c, e, e->chosen, &side[0], err));
     YK_TRY(take_side(c, e, e->rejected, &side[1], err));
     if ((int64_t)side[0].ids.n <= c->context && (int64_t)side[1].ids.n <= c->context) {
+        if (!(p->asked[p->n] = strdup(e->turn[e->turns - 1].content))) YK_FAIL(YK_ERR_MEMORY, "out of memory");
         p->margin[p->n++] = e->margin;
         return YK_OK;
     }
@@ -45,11 +46,12 @@ yk_status yk_pairs_read(yk_pairs *p, const yk_course *c, const yk_list *named, c
     YK_TRY(yk_examples_read(&e, &paths, YK_PREFERENCE, (size_t)bad_lines, err));
     strcpy(p->hash, e.hash);
     YK_NEW(p->sequence, 2 * e.n);
+    YK_NEW(p->asked, e.n);
     YK_NEW(p->margin, e.n);
     for (size_t i = 0; i < e.n; i++) YK_TRY(take_pair(p, c, &e.item[i], err));
     if (p->left_out)
-        yk_warn("%s: %zu of %zu pairs are longer than the context of %lld tokens and are left out", c->name, p->left_out, e.n,
-                (long long)c->context);
+        yk_warn("%s: %zu of %zu pairs are longer than the context of %lld tokens and are left out", c->name,
+                p->left_out, e.n, (long long)c->context);
     if (p->n == 0) YK_FAIL(YK_ERR_INPUT, "%s: no pair fits the context; raise pretrain.seq", paths.item[0]);
 done:
     yk_examples_free(&e);
@@ -61,7 +63,9 @@ done:
 void yk_pairs_free(yk_pairs *p)
 {
     for (int64_t i = 0; i < 2 * p->n; i++) yk_sequence_free(&p->sequence[i]);
+    for (int64_t i = 0; i < p->n; i++) free(p->asked[i]);
     free(p->sequence);
+    free(p->asked);
     free(p->margin);
     *p = (yk_pairs){0};
 }

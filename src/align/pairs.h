@@ -6,6 +6,7 @@
 
 typedef struct yk_pairs {
     yk_sequence *sequence; /* [2 n] chosen of pair i at 2 i, rejected after it */
+    char **asked;          /* [n] the last turn before the answers, for people */
     double *margin;        /* [n] */
     int64_t n;
     size_t left_out; /* longer than the context */

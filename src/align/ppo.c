@@ -1,44 +1,33 @@
 /* The ppo stage: proximal policy optimisation against a learned reward (Schulman et al. 2017; Ouyang et al. 2022).
  *
  * Four sets of weights share one model's memory: the policy, the reference (the policy as it began), the reward model,
- * and the value model, which begins as the reward model with a score head of zeros, since its values are in other units. */
+ * and the value model, which begins as the reward model with a score head of zeros, since its values are in other
+ * units. */
 #include "align/align.h"
-#include "align/gae.h"
-#include "align/losses.h"
-#include "align/passes.h"
-#include "align/rollout.h"
+#include "align/kl_control.h"
+#include "align/proximal.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/rng.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { EVALUATION_SEED = 1 };
 
-static const char *const keys[] = {"seed", "lanes", "precision", "numerics", "model.", "pretrain.", "sft.", "reward.", "ppo.", NULL};
+static const char *const keys[] = {"seed", "lanes", "precision", "numerics", "model.", "pretrain.", "sft.", "reward.",
+                                   "ppo.", NULL};
 
-/* What answers of the policy are like. */
-typedef struct judged {
-    double reward, std, kl, entropy, length, ended; /* kl: nats a sequence; entropy: nats a token, as -log p of what was drawn */
-} judged;
+typedef yk_experience_means means;
 
 typedef struct prompts {
     yk_examples e;
     const yk_example **item;
-    int64_t n;
+    int64_t n, left_out; /* of those whose prompt fills the context alone */
 } prompts;
 
-/* Answers with all that is learnt from them; rows run over the ids of a sequence. */
-typedef struct batch {
-    yk_rollouts x;
-    float **reference, **value, **target, **advantage; /* value: of the state before the id */
-    double *score;                                     /* [n] of the reward model */
-} batch;
-
-typedef struct proximal {
+typedef struct ppo {
     yk_course c;
     const yk_recipe *r;
     prompts train, heldout;
@@ -46,14 +35,13 @@ typedef struct proximal {
     yk_learner policy, critic;
     yk_decoder *decoder;
     yk_deal deal;
-    uint64_t *order; /* [ppo.prompts] of a pass over the batch */
-    int64_t first;   /* of the minibatch, in `order` */
-    batch b;
-    double beta, score_mean, score_std; /* of the start, by which scores are measured */
-    double generating;                  /* seconds */
-    judged before, after;
-    double clipped, tokens; /* of the step's policy updates */
-} proximal;
+    uint64_t *order; /* [ppo.prompts] of a pass over the step's answers */
+    yk_kl_control kl;
+    yk_proximal p;
+    yk_experience e;            /* of the step */
+    double generating, scoring; /* seconds of all steps */
+    means before, after;        /* of held-out prompts */
+} ppo;
 
 /* --- opening --------------------------------------------------------------------------------- */
 
@@ -65,7 +53,7 @@ static yk_status read_prompts(prompts *p, const yk_course *c, const yk_list *nam
     YK_TRY(yk_course_paths(c, named, key, file, &paths, err));
     YK_TRY(yk_examples_read(&p->e, &paths, YK_PREFERENCE, (size_t)c->r->sft_bad_lines, err));
     YK_NEW(p->item, p->e.n);
-    YK_TRY(yk_rollout_prompts(c, &p->e, most, p->item, &p->n, err));
+    YK_TRY(yk_rollout_prompts(c, &p->e, most, p->item, &p->n, &p->left_out, err));
     if (p->n == 0) YK_FAIL(YK_ERR_INPUT, "%s: no prompt leaves room for an answer; raise pretrain.seq", paths.item[0]);
 done:
     yk_course_free_paths(&paths);
@@ -78,7 +66,7 @@ static void free_prompts(prompts *p)
     free(p->item);
 }
 
-static yk_status load_weights(proximal *x, yk_weights *w, bool training, const char *path, bool with_score, yk_error *err)
+static yk_status load_weights(ppo *x, yk_weights *w, bool training, const char *path, bool with_score, yk_error *err)
 {
     yk_status st = YK_OK;
     YK_TRY(yk_weights_new(w, x->c.s.model, training, err));
@@ -90,12 +78,13 @@ done:
 }
 
 /* While the policy is still the model that the stage begins with. */
-static yk_status load_models(proximal *x, yk_error *err)
+static yk_status load_models(ppo *x, yk_error *err)
 {
     yk_status st = YK_OK;
     char *path = yk_path("%s/reward/model.h5", x->c.job->dir);
     if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    if (!yk_exists(path)) YK_FAIL(YK_ERR_INPUT, "%s: there is no reward model; put `reward` before `ppo` into `stages`", path);
+    if (!yk_exists(path))
+        YK_FAIL(YK_ERR_INPUT, "%s: there is no reward model; put `reward` before `ppo` into `stages`", path);
     YK_TRY(yk_weights_new(&x->reference, x->c.s.model, false, err));
     yk_weights_copy(x->c.s.model, x->reference.weight, yk_model_weights(x->c.s.model));
     YK_TRY(load_weights(x, &x->reward, false, path, true, err));
@@ -110,7 +99,7 @@ static int64_t updates_a_step(const yk_recipe *r)
     return r->ppo_epochs * r->ppo_minibatches;
 }
 
-static yk_status open_learners(proximal *x, const char *data, yk_error *err)
+static yk_status open_learners(ppo *x, const char *data, yk_error *err)
 {
     yk_status st = YK_OK;
     const yk_recipe *r = x->r;
@@ -129,12 +118,13 @@ done:
     return st;
 }
 
-static yk_status open_all(proximal *x, char data[33], yk_error *err)
+static yk_status open_all(ppo *x, char data[33], yk_error *err)
 {
     yk_status st = YK_OK;
     const yk_recipe *r = x->r;
     YK_TRY(read_prompts(&x->train, &x->c, &r->ppo_data, "ppo.data", "pairs.train.jsonl", 0, err));
-    YK_TRY(read_prompts(&x->heldout, &x->c, &r->ppo_heldout, "ppo.heldout", "pairs.heldout.jsonl", r->ppo_eval_prompts, err));
+    YK_TRY(read_prompts(&x->heldout, &x->c, &r->ppo_heldout, "ppo.heldout", "pairs.heldout.jsonl", r->ppo_eval_prompts,
+                        err));
     YK_TRY(load_models(x, err));
     yk_weights_hash(x->c.s.model, x->reward.weight, data);
     yk_hash128_join(data, x->train.e.hash, data);
@@ -144,319 +134,125 @@ static yk_status open_all(proximal *x, char data[33], yk_error *err)
     YK_TRY(yk_decoder_new(&x->decoder, &x->c.s, slots, x->c.context, err));
     YK_TRY(yk_deal_new(&x->deal, (uint64_t)r->seed, YK_DEAL_PPO, x->train.n, err));
     YK_NEW(x->order, r->ppo_prompts);
-    x->beta = r->ppo_kl;
-    x->score_std = 1;
+    x->kl = (yk_kl_control){r->ppo_kl, r->ppo_kl_target, r->ppo_kl_horizon};
+    x->p = (yk_proximal){.clip = r->ppo_clip, .value_clip = r->ppo_value_clip, .e = &x->e};
 done:
     return st;
 }
 
 /* --- answers --------------------------------------------------------------------------------- */
 
-static void free_batch(batch *b)
-{
-    free(b->reference);
-    free(b->value);
-    free(b->target);
-    free(b->advantage);
-    free(b->score);
-    yk_rollouts_free(&b->x);
-    *b = (batch){0};
-}
-
 /* Answers to n prompts by the policy, scored, with log-probabilities of the reference. */
-static yk_status answer(proximal *x, batch *b, const yk_example **prompt, int64_t n, uint64_t seed, uint64_t number,
+static yk_status answer(ppo *x, yk_experience *e, const yk_example **prompt, int64_t n, uint64_t seed, uint64_t number,
                         yk_error *err)
 {
     yk_status st = YK_OK;
     yk_session *s = &x->c.s;
-    float **score = NULL;
     yk_sampling how = yk_sampling_of(s);
-    *b = (batch){0};
+    *e = (yk_experience){0};
     yk_chat_ends(x->c.chat, &how);
     how.temperature = x->r->ppo_temperature, how.tokens = x->r->ppo_tokens, how.seed = seed;
-    const yk_weights policy = yk_model_use(s->model, x->policy.weights);
-    YK_TRY(yk_rollouts_make(&b->x, &x->c, x->decoder, prompt, n, 1, &how, number, err));
-    YK_TRY(yk_rollouts_rows(&b->x, &b->reference, err));
-    YK_TRY(yk_rollouts_rows(&b->x, &score, err));
-    YK_NEW(b->score, b->x.n);
-    yk_model_use(s->model, x->reference);
-    YK_TRY(yk_rollouts_logp(&b->x, s, b->reference, err));
-    yk_model_use(s->model, x->reward);
-    YK_TRY(yk_rollouts_score(&b->x, s, score, err));
-    for (int64_t i = 0; i < b->x.n; i++) {
-        const yk_rollout *o = &b->x.item[i];
-        b->score[i] = (double)score[i][o->sequence.ids.n - 1] - (o->ended ? 0 : x->r->ppo_unfinished);
-    }
-    yk_model_use(s->model, policy);
+    yk_model_use(s->model, x->policy.weights);
+    YK_TRY(yk_rollouts_make(&e->x, &x->c, x->decoder, prompt, n, 1, &how, number, err));
+    YK_TRY(yk_experience_score(e, s, x->reference, x->reward, x->r->ppo_unfinished, err));
 done:
-    if (st != YK_OK) yk_model_use(s->model, x->policy.weights);
-    free(score);
     return st;
 }
 
-static judged judge(const batch *b)
-{
-    judged j = {0};
-    const double n = (double)b->x.n;
-    double squares = 0, tokens = 0;
-    for (int64_t i = 0; i < b->x.n; i++) {
-        const yk_rollout *o = &b->x.item[i];
-        for (int64_t t = o->sequence.prompt; t < (int64_t)o->sequence.ids.n; t++) {
-            j.kl += ((double)o->logp[t] - (double)b->reference[i][t]) / n;
-            j.entropy -= (double)o->logp[t];
-            tokens++;
-        }
-        j.reward += b->score[i] / n;
-        squares += b->score[i] * b->score[i] / n;
-        j.length += (double)o->length / n;
-        j.ended += o->ended / n;
-    }
-    j.std = sqrt(fmax(squares - j.reward * j.reward, 0));
-    j.entropy /= tokens > 0 ? tokens : 1;
-    return j;
-}
-
-static yk_status evaluate(proximal *x, judged *j, bool shows, yk_error *err)
+static yk_status evaluate(ppo *x, means *m, yk_error *err)
 {
     yk_status st = YK_OK;
-    batch b;
-    YK_TRY(answer(x, &b, x->heldout.item, x->heldout.n, (uint64_t)x->r->seed + EVALUATION_SEED, 0, err));
-    *j = judge(&b);
+    yk_experience e;
+    YK_TRY(answer(x, &e, x->heldout.item, x->heldout.n, (uint64_t)x->r->seed + EVALUATION_SEED, 0, err));
+    *m = yk_experience_means_of(&e);
     YK_TRY(yk_metrics_add(&x->c.metrics,
-                          json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f}", "type", "eval", "step", (json_int_t)x->policy.step,
-                                    "reward", j->reward, "std", j->std, "kl", j->kl, "entropy", j->entropy, "length",
-                                    j->length), err));
+                          json_pack("{s:s, s:I, s:f, s:f, s:f, s:f, s:f}", "type", "eval", "step",
+                                    (json_int_t)x->policy.step, "reward", m->reward, "std", m->std, "kl", m->kl,
+                                    "entropy", m->entropy, "length", m->length), err));
     yk_log("ppo        step %lld of %lld: held-out reward %.3f (deviation %.3f), %.2f nats from the start, %.1f tokens",
-           (long long)(x->policy.step / updates_a_step(x->r)), (long long)x->r->ppo_steps, j->reward, j->std, j->kl, j->length);
-    for (int64_t i = 0; shows && i < x->r->sft_samples && i < b.x.n; i++)
-        YK_TRY(yk_metrics_sample(&x->c.metrics, x->policy.step, x->heldout.item[i]->turn[x->heldout.item[i]->turns - 1].content,
-                                 &b.x.item[i].text, err));
+           (long long)(x->policy.step / updates_a_step(x->r)), (long long)x->r->ppo_steps, m->reward, m->std, m->kl,
+           m->length);
+    for (int64_t i = 0; i < x->r->sft_samples && i < e.x.n; i++) {
+        const yk_example *asked = x->heldout.item[i];
+        YK_TRY(yk_metrics_sample(&x->c.metrics, x->policy.step, asked->turn[asked->turns - 1].content,
+                                 &e.x.item[i].text, err));
+    }
 done:
-    free_batch(&b);
+    yk_experience_free(&e);
     return st;
 }
 
 /* --- learning -------------------------------------------------------------------------------- */
 
-/* Values of the states before each id, advantages and targets. The reward of an id is the divergence from the reference
- * that it adds, and of the last one the score too. */
-static yk_status estimate(proximal *x, batch *b, yk_error *err)
+static yk_status learn(ppo *x, yk_error *err)
 {
     yk_status st = YK_OK;
-    yk_session *s = &x->c.s;
-    double *reward = NULL, *value, *advantage;
-    float **score = NULL;
-    const int64_t room = x->c.context + 1;
-    YK_NEW(reward, 3 * room);
-    value = reward + room, advantage = value + room;
-    YK_TRY(yk_rollouts_rows(&b->x, &score, err));
-    YK_TRY(yk_rollouts_rows(&b->x, &b->value, err));
-    YK_TRY(yk_rollouts_rows(&b->x, &b->target, err));
-    YK_TRY(yk_rollouts_rows(&b->x, &b->advantage, err));
-    const yk_weights policy = yk_model_use(s->model, x->value);
-    st = yk_rollouts_score(&b->x, s, score, err);
-    yk_model_use(s->model, policy);
-    if (st != YK_OK) goto done;
-    for (int64_t i = 0; i < b->x.n; i++) {
-        const yk_rollout *o = &b->x.item[i];
-        const int64_t from = o->sequence.prompt, n = o->length;
-        for (int64_t t = 0; t < n; t++) {
-            value[t] = (double)score[i][from + t - 1];
-            reward[t] = -x->beta * ((double)o->logp[from + t] - (double)b->reference[i][from + t]);
-        }
-        if (n > 0) reward[n - 1] += (b->score[i] - x->score_mean) / x->score_std;
-        yk_gae(reward, value, n, x->r->ppo_gamma, x->r->ppo_lambda, advantage);
-        for (int64_t t = 0; t < n; t++) {
-            b->value[i][from + t] = (float)value[t];
-            b->advantage[i][from + t] = (float)advantage[t];
-            b->target[i][from + t] = (float)(advantage[t] + value[t]);
-        }
-    }
-done:
-    free(score);
-    free(reward);
-    return st;
-}
-
-/* Advantages over all tokens of the batch get mean 0 and deviation 1. */
-static void whiten(batch *b)
-{
-    double n = 0, sum = 0, squares = 0;
-    for (int pass = 0; pass < 2; pass++) {
-        double mean = pass ? sum / n : 0, std = pass ? sqrt(fmax(squares / n - mean * mean, 0)) + 1e-8 : 1;
-        for (int64_t i = 0; i < b->x.n; i++)
-            for (int64_t t = b->x.item[i].sequence.prompt; t < (int64_t)b->x.item[i].sequence.ids.n; t++) {
-                float *a = &b->advantage[i][t];
-                if (pass) {
-                    *a = (float)(((double)*a - mean) / std);
-                    continue;
-                }
-                n++;
-                sum += (double)*a;
-                squares += (double)*a * (double)*a;
-            }
-        if (n == 0) return;
-    }
-}
-
-/* Which rollout an item of the minibatch is. */
-static int64_t rollout_of(const proximal *x, int64_t item)
-{
-    return (int64_t)x->order[x->first + item];
-}
-
-static bool add_rollout(void *context, int64_t item, yk_session *s)
-{
-    const proximal *x = context;
-    return yk_rollout_add(&x->b.x.item[rollout_of(x, item)], s) >= 0;
-}
-
-/* The loss of the value of the row that predicts id t of rollout i. */
-typedef yk_slope (*loss_fn)(const proximal *x, double value, int64_t i, int64_t t);
-
-static void weigh_rows(proximal *x, const yk_learner *l, const yk_batch *rows, const float *value, float *weight, float *loss,
-                       loss_fn loss_of)
-{
-    for (int64_t r = 0; r < rows->rows; r++) weight[r] = loss[r] = 0.0f;
-    for (int64_t p = 0; p < l->places; p++) {
-        const int64_t i = rollout_of(x, l->place[p].item);
-        const yk_sequence *q = &x->b.x.item[i].sequence;
-        for (int64_t t = q->prompt; t < (int64_t)q->ids.n; t++) {
-            const int64_t row = l->place[p].row + t - 1;
-            yk_slope d = loss_of(x, (double)value[row], i, t);
-            weight[row] = -(float)d.slope;
-            loss[row] = (float)d.loss;
-            if (l == &x->policy) x->clipped += d.clipped, x->tokens++;
-        }
-    }
-}
-
-static yk_slope policy_loss(const proximal *x, double logp, int64_t i, int64_t t)
-{
-    return yk_policy_loss(logp, (double)x->b.x.item[i].logp[t], (double)x->b.advantage[i][t], x->r->ppo_clip, x->r->ppo_clip);
-}
-
-static yk_slope value_loss(const proximal *x, double value, int64_t i, int64_t t)
-{
-    return yk_value_loss(value, (double)x->b.value[i][t], (double)x->b.target[i][t], x->r->ppo_value_clip);
-}
-
-static void weigh_policy(void *context, const yk_batch *rows, const float *value, const float *entropy, float *weight,
-                         float *loss)
-{
-    (void)entropy;
-    proximal *x = context;
-    weigh_rows(x, &x->policy, rows, value, weight, loss, policy_loss);
-}
-
-static void weigh_value(void *context, const yk_batch *rows, const float *value, const float *entropy, float *weight,
-                        float *loss)
-{
-    (void)entropy;
-    proximal *x = context;
-    weigh_rows(x, &x->critic, rows, value, weight, loss, value_loss);
-}
-
-/* A minibatch: `count` rollouts of the order, from `first` on. */
-static yk_status learn_minibatch(proximal *x, int64_t count, yk_error *err)
-{
-    yk_status st = YK_OK;
-    const yk_objective policy = {.weigh = weigh_policy, .context = x},
-                       value = {.score = true, .weigh = weigh_value, .context = x};
-    double tokens = 0;
-    for (int64_t i = 0; i < count; i++) tokens += (double)x->b.x.item[rollout_of(x, i)].length;
-    yk_work work = {.items = count, .add = add_rollout, .objective = &policy, .context = x,
-                    .unit = tokens > 0 ? tokens : 1};
-    YK_TRY(yk_learner_step(&x->policy, &work, err));
-    work.objective = &value;
-    YK_TRY(yk_learner_step(&x->critic, &work, err));
-done:
-    return st;
-}
-
-static yk_status learn(proximal *x, yk_error *err)
-{
-    yk_status st = YK_OK;
-    const int64_t parts = x->r->ppo_minibatches, n = x->b.x.n;
-    x->clipped = x->tokens = 0;
+    const int64_t parts = x->r->ppo_minibatches, n = x->e.x.n;
+    x->p.clipped = x->p.tokens = 0;
     for (int64_t epoch = 0; epoch < x->r->ppo_epochs; epoch++) {
-        const yk_rng rng = yk_rng_make((uint64_t)x->r->seed, YK_STREAM_DEAL, (uint64_t)YK_DEAL_PPO << 48 | (uint64_t)x->policy.step);
+        const yk_rng rng = yk_rng_make((uint64_t)x->r->seed, YK_STREAM_DEAL,
+                                       (uint64_t)YK_DEAL_PPO << 48 | (uint64_t)x->policy.step);
         yk_rng_permutation(&rng, x->order, (uint64_t)n);
         for (int64_t part = 0; part < parts; part++) {
-            x->first = part * n / parts;
-            YK_TRY(learn_minibatch(x, (part + 1) * n / parts - x->first, err));
+            const int64_t first = part * n / parts, count = (part + 1) * n / parts - first;
+            YK_TRY(yk_proximal_step(&x->p, &x->policy, &x->critic, x->order + first, count, err));
         }
     }
 done:
     return st;
 }
 
-/* The coefficient follows the divergence (Ziegler et al. 2019). */
-static void adapt(proximal *x, double kl)
-{
-    if (x->r->ppo_kl_target <= 0) return;
-    double error = kl / x->r->ppo_kl_target - 1;
-    error = error > 0.2 ? 0.2 : error < -0.2 ? -0.2 : error;
-    x->beta *= 1 + error * (double)x->b.x.n / (double)x->r->ppo_kl_horizon;
-}
-
-static double explained(const batch *b)
-{
-    double n = 0, sum = 0, squares = 0, left = 0, left_squares = 0;
-    for (int64_t i = 0; i < b->x.n; i++)
-        for (int64_t t = b->x.item[i].sequence.prompt; t < (int64_t)b->x.item[i].sequence.ids.n; t++) {
-            double y = (double)b->target[i][t], d = y - (double)b->value[i][t];
-            n++, sum += y, squares += y * y, left += d, left_squares += d * d;
-        }
-    double variance = squares / n - sum / n * (sum / n);
-    return variance > 0 ? 1 - (left_squares / n - left / n * (left / n)) / variance : NAN;
-}
-
-static yk_status record(proximal *x, const judged *j, double seconds, yk_error *err)
+static yk_status record(ppo *x, const means *m, double seconds, yk_error *err)
 {
     json_t *row = yk_learner_row(&x->policy, seconds);
-    json_object_update_new(row, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:f}", "reward", j->reward, "kl", j->kl,
-                                          "entropy", j->entropy, "length", j->length, "ended", j->ended, "beta", x->beta,
-                                          "clip_fraction", x->tokens > 0 ? x->clipped / x->tokens : 0, "value_loss",
+    json_object_update_new(row, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:f}", "reward", m->reward,
+                                          "kl", m->kl, "entropy", m->entropy, "length", m->length, "ended", m->ended,
+                                          "beta", x->kl.coefficient, "clip_fraction",
+                                          x->p.tokens > 0 ? x->p.clipped / x->p.tokens : 0, "value_loss",
                                           yk_json_number_or_null(x->critic.loss), "explained_variance",
-                                          yk_json_number_or_null(explained(&x->b)), "generation_seconds", x->b.x.seconds));
+                                          yk_json_number_or_null(yk_experience_explained(&x->e)), "generation_seconds",
+                                          x->e.x.seconds));
     yk_progress("ppo        %lld/%lld  reward %.3f  %.2f nats from the start  %.1f tokens",
-                (long long)(x->policy.step / updates_a_step(x->r)), (long long)x->r->ppo_steps, j->reward, j->kl, j->length);
+                (long long)(x->policy.step / updates_a_step(x->r)), (long long)x->r->ppo_steps, m->reward, m->kl,
+                m->length);
     return yk_metrics_add(&x->c.metrics, row, err);
 }
 
 /* --- checkpoints ----------------------------------------------------------------------------- */
 
-static json_t *judged_json(const judged *j)
+static json_t *means_json(const means *m)
 {
-    return json_pack("[f, f, f, f, f, f]", j->reward, j->std, j->kl, j->entropy, j->length, j->ended);
+    return json_pack("[f, f, f, f, f, f]", m->reward, m->std, m->kl, m->entropy, m->length, m->ended);
 }
 
-static judged judged_of(const json_t *list)
+static means means_of_json(const json_t *list)
 {
     double v[6];
     for (size_t i = 0; i < 6; i++) v[i] = json_number_value(json_array_get(list, i));
-    return (judged){v[0], v[1], v[2], v[3], v[4], v[5]};
+    return (means){v[0], v[1], v[2], v[3], v[4], v[5]};
 }
 
-static yk_status save(proximal *x, yk_error *err)
+static yk_status save(ppo *x, yk_error *err)
 {
-    json_t *own = json_pack("{s:o, s:f, s:f, s:o}", "critic", yk_learner_counters(&x->critic), "beta", x->beta, "generating",
-                            x->generating, "before", judged_json(&x->before));
+    json_t *own = json_pack("{s:o, s:f, s:f, s:f, s:o, s:o}", "critic", yk_learner_counters(&x->critic), "beta",
+                            x->kl.coefficient, "generating", x->generating, "scoring", x->scoring, "before",
+                            means_json(&x->before), "after", means_json(&x->after));
     yk_status st = yk_learner_save_step(&x->policy, own, err);
     json_decref(own);
     return st;
 }
 
-static yk_status resume(proximal *x, yk_error *err)
+static yk_status resume(ppo *x, yk_error *err)
 {
     yk_status st = YK_OK;
     json_t *d;
     YK_TRY(yk_learner_resume(&x->policy, &d, err));
     if (!d) goto done;
-    x->beta = json_number_value(json_object_get(d, "beta"));
+    x->kl.coefficient = json_number_value(json_object_get(d, "beta"));
     x->generating = json_number_value(json_object_get(d, "generating"));
-    x->before = judged_of(json_object_get(d, "before"));
+    x->scoring = json_number_value(json_object_get(d, "scoring"));
+    x->before = means_of_json(json_object_get(d, "before"));
+    x->after = means_of_json(json_object_get(d, "after"));
     st = yk_learner_take_counters(&x->critic, json_object_get(d, "critic"), err);
     json_decref(d);
 done:
@@ -465,15 +261,31 @@ done:
 
 /* --- the stage ------------------------------------------------------------------------------- */
 
-static yk_status check_distance(const proximal *x, const judged *j, yk_error *err)
+static yk_status check_distance(const ppo *x, const means *m, yk_error *err)
 {
-    if (j->kl <= x->r->ppo_kl_limit) return YK_OK;
-    return yk_fail(err, YK_ERR_NUMERIC, "the policy is %.1f nats a sequence from where it began, above ppo.kl_limit, after step "
-                   "%lld. Checkpoints in %s, if any, are of before that; raise ppo.kl or lower ppo.lr, remove that folder and "
-                   "run again", j->kl, (long long)(x->policy.step / updates_a_step(x->r)), x->c.checkpoints);
+    if (m->kl <= x->r->ppo_kl_limit) return YK_OK;
+    return yk_fail(err, YK_ERR_NUMERIC, "the policy is %.1f nats a sequence from where it began, above ppo.kl_limit, "
+                   "after step %lld. Checkpoints in %s, if any, are of before that; raise ppo.kl or lower ppo.lr, "
+                   "remove that folder and run again", m->kl, (long long)(x->policy.step / updates_a_step(x->r)),
+                   x->c.checkpoints);
 }
 
-static yk_status train_step(proximal *x, yk_error *err)
+static yk_status estimate(ppo *x, yk_error *err)
+{
+    const double began = yk_now();
+    yk_credit o = {.kl = x->kl.coefficient, .std = 1, .gamma = x->r->ppo_gamma, .lambda = x->r->ppo_lambda};
+    if (x->r->ppo_whiten) {
+        o.mean = x->before.reward;
+        o.std = x->before.std + 1e-8;
+    }
+    yk_status st = yk_experience_estimate(&x->e, &x->c.s, x->value, &o, err);
+    x->scoring += yk_now() - began;
+    return st;
+}
+
+/* The answers show how far the policy has gone; a checkpoint is saved only after that. *stops when the job does: then
+ * they are not learnt from. */
+static yk_status train_step(ppo *x, bool *stops, yk_error *err)
 {
     yk_status st = YK_OK;
     const double began = yk_now();
@@ -481,55 +293,62 @@ static yk_status train_step(proximal *x, yk_error *err)
     const yk_example **prompt = NULL;
     YK_NEW(prompt, n);
     for (int64_t i = 0; i < n; i++) prompt[i] = x->train.item[yk_deal_item(&x->deal, step * n + i)];
-    YK_TRY(answer(x, &x->b, prompt, n, (uint64_t)x->r->seed, (uint64_t)(step * n), err));
-    x->generating += x->b.x.seconds;
-    judged j = judge(&x->b);
-    YK_TRY(check_distance(x, &j, err));
-    if (step > 0 && yk_learner_save_is_due(&x->policy)) YK_TRY(save(x, err)); /* now that the policy is known to be near enough */
-    YK_TRY(estimate(x, &x->b, err));
-    whiten(&x->b);
+    YK_TRY(answer(x, &x->e, prompt, n, (uint64_t)x->r->seed, (uint64_t)(step * n), err));
+    const double answered = yk_now();
+    const means m = yk_experience_means_of(&x->e);
+    YK_TRY(check_distance(x, &m, err));
+    *stops = yk_job_stops(x->c.job);
+    if (step > 0 && (*stops || yk_learner_save_is_due(&x->policy))) YK_TRY(save(x, err));
+    if (*stops) goto done;
+    x->generating += x->e.x.seconds;
+    x->scoring += answered - began - x->e.x.seconds;
+    YK_TRY(estimate(x, err));
     YK_TRY(learn(x, err));
-    YK_TRY(record(x, &j, yk_now() - began, err));
-    adapt(x, j.kl);
+    YK_TRY(record(x, &m, yk_now() - began, err));
+    yk_kl_control_update(&x->kl, m.kl, n);
 done:
-    free_batch(&x->b);
+    yk_experience_free(&x->e);
     free(prompt);
     return st;
 }
 
-static yk_status loop(proximal *x, yk_error *err)
+/* All that is recorded of a step is recorded before its checkpoint is saved, so that it is there once whenever the
+ * process ends. */
+static yk_status loop(ppo *x, int64_t last, yk_error *err)
 {
     yk_status st = YK_OK;
-    const int64_t last = x->r->ppo_steps * updates_a_step(x->r);
-    if (x->policy.step == 0) YK_TRY(evaluate(x, &x->before, true, err));
-    if (x->r->ppo_whiten) {
-        x->score_mean = x->before.reward;
-        x->score_std = x->before.std + 1e-8;
-    }
-    while (x->policy.step < last && !yk_job_stops(x->c.job)) YK_TRY(train_step(x, err));
-    if (x->policy.step == last) {
-        YK_TRY(evaluate(x, &x->after, true, err));
-        YK_TRY(check_distance(x, &x->after, err));
-    }
+    bool stops = false;
+    if (x->policy.step == last) goto done; /* resumed after the last step */
+    if (x->policy.step == 0) YK_TRY(evaluate(x, &x->before, err));
+    while (x->policy.step < last && !stops) YK_TRY(train_step(x, &stops, err));
+    if (stops) goto done;
+    YK_TRY(evaluate(x, &x->after, err));
+    YK_TRY(check_distance(x, &x->after, err));
     YK_TRY(save(x, err));
 done:
     return st;
 }
 
-static json_t *summary_of(const proximal *x)
+static json_t *summary_of(const ppo *x)
 {
-    double learning = x->policy.seconds + x->critic.seconds, all = learning + x->generating;
-    return json_pack("{s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "steps", (json_int_t)x->r->ppo_steps,
-                     "reward_before", x->before.reward, "reward_after", x->after.reward, "reward_std_before", x->before.std,
-                     "reward_std_after", x->after.std, "kl", x->after.kl, "entropy_before", x->before.entropy, "entropy_after",
-                     x->after.entropy, "length_before", x->before.length, "length_after", x->after.length, "beta", x->beta,
-                     "seconds", all, "generation_share", all > 0 ? x->generating / all : 0);
+    const means *before = &x->before, *after = &x->after;
+    const double learning = x->policy.seconds + x->critic.seconds, all = learning + x->generating + x->scoring;
+    const double unit = all > 0 ? all : 1;
+    return json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:{s:f, s:f, s:f}}",
+                     "steps", (json_int_t)x->r->ppo_steps, "prompts", (json_int_t)x->train.n, "left_out",
+                     (json_int_t)x->train.left_out, "reward_before", before->reward, "reward_after", after->reward,
+                     "reward_std_before", before->std, "reward_std_after", after->std, "kl", after->kl,
+                     "entropy_before", before->entropy, "entropy_after", after->entropy, "length_before",
+                     before->length, "length_after", after->length, "beta", x->kl.coefficient, "seconds", all,
+                     "generation_share", x->generating / unit, "shares", "generation", x->generating / unit, "scoring",
+                     x->scoring / unit, "learning", learning / unit);
 }
 
 yk_status yk_ppo_stage(const yk_job *job, bool *finished, yk_error *err)
 {
     yk_status st = YK_OK;
-    proximal x = {.r = job->recipe};
+    ppo x = {.r = job->recipe};
+    const int64_t last = x.r->ppo_steps * updates_a_step(x.r);
     char data[33];
     *finished = false;
     YK_TRY(yk_course_open(&x.c, job, "ppo", YK_COURSE_ROWS, true, err));
@@ -538,12 +357,12 @@ yk_status yk_ppo_stage(const yk_job *job, bool *finished, yk_error *err)
     YK_TRY(yk_metrics_open(&x.c.metrics, x.c.dir, x.policy.step, err));
     yk_log("ppo        %lld prompts, %lld steps of %lld answers", (long long)x.train.n, (long long)x.r->ppo_steps,
            (long long)x.r->ppo_prompts);
-    YK_TRY(loop(&x, err));
-    if (x.policy.step < x.r->ppo_steps * updates_a_step(x.r)) goto done;
+    YK_TRY(loop(&x, last, err));
+    if (x.policy.step < last) goto done;
     YK_TRY(yk_course_finish(&x.c, &x.policy, false, summary_of(&x), err));
     *finished = true;
 done:
-    free_batch(&x.b);
+    yk_experience_free(&x.e);
     yk_decoder_free(x.decoder);
     yk_learner_close(&x.policy);
     yk_learner_close(&x.critic);

@@ -1,6 +1,7 @@
-/* The refine stage: rejection sampling into a second round of fine-tuning (DeepSeek-AI, DeepSeek-R1, 2025; RAFT, Dong et al.
- * 2023): the model learns from those of its own answers that are right, with some of the first round's examples. */
+/* The refine stage: rejection sampling into a second round of fine-tuning (DeepSeek-AI, DeepSeek-R1, 2025; RAFT, Dong
+ * et al. 2023): the model learns from its own answers that are right, with some of the first round's examples. */
 #include "align/align.h"
+#include "align/answers.h"
 #include "align/grading.h"
 #include "align/imitate.h"
 #include "base/file.h"
@@ -13,8 +14,12 @@
 
 enum { ANSWERS_AT_ONCE = 512 };
 
-static const char *const keys[] = {"seed", "lanes", "precision", "numerics", "model.", "pretrain.", "sft.", "verify.", "refine.",
-                                   NULL};
+static const char *const keys[] = {"seed", "lanes", "precision", "numerics", "model.", "pretrain.", "sft.", "verify.",
+                                   "refine.", NULL};
+/* What its answers depend on beside the model and the problems. */
+static const char *const answer_keys[] = {"seed", "precision", "numerics", "model.", "sft.template", "verify.",
+                                          "refine.group", "refine.temperature", "refine.tokens", "refine.keep",
+                                          "refine.order", NULL};
 
 typedef struct refiner {
     yk_course c;
@@ -22,15 +27,14 @@ typedef struct refiner {
     yk_grader grader;
     yk_problem_set train, heldout;
     yk_decoder *decoder;
-    char *path;    /* refine/data.jsonl */
-    char *account; /* refine/sampling.json: what data.jsonl was made from, and what came out */
+    char *path; /* refine/data.jsonl */
     yk_sequences sequences, measured;
     int64_t *order, n;
     yk_digest *hash;
     int64_t solved, answers, right, kept;
     double sampling; /* seconds */
     yk_marks before; /* of the model that made the answers */
-    json_t *counts;  /* of the grader, when data.jsonl had been made */
+    json_t *counts;  /* of the grader, of earlier processes; once data.jsonl is made, of all of it */
 } refiner;
 
 /* Which of the right answers to a problem are kept, marked in `keeps`; the shortest first, or those made first. */
@@ -53,7 +57,8 @@ static int64_t choose(const refiner *x, const yk_rollout *answer, const yk_rewar
     return kept;
 }
 
-static yk_status keep_some(refiner *x, const yk_rollouts *a, const yk_reward_parts *part, FILE *f, yk_error *err)
+static yk_status keep_some(refiner *x, const yk_rollouts *a, const yk_reward_parts *part, FILE *f, const char *path,
+                           yk_error *err)
 {
     yk_status st = YK_OK;
     const int64_t group = x->r->refine_group;
@@ -66,7 +71,7 @@ static yk_status keep_some(refiner *x, const yk_rollouts *a, const yk_reward_par
         x->kept += kept;
         for (int64_t i = 0; i < group; i++) {
             x->right += part[p + i].accuracy >= 1;
-            if (keeps[i]) YK_TRY(yk_rollout_write(&a->item[p + i], f, x->path, err));
+            if (keeps[i]) YK_TRY(yk_rollout_write(&a->item[p + i], f, path, err));
         }
     }
     x->answers += a->n;
@@ -75,113 +80,90 @@ done:
     return st;
 }
 
-/* *made is false when the job was to stop. */
-static yk_status sample(refiner *x, bool *made, yk_error *err)
+/* A yk_answers' make: problems are its items. The first part marks the model that makes the answers, too. */
+static yk_status answer_some(void *context, int64_t first, int64_t n, FILE *f, const char *path, bool *whole,
+                             yk_error *err)
 {
     yk_status st = YK_OK;
-    const int64_t group = x->r->refine_group, some = ANSWERS_AT_ONCE / group > 0 ? ANSWERS_AT_ONCE / group : 1;
-    yk_outfile out = {0};
+    refiner *x = context;
+    const int64_t group = x->r->refine_group;
     yk_rollouts a = {0};
     yk_reward_parts *part = NULL;
     yk_sampling how = yk_sampling_of(&x->c.s);
     yk_chat_ends(x->c.chat, &how);
     how.temperature = x->r->refine_temperature, how.tokens = x->r->refine_tokens, how.seed = (uint64_t)x->r->seed;
-    YK_NEW(part, some * group);
-    YK_TRY(yk_outfile_open(&out, x->path, err));
-    *made = false;
-    for (int64_t p = 0; p < x->train.n; p += some) {
-        if (yk_job_stops(x->c.job)) goto done;
-        int64_t n = x->train.n - p < some ? x->train.n - p : some;
-        yk_rollouts_free(&a);
-        YK_TRY(yk_rollouts_make(&a, &x->c, x->decoder, x->train.item + p, n, group, &how, (uint64_t)(p * group), err));
-        YK_TRY(yk_grade(&x->grader, &a, part, err));
-        YK_TRY(keep_some(x, &a, part, out.f, err));
-        x->sampling += a.seconds;
-        yk_progress("refine     %lld of %lld problems, %lld solved", (long long)(p + n), (long long)x->train.n,
-                    (long long)x->solved);
-    }
-    YK_TRY(yk_outfile_commit(&out, err));
-    *made = true;
-    yk_log("refine     %lld of %lld problems solved, %lld of %lld answers right, %lld kept", (long long)x->solved,
-           (long long)x->train.n, (long long)x->right, (long long)x->answers, (long long)x->kept);
-    if (x->kept == 0)
-        st = yk_fail(err, YK_ERR_INPUT, "no answer of the model is right and well-formed: there is nothing to learn from; train it "
-                     "longer before `refine`, or raise refine.group");
+    if (first == 0)
+        YK_TRY(yk_problem_set_mark(&x->heldout, &x->c, x->decoder, &x->grader, how.tokens, 0, 0, &x->before, err));
+    *whole = !yk_grader_was_cut(&x->grader);
+    if (!*whole) goto done;
+    YK_NEW(part, n * group);
+    YK_TRY(yk_rollouts_make(&a, &x->c, x->decoder, x->train.item + first, n, group, &how, (uint64_t)(first * group),
+                            err));
+    YK_TRY(yk_grade(&x->grader, &a, part, err));
+    *whole = !yk_grader_was_cut(&x->grader);
+    if (!*whole) goto done;
+    YK_TRY(keep_some(x, &a, part, f, path, err));
+    x->sampling += a.seconds;
 done:
-    yk_outfile_abandon(&out);
     yk_rollouts_free(&a);
     free(part);
     return st;
 }
 
+static json_t *remember(const void *context)
+{
+    const refiner *x = context;
+    return json_pack("{s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "problems_solved", (json_int_t)x->solved, "answers",
+                     (json_int_t)x->answers, "right", (json_int_t)x->right, "kept", (json_int_t)x->kept, "seconds",
+                     x->sampling, "before", yk_marks_json(&x->heldout, &x->before), "verifier",
+                     yk_grader_counts(&x->grader, x->counts));
+}
+
+static void recall(void *context, const json_t *account)
+{
+    refiner *x = context;
+    x->solved = json_integer_value(json_object_get(account, "problems_solved"));
+    x->answers = json_integer_value(json_object_get(account, "answers"));
+    x->right = json_integer_value(json_object_get(account, "right"));
+    x->kept = json_integer_value(json_object_get(account, "kept"));
+    x->sampling = json_number_value(json_object_get(account, "seconds"));
+    x->before = yk_marks_of_json(&x->heldout, json_object_get(account, "before"));
+    x->counts = json_incref(json_object_get(account, "verifier"));
+}
+
 /* Names everything that decides what the answers are. */
-static yk_status name_answers(const refiner *x, char hex[33], yk_error *err)
+static void name_answers(const refiner *x, char hex[33])
 {
-    yk_status st = YK_OK;
-    yk_buf recipe = {0};
-    yk_digest *d = yk_digest_new();
-    if (!d) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    yk_recipe_canonical(x->r, keys, &recipe);
-    yk_digest_add(d, recipe.data, recipe.len);
-    yk_digest_add(d, x->train.examples.hash, sizeof x->train.examples.hash);
-    yk_digest_add(d, x->heldout.examples.hash, sizeof x->heldout.examples.hash);
-    yk_digest_add(d, yk_model_weights(x->c.s.model), (size_t)yk_model_floats(x->c.s.model) * sizeof(float));
-    yk_digest_hex(d, hex);
-done:
-    yk_digest_free(d);
-    yk_buf_free(&recipe);
-    return st;
+    yk_buf all = {0};
+    char weights[33];
+    yk_weights_hash(x->c.s.model, yk_model_weights(x->c.s.model), weights);
+    yk_recipe_canonical(x->r, answer_keys, &all);
+    yk_buf_printf(&all, "%s %s %s %lld\n", x->train.examples.hash, x->heldout.examples.hash, weights,
+                  (long long)x->c.context);
+    yk_hash128_hex(all.data, all.len, hex);
+    yk_buf_free(&all);
 }
 
-static yk_status write_account(const refiner *x, const char *name, yk_error *err)
-{
-    yk_status st = YK_OK;
-    json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:o, s:O}", "of", name, "problems_solved",
-                            (json_int_t)x->solved, "answers", (json_int_t)x->answers, "right", (json_int_t)x->right,
-                            "kept", (json_int_t)x->kept, "seconds", x->sampling, "before",
-                            yk_marks_json(&x->heldout, &x->before), "verifier", x->counts);
-    char *text = json_dumps(all, JSON_INDENT(1));
-    if (!text) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_file_write(x->account, text, strlen(text), err));
-done:
-    free(text);
-    json_decref(all);
-    return st;
-}
-
-/* Did an earlier process make the same answers? */
-static bool take_account(refiner *x, const char *name)
-{
-    json_error_t why;
-    json_t *all = yk_exists(x->path) ? json_load_file(x->account, 0, &why) : NULL;
-    const char *of = json_string_value(json_object_get(all, "of"));
-    const bool same = of && strcmp(of, name) == 0;
-    if (same) {
-        x->solved = json_integer_value(json_object_get(all, "problems_solved"));
-        x->answers = json_integer_value(json_object_get(all, "answers"));
-        x->right = json_integer_value(json_object_get(all, "right"));
-        x->kept = json_integer_value(json_object_get(all, "kept"));
-        x->sampling = json_number_value(json_object_get(all, "seconds"));
-        x->before = yk_marks_of_json(&x->heldout, json_object_get(all, "before"));
-        x->counts = json_incref(json_object_get(all, "verifier"));
-        yk_log("refine     going on with the %lld answers of %s", (long long)x->kept, x->path);
-    }
-    json_decref(all);
-    return same;
-}
-
-/* data.jsonl, unless it is there. */
+/* *made is false when the job was to stop. */
 static yk_status make_answers(refiner *x, bool *made, yk_error *err)
 {
     yk_status st = YK_OK;
+    const int64_t group = x->r->refine_group;
     char name[33];
-    YK_TRY(name_answers(x, name, err));
-    *made = take_account(x, name);
-    if (*made) goto done;
-    YK_TRY(yk_problem_set_mark(&x->heldout, &x->c, x->decoder, &x->grader, x->r->refine_tokens, 0, 0, &x->before, err));
-    YK_TRY(sample(x, made, err));
-    x->counts = yk_grader_counts(&x->grader, NULL);
-    if (*made) YK_TRY(write_account(x, name, err));
+    name_answers(x, name);
+    const yk_answers a = {.name = name, .total = x->train.n,
+                          .part = ANSWERS_AT_ONCE > group ? ANSWERS_AT_ONCE / group : 1, .make = answer_some,
+                          .remember = remember, .recall = recall, .context = x};
+    YK_TRY(yk_answers_make(&a, &x->c, made, err));
+    if (!*made) goto done;
+    yk_log("refine     %lld of %lld problems solved, %lld of %lld answers right, %lld kept", (long long)x->solved,
+           (long long)x->train.n, (long long)x->right, (long long)x->answers, (long long)x->kept);
+    if (x->kept == 0)
+        YK_FAIL(YK_ERR_INPUT, "no answer of the model is right and well-formed: there is nothing to learn from; train "
+                "it longer before `refine`, or raise refine.group");
+    json_t *counts = yk_grader_counts(&x->grader, x->counts);
+    json_decref(x->counts);
+    x->counts = counts;
 done:
     return st;
 }
@@ -259,14 +241,13 @@ static yk_status open_all(refiner *x, yk_error *err)
     yk_status st = YK_OK;
     const yk_recipe *r = x->r;
     x->hash = yk_digest_new();
-    x->path = yk_path("%s/data.jsonl", x->c.dir);
-    x->account = yk_path("%s/sampling.json", x->c.dir);
-    if (!x->path || !x->account || !x->hash) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_grader_new(&x->grader, r, err));
+    x->path = yk_answers_path(&x->c);
+    if (!x->path || !x->hash) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_grader_new(&x->grader, x->c.job, err));
     YK_TRY(yk_problem_set_read(&x->train, &x->c, &x->grader, &r->refine_data, "refine.data", "problems.train.jsonl",
                                r->refine_bad_lines, err));
-    YK_TRY(yk_problem_set_read(&x->heldout, &x->c, &x->grader, &r->refine_heldout, "refine.heldout", "problems.heldout.jsonl",
-                               r->refine_bad_lines, err));
+    YK_TRY(yk_problem_set_read(&x->heldout, &x->c, &x->grader, &r->refine_heldout, "refine.heldout",
+                               "problems.heldout.jsonl", r->refine_bad_lines, err));
     YK_TRY(yk_decoder_new(&x->decoder, &x->c.s, YK_COURSE_SLOTS, x->c.context, err));
 done:
     return st;
@@ -286,13 +267,17 @@ static yk_status refine(refiner *x, bool *finished, yk_error *err)
     yk_digest_hex(x->hash, data);
     const int64_t steps = r->refine_steps ? r->refine_steps : yk_steps_of(r->refine_epochs, x->n, r->refine_batch);
     const yk_imitation o = {.train = &x->sequences, .order = x->order, .n = x->n, .heldout = &x->measured, .data = data,
-                            .keys = keys, .schedule = {"cosine", r->refine_lr, r->refine_lr_end, r->refine_warmup, 0, steps},
-                            .batch = r->refine_batch, .eval_every = r->refine_eval_every ? r->refine_eval_every : (steps + 3) / 4,
+                            .keys = keys,
+                            .schedule = {"cosine", r->refine_lr, r->refine_lr_end, r->refine_warmup, 0, steps},
+                            .batch = r->refine_batch,
+                            .eval_every = r->refine_eval_every ? r->refine_eval_every : (steps + 3) / 4,
                             .checkpoint_every = r->refine_checkpoint_every, .samples = r->refine_samples,
                             .deal = YK_DEAL_REFINE};
     YK_TRY(yk_imitate(&x->c, &o, finished, err));
     if (!*finished) goto done;
     YK_TRY(yk_problem_set_mark(&x->heldout, &x->c, x->decoder, &x->grader, r->refine_tokens, 0, 0, &after, err));
+    if (yk_grader_was_cut(&x->grader)) *finished = false;
+    if (!*finished) goto done;
     yk_log("refine     held-out problems %.1f %% right before, %.1f %% after", 100 * x->before.accuracy / x->before.n,
            100 * after.accuracy / after.n);
     add_to_summary(x, &after);
@@ -317,7 +302,6 @@ done:
     yk_sequences_free(&x.measured);
     free(x.order);
     free(x.path);
-    free(x.account);
     json_decref(x.counts);
     yk_digest_free(x.hash);
     yk_course_close(&x.c);

@@ -1,7 +1,6 @@
-/* The reward stage: a model of what is preferred (Bradley, Terry 1952; Christiano et al. 2017). */
+/* The reward stage: a model of what is preferred. */
 #include "align/align.h"
-#include "align/losses.h"
-#include "align/pair_course.h"
+#include "align/bradley_terry.h"
 #include "align/passes.h"
 #include "base/log.h"
 #include "base/math64.h"
@@ -11,7 +10,8 @@
 
 enum { BINS = 10 };
 
-static const char *const keys[] = {"seed", "lanes", "precision", "numerics", "model.", "pretrain.", "sft.", "reward.", NULL};
+static const char *const keys[] = {"seed", "lanes", "precision", "numerics", "model.", "pretrain.", "sft.", "reward.",
+                                   NULL};
 
 /* What held-out pairs say of the scores. A bin holds pairs by the probability p >= 0.5 that the model gives the side it
  * prefers, and how often that side was the chosen one. */
@@ -22,31 +22,10 @@ typedef struct judged {
 
 typedef struct rewarder {
     yk_pair_course x;
-    const yk_recipe *r;
+    yk_bradley_terry objective;
     double *score; /* [2 heldout.n] */
     judged before, after;
 } rewarder;
-
-static yk_slope judge(const rewarder *w, const yk_pairs *p, int64_t pair, double chosen, double rejected)
-{
-    return yk_preference_loss(chosen - rejected - w->r->reward_margin * p->margin[pair]);
-}
-
-static void weigh(void *context, const yk_batch *batch, const float *value, const float *entropy, float *weight, float *loss)
-{
-    rewarder *w = context;
-    (void)entropy;
-    for (int64_t r = 0; r < batch->rows; r++) weight[r] = loss[r] = 0.0f;
-    for (int64_t i = 0; i < w->x.l.places; i++) {
-        const yk_pair_place p = yk_pair_place_of(&w->x, i);
-        const yk_sequence *q = &w->x.train.sequence[2 * p.pair];
-        int64_t chosen = p.chosen + yk_sequence_end(q), rejected = p.rejected + yk_sequence_end(q + 1);
-        yk_slope d = judge(w, &w->x.train, p.pair, (double)value[chosen], (double)value[rejected]);
-        weight[chosen] = -(float)d.slope;
-        weight[rejected] = (float)d.slope;
-        loss[chosen] = (float)d.loss;
-    }
-}
 
 static void take_score(void *context, int64_t i, const yk_session *s, int64_t row)
 {
@@ -77,7 +56,7 @@ static yk_status evaluate(void *context, yk_error *err)
     for (int64_t i = 0; i < p->n; i++) {
         double chosen = w->score[2 * i], rejected = w->score[2 * i + 1], d = chosen - rejected;
         j->accuracy += (d > 0 ? 1 : d < 0 ? 0 : 0.5) / n;
-        j->loss += judge(w, p, i, chosen, rejected).loss / n;
+        j->loss += yk_bradley_terry_loss(&w->objective, p, i, chosen, rejected).loss / n;
         j->mean += (chosen + rejected) / (2 * n);
         squares += (chosen * chosen + rejected * rejected) / (2 * n);
         put_in_bin(j, d);
@@ -94,17 +73,42 @@ done:
     return st;
 }
 
+static json_t *judged_json(const judged *j)
+{
+    json_t *bins = json_array();
+    for (int b = 0; b < BINS; b++)
+        json_array_append_new(bins, json_pack("[f, f, f]", j->pairs[b], j->said[b], j->right[b]));
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:o}", "accuracy", j->accuracy, "loss", j->loss, "mean", j->mean, "std",
+                     j->std, "calibration_error", j->calibration_error, "bins", bins);
+}
+
+static judged judged_of(const json_t *x)
+{
+    judged j = {.accuracy = json_number_value(json_object_get(x, "accuracy")),
+                .loss = json_number_value(json_object_get(x, "loss")),
+                .mean = json_number_value(json_object_get(x, "mean")),
+                .std = json_number_value(json_object_get(x, "std")),
+                .calibration_error = json_number_value(json_object_get(x, "calibration_error"))};
+    for (int b = 0; b < BINS; b++) {
+        const json_t *bin = json_array_get(json_object_get(x, "bins"), (size_t)b);
+        j.pairs[b] = json_number_value(json_array_get(bin, 0));
+        j.said[b] = json_number_value(json_array_get(bin, 1));
+        j.right[b] = json_number_value(json_array_get(bin, 2));
+    }
+    return j;
+}
+
 static json_t *remember(const void *context)
 {
     const rewarder *w = context;
-    return json_pack("{s:f, s:f}", "accuracy_before", w->before.accuracy, "loss_before", w->before.loss);
+    return json_pack("{s:o, s:o}", "before", judged_json(&w->before), "after", judged_json(&w->after));
 }
 
 static void recall(void *context, const json_t *d)
 {
     rewarder *w = context;
-    w->before.accuracy = json_number_value(json_object_get(d, "accuracy_before"));
-    w->before.loss = json_number_value(json_object_get(d, "loss_before"));
+    w->before = judged_of(json_object_get(d, "before"));
+    w->after = judged_of(json_object_get(d, "after"));
 }
 
 static json_t *summary(const void *context)
@@ -119,22 +123,23 @@ static json_t *summary(const void *context)
     }
     return json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:f}", "pairs", (json_int_t)w->x.train.n,
                      "heldout_pairs", (json_int_t)w->x.heldout.n, "left_out", (json_int_t)w->x.train.left_out, "steps",
-                     (json_int_t)w->x.l.step, "pair_accuracy", w->after.accuracy, "pair_accuracy_before", w->before.accuracy,
-                     "loss", w->after.loss, "calibration_error", w->after.calibration_error, "score_mean", w->after.mean,
-                     "score_std", w->after.std, "calibration", bins, "seconds", w->x.l.seconds);
+                     (json_int_t)w->x.l.step, "pair_accuracy", w->after.accuracy, "pair_accuracy_before",
+                     w->before.accuracy, "loss", w->after.loss, "calibration_error", w->after.calibration_error,
+                     "score_mean", w->after.mean, "score_std", w->after.std, "calibration", bins, "seconds",
+                     w->x.l.seconds);
 }
 
 yk_status yk_reward_stage(const yk_job *job, bool *finished, yk_error *err)
 {
     yk_status st = YK_OK;
     const yk_recipe *r = job->recipe;
-    rewarder w = {.r = r};
+    rewarder w = {.objective = {&w.x, r->reward_margin}};
     const yk_pair_options o = {.name = "reward", .keys = keys, .data = &r->reward_data, .data_key = "reward.data",
                                .heldout = &r->reward_heldout, .heldout_key = "reward.heldout", .deal = YK_DEAL_REWARD,
                                .score = true, .batch = r->reward_batch, .checkpoint_every = r->reward_checkpoint_every,
                                .epochs = r->reward_epochs,
                                .schedule = {"cosine", r->reward_lr, r->reward_lr_end, r->reward_warmup, 0, 0}};
-    const yk_pair_stage stage = {.objective = {.score = true, .weigh = weigh, .context = &w}, .evaluate = evaluate,
+    const yk_pair_stage stage = {.objective = {true, yk_bradley_terry_weigh, &w.objective}, .evaluate = evaluate,
                                  .remember = remember, .recall = recall, .summary = summary, .context = &w};
     *finished = false;
     YK_TRY(yk_pair_course_open(&w.x, job, &o, err));

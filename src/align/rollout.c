@@ -33,16 +33,22 @@ done:
     return st;
 }
 
-yk_status yk_rollout_prompts(const yk_course *c, const yk_examples *e, int64_t most, const yk_example **item, int64_t *kept,
-                             yk_error *err)
+yk_status yk_rollout_prompts(const yk_course *c, const yk_examples *e, int64_t most, const yk_example **item,
+                             int64_t *kept, int64_t *left_out, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_sequence q = {0};
-    *kept = 0;
+    *kept = *left_out = 0;
     for (size_t i = 0; i < e->n && (most == 0 || *kept < most); i++) {
         YK_TRY(prompt_of(c, &e->item[i], &q, err));
-        if ((int64_t)q.ids.n < c->context) item[(*kept)++] = &e->item[i];
+        if ((int64_t)q.ids.n < c->context)
+            item[(*kept)++] = &e->item[i];
+        else
+            ++*left_out;
     }
+    if (*left_out)
+        yk_warn("%s: %lld of %lld prompts fill the context of %lld tokens alone and are left out", c->name,
+                (long long)*left_out, (long long)(*kept + *left_out), (long long)c->context);
 done:
     yk_sequence_free(&q);
     return st;
@@ -135,7 +141,8 @@ static void take_score(void *context, int64_t i, const yk_session *s, int64_t ro
     memcpy(t->out[i], s->loss + row, t->x->item[i].sequence.ids.n * sizeof **t->out);
 }
 
-static yk_status take_all(const yk_rollouts *x, yk_session *s, yk_pass_kind kind, yk_each_fn each, float **out, yk_error *err)
+static yk_status take_all(const yk_rollouts *x, yk_session *s, yk_pass_kind kind, yk_each_fn each, float **out,
+                          yk_error *err)
 {
     taken t = {x, out};
     return yk_pass_each(s, &x->item->sequence, sizeof *x->item, x->n, kind, each, &t, err);

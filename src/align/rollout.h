@@ -22,13 +22,14 @@ typedef struct yk_rollouts {
     double seconds, tokens; /* spent in generating; made */
 } yk_rollouts;
 
-/* Those of n examples whose prompt leaves room for an answer in the context, at most `most` of them (0: all). Returns
- * how many in *kept; item[n]. */
-yk_status yk_rollout_prompts(const yk_course *c, const yk_examples *e, int64_t most, const yk_example **item, int64_t *kept,
-                             yk_error *err);
+/* The first `most` (0: all) of the examples whose prompt leaves room for an answer in the context: item[*kept], with
+ * room for e->n. The others before the last of these are counted in *left_out, and a warning says so. */
+yk_status yk_rollout_prompts(const yk_course *c, const yk_examples *e, int64_t most, const yk_example **item,
+                             int64_t *kept, int64_t *left_out, yk_error *err);
 
-/* `group` answers to each of n prompts, those of a prompt side by side, with the weights in use. `number` names the random
- * numbers of the first; the others' follow. Prompts that leave no room in the context get an empty answer (length 0). */
+/* `group` answers to each of n prompts, those of a prompt side by side, with the weights in use. `number` names the
+ * random numbers of the first; the others' follow. Prompts that leave no room in the context get an empty answer
+ * (length 0). */
 yk_status yk_rollouts_make(yk_rollouts *x, yk_course *c, yk_decoder *d, const yk_example *const *prompt, int64_t n,
                            int64_t group, const yk_sampling *how, uint64_t number, yk_error *err);
 void yk_rollouts_free(yk_rollouts *x);

@@ -165,6 +165,7 @@ static yk_status measure_problems(yk_course *c, const yk_grader *g, const char *
     YK_TRY(yk_problem_set_read(&p, c, g, &one, "evaluate.tasks", "", c->r->sft_bad_lines, err));
     YK_TRY(yk_decoder_new(&d, &c->s, YK_COURSE_SLOTS, c->context, err));
     YK_TRY(yk_problem_set_mark(&p, c, d, g, c->r->grpo_tokens, 0, 0, &m, err));
+    if (yk_grader_was_cut(g)) goto done;
     *into = json_pack("{s:I, s:f, s:f, s:f}", "n", (json_int_t)m.n, "accuracy", m.accuracy / m.n, "stderr",
                       standard_error(m.accuracy / m.n, m.n), "format", m.format / m.n);
     if (c->r->evaluate_samples > 0) YK_TRY(sample_problems(c, g, &p, d, *into, err));

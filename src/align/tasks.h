@@ -10,7 +10,8 @@
  *   problems                      {n, accuracy, stderr, format: of greedy answers; pass_at_1, pass_at_k, k, samples: of
  *                                 answers at temperature 0.8, by the unbiased estimator of Chen et al. 2021}
  * `chat`: prompts are rendered by the chat template, else as plain text that the choice continues. Errors name the file
- * and the line. The results do not depend on the batch. */
+ * and the line. The results do not depend on the batch; they are of no use when the grader was cut, and *into may be
+ * NULL then. */
 yk_status yk_task_measure(yk_course *c, const yk_grader *g, const char *path, bool chat, json_t **into, yk_error *err);
 
 /* 1 - C(n - right, k) / C(n, k): the chance that one of k answers, drawn from n of which `right` are right, is right. */

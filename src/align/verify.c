@@ -78,7 +78,7 @@ yk_status yk_verifier_new(yk_verifier **out, const yk_verifier_options *o, yk_er
     YK_TRY(copy(&v->language, o->language, err));
     if (o->command)
         YK_TRY(yk_command_new(&v->command, o->command, o->time_limit > 0 ? o->time_limit : 5,
-                              o->max_failures ? o->max_failures : 10, err));
+                              o->max_failures ? o->max_failures : 10, o->job, err));
     YK_TRY(find(v, NULL, &k, err));
     *out = v;
     v = NULL;
@@ -95,6 +95,11 @@ void yk_verifier_free(yk_verifier *v)
     free(v->kind);
     free(v->language);
     free(v);
+}
+
+bool yk_verifier_was_cut(const yk_verifier *v)
+{
+    return v->command && yk_command_was_cut(v->command);
 }
 
 yk_verifier_counts yk_verifier_counts_of(const yk_verifier *v)

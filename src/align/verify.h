@@ -14,6 +14,7 @@
 #include "align/reasoning.h"
 #include "base/mem.h"
 #include "base/status.h"
+#include "config/job.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,6 +23,7 @@
 typedef struct yk_verifier_options {
     const char *kind;           /* of items that name none; NULL: "text" */
     const char *command;        /* run by /bin/sh; needed by the kind "command" alone */
+    const yk_job *job;          /* once it is to stop, the command is not waited for; NULL: there is none */
     double time_limit;          /* of the command, seconds a reply; 0: 5 */
     int64_t max_failures;       /* of the command, in a row; 0: 10 */
     double absolute, relative;  /* yk_tolerance */
@@ -67,6 +69,9 @@ typedef struct yk_reward_parts {
  * well-formed, the part is 0. The same bits for any n. YK_ERR_CONFIG for weights, YK_ERR_INPUT for items at fault. */
 yk_status yk_reward_batch(yk_verifier *v, const yk_reward_item *item, size_t n, const yk_reward_weights *w,
                           yk_reward_parts *out, yk_error *err);
+
+/* Was a batch not finished, because the job was to stop? Its scores are of no use. */
+bool yk_verifier_was_cut(const yk_verifier *v);
 
 /* What went wrong so far and scored 0: for the report. */
 typedef struct yk_verifier_counts {

@@ -33,6 +33,10 @@ typedef struct page_kind {
     {{"Loss", "nats per answer token", "loss", "step", false}, {"Held-out loss", "nats per answer token", "loss", "eval", false}, \
      {"Held-out tokens right", "share", "accuracy", "eval", true}, {"Held-out answers right", "share", "exact", "eval", true}}
 
+#define SHARES                                                                                                        \
+    {"share of time: generating", "shares.generation", NULL, SHARE},                                                  \
+        {"scoring", "shares.scoring", NULL, SHARE}, {"learning", "shares.learning", NULL, SHARE}
+
 static const page_kind kinds[] = {
     {"sft", "Fine-tuning", "Conversations; loss on answers only. Answers count as right when every token is the likeliest one.",
      LEARNT,
@@ -54,7 +58,7 @@ static const page_kind kinds[] = {
      {{"reward on held-out prompts", "reward_before", "reward_after", NUMBER},
       {"its deviation at the start", "reward_std_before", NULL, NUMBER}, {"nats a sequence from the start", "kl", NULL, NUMBER},
       {"length, tokens", "length_before", "length_after", NUMBER}, {"entropy, nats a token", "entropy_before", "entropy_after", NUMBER},
-      {"share of time spent generating", "generation_share", NULL, SHARE}}},
+      {"prompts too long to be answered", "left_out", NULL, COUNT}, SHARES}},
     {"dpo", "Preferences: DPO", "The policy learns from pairs directly, without a reward model.",
      {{"Loss", "nats per pair", "loss", "step", false}, {"Held-out pairs right", "share", "accuracy", "eval", true}},
      {{"held-out pairs right", "pair_accuracy", NULL, SHARE}, {"margin, nats", "margin", NULL, NUMBER},
@@ -65,7 +69,7 @@ static const page_kind kinds[] = {
      {{"held-out problems right", "accuracy_before", "accuracy_after", SHARE},
       {"well-formed", "format_before", "format_after", SHARE}, {"nats a token from the reference", "kl", NULL, NUMBER},
       {"tokens a second, generating", "rollout_tokens_per_s", NULL, COUNT},
-      {"share of time spent generating", "generation_share", NULL, SHARE}}},
+      {"problems too long to be answered", "left_out", NULL, COUNT}, SHARES}},
     {"refine", "Second round of fine-tuning", "The model's own right answers, kept by rejection sampling.", LEARNT,
      {{"held-out problems right", "accuracy_before", "accuracy_after", SHARE}, {"problems solved", "problems_solved", NULL, COUNT},
       {"answers kept", "kept", NULL, COUNT}}},

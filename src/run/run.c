@@ -29,6 +29,7 @@ typedef struct stage {
     char *(*output)(const char *dir, const char *domain, bool heldout); /* a file of each domain and split; or NULL */
     yk_status (*stamp)(const yk_recipe *r, char hex[33], yk_error *err); /* of inputs outside the run directory; or NULL */
     const char *model; /* in the run directory: the model it leaves, or the folder of its checkpoints; or NULL */
+    const char *leaves; /* another file there that later stages need; or NULL */
 } stage;
 
 static const char *const clean_keys[] = {"seed", "corpus.", "clean.", NULL};
@@ -57,7 +58,7 @@ static const stage stages[] = {
     {"propose", yk_propose_stage, propose_keys, {"propose", "digest"}, .stamp = yk_questions_stamp},
     {"sft", yk_sft_stage, sft_keys, {"sft", "digest"}, .model = "sft/model.h5"},
     {"distill", yk_distill_stage, distill_keys, {"distill", "digest"}, .model = "distill/model.h5"},
-    {"reward", yk_reward_stage, reward_keys, {"reward", "digest"}, .output = NULL},
+    {"reward", yk_reward_stage, reward_keys, {"reward", "digest"}, .leaves = "reward/model.h5"},
     {"ppo", yk_ppo_stage, ppo_keys, {"ppo", "digest"}, .model = "ppo/model.h5"},
     {"dpo", yk_dpo_stage, dpo_keys, {"dpo", "digest"}, .model = "dpo/model.h5"},
     {"grpo", yk_grpo_stage, grpo_keys, {"grpo", "digest"}, .model = "grpo/model.h5"},
@@ -121,6 +122,14 @@ static yk_status remember(run *u, const stage *s, const char *key, double second
     return write_json(u->state_path, u->state, err);
 }
 
+static bool is_there(const run *u, const char *file)
+{
+    char *path = file ? yk_path("%s/%s", u->job.dir, file) : NULL;
+    const bool there = !file || (path && yk_exists(path));
+    free(path);
+    return there;
+}
+
 static bool outputs_exist(const run *u, const stage *s)
 {
     bool all = true;
@@ -129,10 +138,7 @@ static bool outputs_exist(const run *u, const stage *s)
         all = all && path && yk_exists(path);
         free(path);
     }
-    char *model = s->model ? yk_path("%s/%s", u->job.dir, s->model) : NULL;
-    all = all && (!s->model || (model && yk_exists(model)));
-    free(model);
-    return all;
+    return all && is_there(u, s->model) && is_there(u, s->leaves);
 }
 
 /* Inputs that are gone since (moved to an archive, say) do not undo what was made from them. */

@@ -31,25 +31,24 @@ done:
     return st;
 }
 
-static yk_status open_one(FILE **f, const char *dir, const char *name, int64_t step, yk_error *err)
+static yk_status open_to_append(FILE **f, const char *path, yk_error *err)
 {
-    yk_status st = YK_OK;
-    char *path = yk_path("%s/%s", dir, name);
-    if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(drop_after(path, step == 0 ? -1 : step, err));
     *f = fopen(path, "ab");
-    if (!*f) YK_FAIL(YK_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
-done:
-    free(path);
-    return st;
+    return *f ? YK_OK : yk_fail(err, YK_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
 }
 
 yk_status yk_metrics_open(yk_metrics *m, const char *run_dir, int64_t step, yk_error *err)
 {
     yk_status st = YK_OK;
-    YK_TRY(open_one(&m->metrics, run_dir, "metrics.jsonl", step, err));
-    YK_TRY(open_one(&m->samples, run_dir, "samples.jsonl", step, err));
+    const int64_t last = step == 0 ? -1 : step;
+    char *path = yk_path("%s/metrics.jsonl", run_dir);
+    m->samples_path = yk_path("%s/samples.jsonl", run_dir);
+    if (!path || !m->samples_path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(drop_after(path, last, err));
+    YK_TRY(drop_after(m->samples_path, last, err));
+    YK_TRY(open_to_append(&m->metrics, path, err));
 done:
+    free(path);
     return st;
 }
 
@@ -57,6 +56,7 @@ void yk_metrics_close(yk_metrics *m)
 {
     if (m->metrics) fclose(m->metrics);
     if (m->samples) fclose(m->samples);
+    free(m->samples_path);
     *m = (yk_metrics){0};
 }
 
@@ -80,7 +80,9 @@ yk_status yk_metrics_add(yk_metrics *m, json_t *row, yk_error *err)
 
 yk_status yk_metrics_sample(yk_metrics *m, int64_t step, const char *prompt, const yk_buf *text, yk_error *err)
 {
+    yk_status st = YK_OK;
     yk_buf valid = {0};
+    if (!m->samples) YK_TRY(open_to_append(&m->samples, m->samples_path, err));
     yk_buf_reserve(&valid, 1);
     for (size_t i = 0; i < text->len;) {
         utf8proc_int32_t c;
@@ -90,8 +92,9 @@ yk_status yk_metrics_sample(yk_metrics *m, int64_t step, const char *prompt, con
         else yk_buf_puts(&valid, "\xEF\xBF\xBD");
         i += n > 0 ? (size_t)n : 1;
     }
-    yk_status st = add_line(m->samples, json_pack("{s:I, s:s, s:s}", "step", (json_int_t)step, "prompt", prompt, "text",
-                                                  valid.data), err);
+    YK_TRY(add_line(m->samples, json_pack("{s:I, s:s, s:s}", "step", (json_int_t)step, "prompt", prompt, "text",
+                                          valid.data), err));
+done:
     yk_buf_free(&valid);
     return st;
 }

@@ -11,7 +11,8 @@
 #include <stdio.h>
 
 typedef struct yk_metrics {
-    FILE *metrics, *samples;
+    FILE *metrics, *samples; /* samples: NULL until there is one */
+    char *samples_path;
 } yk_metrics;
 
 yk_status yk_metrics_open(yk_metrics *m, const char *run_dir, int64_t step, yk_error *err);

@@ -277,6 +277,36 @@ static void leaves_nothing_behind(void **state)
     assert_true(t.seconds < 3);
 }
 
+/* The command is slow, its time limit long, and the job's time over soon. */
+static void does_not_hold_up_a_stop(void **state)
+{
+    (void)state;
+    volatile sig_atomic_t stop = 0;
+    yk_job job = {.stop = &stop};
+    const yk_reward_item it[2] = {item_of("<answer>1</answer>", NULL, NULL), item_of("<answer>2</answer>", NULL, NULL)};
+    for (int way = 0; way < 2; way++) {
+        yk_verifier *v = verifier_of((yk_verifier_options){
+            .kind = "command", .command = EACH(REPLY("1") "; sleep 20"), .time_limit = 60, .job = &job});
+        double score[2], start = yk_now();
+        yk_error err;
+        job.deadline = way ? yk_now() + 0.2 : 0;
+        stop = !way;
+        assert_int_equal(yk_verify_batch(v, it, 2, score, &err), YK_OK);
+        assert_true(yk_verifier_was_cut(v));
+        assert_int_equal(yk_verifier_counts_of(v).starts, way);
+        yk_verifier_free(v);
+        assert_true(yk_now() - start < 1.5);
+    }
+    stop = 0;
+    job.deadline = 0;
+    yk_verifier *v = verifier_of((yk_verifier_options){.kind = "command", .command = EACH(REPLY("1")), .job = &job});
+    double score[2];
+    yk_error err;
+    assert_int_equal(yk_verify_batch(v, it, 2, score, &err), YK_OK);
+    assert_true(score[0] == 1 && score[1] == 1 && !yk_verifier_was_cut(v));
+    yk_verifier_free(v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +321,7 @@ int main(void)
         cmocka_unit_test(questions_are_json),
         cmocka_unit_test(kinds_mix),
         cmocka_unit_test(leaves_nothing_behind),
+        cmocka_unit_test(does_not_hold_up_a_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,8 @@
 /* Group relative policy optimisation: advantages, the objective and its gradient, and what may not change its bits. */
-#include "../train/small.h"
+#include "slopes.h"
+
 #include "align/grouped.h"
 #include "align/losses.h"
-
-#include <math.h>
-
-enum { PROBLEMS = 6, GROUP = 4, ANSWERS = PROBLEMS * GROUP, TOKENS = 12 };
 
 static void advantages_are_as_defined(void **state)
 {
@@ -52,41 +49,21 @@ static void clipping_takes_the_slope_away(void **state)
     }
 }
 
-/* Answers of a small model to small problems, with rewards and a reference that are made up. */
+/* Answers with rewards and a reference that are made up. */
 typedef struct answers {
-    small x;
-    yk_course c;
-    yk_rollouts r;
+    made_answers m;
     float **reference;
     double advantage[ANSWERS];
 } answers;
 
 static void answers_open(answers *a, int64_t rows, int threads, const char *const *more)
 {
-    static const char *const prompt[PROBLEMS] = {"What is 3 + 4?", "The rain", "If you have 12 apples", "give 5", "7",
-                                                 "Sum: 3"};
-    static yk_turn turn[PROBLEMS];
-    static yk_example example[PROBLEMS];
-    const yk_example *problem[PROBLEMS];
     yk_error err;
-    yk_decoder *d;
-    small_open(&a->x, &(yk_session_options){.rows = rows, .training = true}, threads, more);
-    a->c = (yk_course){.r = &a->x.r, .context = a->x.r.pretrain_seq};
-    must(yk_chat_new(&a->c.chat, "chatml", a->x.s.tokenizer, &err), &err);
-    for (int i = 0; i < PROBLEMS; i++) {
-        turn[i] = (yk_turn){YK_USER, prompt[i]};
-        example[i] = (yk_example){.turn = &turn[i], .turns = 1};
-        problem[i] = &example[i];
-    }
-    yk_sampling how = yk_sampling_of(&a->x.s);
-    how.temperature = 1, how.tokens = TOKENS, how.seed = 8;
-    must(yk_decoder_new(&d, &a->x.s, 5, a->c.context, &err), &err);
-    must(yk_rollouts_make(&a->r, &a->c, d, problem, PROBLEMS, GROUP, &how, 0, &err), &err);
-    must(yk_rollouts_rows(&a->r, &a->reference, &err), &err);
-    yk_decoder_free(d);
+    made_answers_open(&a->m, &(yk_session_options){.rows = rows, .training = true}, threads, more);
+    must(yk_rollouts_rows(&a->m.r, &a->reference, &err), &err);
     const yk_rng rng = yk_rng_make(4, YK_STREAM_TEST, 2);
     for (int64_t i = 0; i < ANSWERS; i++) {
-        const yk_rollout *o = &a->r.item[i];
+        const yk_rollout *o = &a->m.r.item[i];
         a->advantage[i] = i / GROUP == 2 ? 0 : yk_rng_normal(&rng, (uint64_t)i);
         for (size_t t = 0; t < o->sequence.ids.n; t++)
             a->reference[i][t] = o->logp[t] + 0.3f * (float)yk_rng_normal(&rng, (uint64_t)(1000 + 100 * i) + t);
@@ -95,10 +72,8 @@ static void answers_open(answers *a, int64_t rows, int threads, const char *cons
 
 static void answers_close(answers *a)
 {
-    yk_rollouts_free(&a->r);
     free(a->reference);
-    yk_chat_free(a->c.chat);
-    small_close(&a->x);
+    made_answers_close(&a->m);
 }
 
 /* What the training forward gives where an answer was generated. */
@@ -121,12 +96,12 @@ static void the_first_ratio_is_one(void **state)
         answers_open(&a, 200, 2, kinds[k]);
         int64_t tokens = 0;
         for (int i = 0; i < ANSWERS; i++) {
-            yk_session_clear(&a.x.s);
-            assert_int_equal(yk_rollout_add(&a.r.item[i], &a.x.s), 0);
-            const yk_batch b = yk_session_batch(&a.x.s);
-            const yk_objective o = {.weigh = compare_values, .context = &a.r.item[i]};
-            yk_model_descend(a.x.s.model, &b, &o, a.x.s.weight, a.x.s.loss);
-            tokens += a.r.item[i].length;
+            yk_session_clear(&a.m.x.s);
+            assert_int_equal(yk_rollout_add(&a.m.r.item[i], &a.m.x.s), 0);
+            const yk_batch b = yk_session_batch(&a.m.x.s);
+            const yk_objective o = {.weigh = compare_values, .context = &a.m.r.item[i]};
+            yk_model_descend(a.m.x.s.model, &b, &o, a.m.x.s.weight, a.m.x.s.loss);
+            tokens += a.m.r.item[i].length;
         }
         assert_true(tokens > ANSWERS * TOKENS / 2);
         answers_close(&a);
@@ -136,20 +111,16 @@ static void the_first_ratio_is_one(void **state)
 /* --- steps ----------------------------------------------------------------------------------- */
 
 typedef struct stepper {
-    yk_job job;
+    answers *a;
     yk_learner l;
     yk_grouped g;
 } stepper;
 
 static void stepper_open(stepper *s, answers *a, double rate, bool by_sequence, bool reference)
 {
-    yk_error err;
-    static const char *const keys[] = {"seed", NULL};
-    *s = (stepper){.job = {.recipe = &a->x.r, .dir = a->x.dir, .team = &a->x.team}};
-    const yk_learner_options o = {.kind = "test", .folder = a->x.dir, .keys = keys, .data = "",
-                                  .schedule = {"constant", rate, 1, 0, 0, 10}, .adamw = yk_adamw_of(&a->x.r)};
-    must(yk_learner_open(&s->l, &s->job, &a->x.s, NULL, &o, &err), &err);
-    s->g = (yk_grouped){.terms = {.low = 0.2, .high = 0.28, .kl = 0.1, .by_sequence = by_sequence}, .x = &a->r,
+    *s = (stepper){.a = a};
+    made_learner_open(&s->l, &a->m, NULL, rate);
+    s->g = (yk_grouped){.terms = {.low = 0.2, .high = 0.28, .kl = 0.1, .by_sequence = by_sequence}, .x = &a->m.r,
                         .reference = reference ? a->reference : NULL, .advantage = a->advantage};
 }
 
@@ -159,62 +130,23 @@ static void stepper_close(stepper *s)
 }
 
 /* The sum that a step descends, not divided, by the forward pass alone. */
-static double total_loss(answers *a, const stepper *s)
+static double total_loss(const void *context)
 {
+    const stepper *s = context;
+    answers *a = s->a;
     double total = 0;
     float weight[TOKENS], loss[TOKENS], *logp[ANSWERS], room[ANSWERS][128];
     yk_error err;
     for (int i = 0; i < ANSWERS; i++) logp[i] = room[i];
-    must(yk_rollouts_logp(&a->r, &a->x.s, logp, &err), &err);
+    must(yk_rollouts_logp(&a->m.r, &a->m.x.s, logp, &err), &err);
     for (int i = 0; i < ANSWERS; i++) {
-        const yk_rollout *o = &a->r.item[i];
+        const yk_rollout *o = &a->m.r.item[i];
         const int64_t from = o->sequence.prompt;
         const yk_grouped_answer one = {o->logp + from, a->reference[i] + from, o->length, a->advantage[i]};
         yk_grouped_weigh(&s->g.terms, &one, logp[i] + from, weight, loss);
         for (int64_t t = 0; t < o->length; t++) total += (double)loss[t];
     }
     return total;
-}
-
-/* (loss(w + h u) - loss(w - h u)) / 2h for one parameter and a random direction u. */
-static double central_difference(answers *a, const stepper *s, const yk_param *p, const float *keep, const yk_rng *u,
-                                 double h)
-{
-    float *w = yk_model_weights(a->x.s.model) + p->offset;
-    double side[2];
-    for (int k = 0; k < 2; k++) {
-        const double by = k ? -h : h;
-        for (int64_t j = 0; j < p->count; j++) w[j] = (float)((double)keep[j] + by * yk_rng_normal(u, (uint64_t)j));
-        yk_model_weights_changed(a->x.s.model);
-        side[k] = total_loss(a, s);
-    }
-    memcpy(w, keep, (size_t)p->count * sizeof *keep);
-    yk_model_weights_changed(a->x.s.model);
-    return (side[0] - side[1]) / (2 * h);
-}
-
-/* Without clipping and decay the first moment is (1 - beta1) times the gradient of the mean. */
-static void compare_slopes(answers *a, const stepper *s, double unit)
-{
-    int count;
-    const yk_param *p = yk_model_params(a->x.s.model, &count);
-    for (int i = 0; i < count; i++) {
-        const float *m = s->l.optimiser.m + p[i].offset;
-        size_t bytes = (size_t)p[i].count * sizeof(float);
-        float *keep = memcpy(malloc(bytes), yk_model_weights(a->x.s.model) + p[i].offset, bytes);
-        const yk_rng u = yk_rng_make(9, YK_STREAM_TEST, (uint64_t)i);
-        double slope = 0, square = 0, h = 0.02 / sqrt((double)p[i].count);
-        for (int64_t j = 0; j < p[i].count; j++) {
-            const double g = (double)m[j] * unit / (1 - s->l.o.adamw.beta1);
-            slope += g * yk_rng_normal(&u, (uint64_t)j);
-            square += g * g;
-        }
-        const double coarse = central_difference(a, s, &p[i], keep, &u, h);
-        const double got = (4 * central_difference(a, s, &p[i], keep, &u, h / 2) - coarse) / 3;
-        if (fabs(got - slope) > 5e-3 * (sqrt(square) + 1))
-            fail_msg("%s: finite difference %g, gradient %g", p[i].name, got, slope);
-        free(keep);
-    }
 }
 
 /* Away from the policy that made the answers, where some tokens are clipped, and none is near the edge of it. */
@@ -227,15 +159,17 @@ static void gradients_match_finite_differences(void **state)
         stepper s;
         yk_error err;
         answers_open(&a, 200, 1, (const char *const[]){"model.init_std=0.1", NULL});
-        for (int64_t i = 0; i < ANSWERS; i++)
-            for (size_t t = 0; t < a.r.item[i].sequence.ids.n; t++) a.r.item[i].logp[t] += drift[(i + (int64_t)t) % 4];
+        for (int64_t i = 0; i < ANSWERS; i++) {
+            yk_rollout *o = &a.m.r.item[i];
+            for (size_t t = 0; t < o->sequence.ids.n; t++) o->logp[t] += drift[(i + (int64_t)t) % 4];
+        }
         stepper_open(&s, &a, 0, by_sequence, true);
         s.l.optimiser.o.clip = 0;
         must(yk_grouped_step(&s.g, &s.l, 0, ANSWERS, &err), &err);
         assert_true(s.g.clipped > 0.02 * s.g.tokens && s.g.clipped < 0.5 * s.g.tokens);
         const double unit = by_sequence ? ANSWERS : s.g.tokens;
-        assert_true(fabs(s.l.loss * unit - total_loss(&a, &s)) < 1e-4);
-        compare_slopes(&a, &s, unit);
+        assert_true(fabs(s.l.loss * unit - total_loss(&s)) < 1e-4);
+        compare_slopes(&(descent){&s.l, unit, total_loss, &s});
         stepper_close(&s);
         answers_close(&a);
     }

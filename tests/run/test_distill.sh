@@ -81,7 +81,7 @@ for file in data.jsonl sampling.json; do
     verdict "many prompts, kill -9 after $file" "$wanted" "$(many)"
     verdict "the same answers" yes "$(cmp -s "$dir/answers" "$dir/run/distill/data.jsonl" && echo yes)"
 done
-says "going on with the first part" 'going on after 512 of 1200 prompts'
+says "going on with the first part" 'going on after 512 of 1200 '
 rm -r "$dir/run/distill/model.h5" "$dir/run/distill/checkpoints"
 head -c 1000 "$dir/answers" >"$dir/run/distill/data.jsonl"
 verdict "a file of answers that was cut short" "$wanted" "$(many)"

@@ -16,9 +16,12 @@ run() { # stages, options
 }
 before="clean, tokenizer, questions, pretrain, sft"
 all="$before, grpo, refine"
-again() { # with the model that was fine-tuned, options
+fresh() { # with the model that was fine-tuned
     rm -rf "$dir/run"
     cp -r "$dir/base" "$dir/run"
+}
+again() { # options
+    fresh
     run "$all" "$@"
 }
 begin() { # what the variants start from, options
@@ -67,6 +70,28 @@ rm -rf "$dir/run/sft"
 run "$all" --set sft.lr=1e-4 >/dev/null
 says "a model made anew" 'grpo/checkpoints.*began with another model'
 
+# Answers of refine come in parts: those that are there are not made again.
+many() { run "$before, refine" --set refine.group=64 "$@"; }
+fresh
+wanted=$(many)
+cp "$dir/run/refine/data.jsonl" "$dir/answers"
+fresh
+many --set threads=1 >/dev/null &
+wait=0
+until [ -e "$dir/run/refine/sampling.json" ] || [ $wait -gt 500 ]; do
+    sleep 0.01
+    wait=$((wait + 1))
+done
+id=$(cat "$dir/run/lock" 2>/dev/null)
+[ -z "$id" ] || kill -KILL "$id" 2>/dev/null
+wait
+verdict "refine, kill -9 after a part" "$wanted" "$(many)"
+says "going on with the parts that are there" 'refine .*going on after [0-9]* of 40 '
+verdict "the same answers" yes "$(cmp -s "$dir/answers" "$dir/run/refine/data.jsonl" && echo yes)"
+head -c 100 "$dir/answers" >"$dir/run/refine/data.jsonl"
+rm -r "$dir/run/refine/model.h5" "$dir/run/refine/checkpoints"
+verdict "a file of answers that was cut short" "$wanted" "$(many)"
+
 # Other forms of the objective run, and differ.
 for options in grpo.kl=0 grpo.loss=token grpo.clip_high=0.28 grpo.scale_by_std=false verify.reward_length=0.5; do
     found=$(again --set $options --set verify.length_target=4 --set verify.length_max=16)
@@ -74,6 +99,63 @@ for options in grpo.kl=0 grpo.loss=token grpo.clip_high=0.28 grpo.scale_by_std=f
     # the first updates of such a small model are never clipped
     [ $options = grpo.clip_high=0.28 ] || verdict "$options" other "$found"
 done
+
+# A slow verifier does not hold up a stop, and nothing that it was in the midst of is learnt from.
+cat >"$dir/checks" <<'END'
+while IFS= read -r q; do
+    if [ -e "$1/slow" ]; then : >"$1/asked" && sleep 60; fi
+    id=${q#*:} rest=${q#*,}
+    echo "{\"id\":${id%%,*},\"score\":$((${#rest} % 2))}"
+done
+END
+sed 's/,"verifier":"[a-z]*"//' "$dir/base/questions/problems.train.jsonl" >"$dir/train.jsonl"
+sed 's/,"verifier":"[a-z]*"//' "$dir/base/questions/problems.heldout.jsonl" >"$dir/heldout.jsonl"
+asking() {
+    run "$before, grpo" --set verify.kind=command --set "verify.command=sh $dir/checks $dir" --set verify.time_limit=100 \
+        --set "grpo.data=[$dir/train.jsonl]" --set "grpo.heldout=[$dir/heldout.jsonl]"
+}
+fresh
+wanted=$(asking)
+rows() { sed 's/"[a-z_]*seconds":[^,}]*,*//g' "$dir/run/grpo/metrics.jsonl"; }
+rows >"$dir/rows"
+for file in metrics.jsonl checkpoints/step-000000008.h5 checkpoints/step-000000016.h5; do
+    [ $file = metrics.jsonl ] && fresh
+    rm -f "$dir/asked"
+    asking >/dev/null &
+    wait=0
+    until [ -e "$dir/run/grpo/$file" ] || [ $wait -gt 500 ]; do
+        sleep 0.01
+        wait=$((wait + 1))
+    done
+    : >"$dir/slow"
+    until [ -e "$dir/asked" ] || [ $wait -gt 500 ]; do
+        sleep 0.01
+        wait=$((wait + 1))
+    done
+    began=$(date +%s)
+    id=$(cat "$dir/run/lock" 2>/dev/null)
+    [ -z "$id" ] || kill -TERM "$id" 2>/dev/null
+    wait
+    verdict "a stop while a verifier thinks" yes "$([ $(($(date +%s) - began)) -le 3 ] && echo yes)"
+    rm "$dir/slow"
+done
+verdict "after these stops" "$wanted" "$(asking)"
+verdict "the same rows" same "$(rows | cmp -s - "$dir/rows" && echo same)"
+
+# Nor in an evaluation.
+rm -f "$dir/asked"
+: >"$dir/slow"
+run "$before, evaluate" --set verify.kind=command --set "verify.command=sh $dir/checks $dir" --set verify.time_limit=100 \
+    --set "evaluate.tasks=[$dir/heldout.jsonl]" >/dev/null &
+wait=0
+until [ -e "$dir/asked" ] || [ $wait -gt 1000 ]; do
+    sleep 0.01
+    wait=$((wait + 1))
+done
+kill -TERM "$(cat "$dir/run/lock")"
+wait
+says "a stop while an evaluation waits" 'evaluate .*stopped'
+rm "$dir/slow"
 
 # What goes wrong.
 problems=$dir/problems.jsonl
@@ -90,6 +172,11 @@ stuck --set "verify.command=cat"
 says "a problem that cannot be checked" 'problems.jsonl:2: '
 again --set grpo.kl_limit=1e-9 --set grpo.lr=1e-2 >/dev/null
 says "a policy that runs away" 'grpo.kl_limit: step 2 is not taken'
+again --set grpo.kl=0 --set grpo.kl_limit=1e-9 --set grpo.lr=1e-2 >/dev/null
+says "one that nothing holds" 'grpo.kl_limit: step 2 is not taken'
+again --set grpo.kl=0 --set grpo.kl_limit=0 >/dev/null
+verdict "no reference where nothing asks for it" 0 \
+    "$("$yoke" inspect "$dir/run/grpo/checkpoints/step-000000024.h5" | grep -c 'reference.model.embed')"
 again --set grpo.data=[nowhere.jsonl] >/dev/null
 says "no problems" 'nowhere.jsonl'
 again --set verify.reward_accuracy=0 --set refine.tokens=1 >/dev/null
