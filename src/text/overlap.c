@@ -289,7 +289,7 @@ static void gather(const json_t *x, yk_buf *out)
     }
 }
 
-enum { BATCH_LINES = 1024, BATCH_BYTES = 4 << 20 };
+enum { BATCH_LINES = 1024, BATCH_BYTES = 4 << 20, KEPT_BYTES = 64 << 10, DOCUMENT_LIMIT = 1 << 30 };
 
 /* Lines at a time, met side by side. */
 typedef struct meeting {
@@ -297,20 +297,21 @@ typedef struct meeting {
     yk_buf line[BATCH_LINES];
     size_t n;
     yk_status st[BATCH_LINES];
-    yk_error err[BATCH_LINES];
 } meeting;
 
 static void meet_lines(const void *args, int64_t begin, int64_t end, int thread)
 {
     meeting *m = (meeting *)(uintptr_t)args;
     yk_buf text = {0};
+    yk_error err;
     (void)thread;
     for (int64_t i = begin; i < end; i++) {
         json_t *x = json_loadb(m->line[i].data, m->line[i].len, 0, NULL);
         yk_buf_clear(&text);
         gather(x, &text);
-        m->st[i] = yk_overlap_meet(m->o, text.data ? text.data : "", text.len, &m->err[i]);
+        m->st[i] = yk_overlap_meet(m->o, text.data ? text.data : "", text.len, &err);
         json_decref(x);
+        if (m->line[i].cap > KEPT_BYTES) yk_buf_free(&m->line[i]);
     }
     yk_buf_free(&text);
 }
@@ -326,16 +327,12 @@ yk_status yk_overlap_meet_file(yk_overlap *o, const char *path, const yk_team *t
     for (bool end = false; !end;) {
         m->n = 0;
         for (size_t bytes = 0; m->n < BATCH_LINES && bytes < BATCH_BYTES; bytes += m->line[m->n++].len) {
-            YK_TRY(yk_stream_line(s, &m->line[m->n], LINE_LIMIT, &end, err));
+            YK_TRY(yk_stream_line(s, &m->line[m->n], DOCUMENT_LIMIT, &end, err));
             if (end) break;
         }
         yk_team_rows(team, (int64_t)m->n, 1, meet_lines, m);
         for (size_t i = 0; i < m->n; i++)
-            if (m->st[i] != YK_OK) {
-                *err = m->err[i];
-                st = m->st[i];
-                goto done;
-            }
+            if (m->st[i] != YK_OK) YK_FAIL(m->st[i], "%s: out of memory", path);
     }
 done:
     for (size_t i = 0; m && i < BATCH_LINES; i++) yk_buf_free(&m->line[i]);
