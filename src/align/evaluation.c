@@ -62,7 +62,7 @@ static yk_status contamination(measuring *x, bool heldout, yk_error *err)
         items += json_number_value(json_object_get(one, "items"));
         overlapping += json_number_value(json_object_get(one, "overlapping"));
     }
-    yk_log("evaluate   %.0f of %.0f items share %lld words in a row with training text", overlapping, items,
+    yk_log("evaluate   %.0f of %.0f items overlap with training text (%lld words in a row)", overlapping, items,
            (long long)r->evaluate_contamination);
 done:
     return st;
