@@ -30,7 +30,8 @@ static yk_status add_task(measuring *x, const char *path, const char *name, yk_e
     YK_TRY(yk_task_read(t, path, name, (size_t)x->job->recipe->sft_bad_lines, err));
     for (size_t i = 0; i + 1 < x->n; i++)
         if (strcmp(x->task[i].name, t->name) == 0)
-            YK_FAIL(YK_ERR_INPUT, "%s: the task `%s` is that of %s too; rename one of the files", path, t->name, x->task[i].path);
+            YK_FAIL(YK_ERR_INPUT, "%s: the task `%s` is that of %s too; rename one of the files", path, t->name,
+                    x->task[i].path);
 done:
     return st;
 }
@@ -95,7 +96,8 @@ done:
 }
 
 /* The tasks of `paths` and, with `whole`, all else that the stage looks at: {tasks, contamination}. */
-static yk_status evaluate(const yk_job *job, const yk_list *paths, const char *chat, bool whole, json_t **into, yk_error *err)
+static yk_status evaluate(const yk_job *job, const yk_list *paths, const char *chat, bool whole, json_t **into,
+                          yk_error *err)
 {
     yk_status st = YK_OK;
     measuring x = {.job = job, .results = json_object()};

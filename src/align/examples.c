@@ -244,10 +244,11 @@ typedef struct taking {
 
 static yk_status complain(yk_examples *e, const taking *t, const place *at, const char *why, yk_error *err)
 {
-    if (++e->bad > t->most_bad)
-        return t->most_bad == 0 ? yk_fail(err, YK_ERR_INPUT, "%s:%zu: %s", at->path, at->line, why)
-                                : yk_fail(err, YK_ERR_INPUT, "%s:%zu: %s; that is one bad line more than the %zu that are "
-                                          "allowed", at->path, at->line, why, t->most_bad);
+    if (++e->bad > t->most_bad && t->most_bad == 0)
+        return yk_fail(err, YK_ERR_INPUT, "%s:%zu: %s", at->path, at->line, why);
+    if (e->bad > t->most_bad)
+        return yk_fail(err, YK_ERR_INPUT, "%s:%zu: %s; that is one bad line more than the %zu that are allowed",
+                       at->path, at->line, why, t->most_bad);
     if (e->bad <= WARNINGS) yk_warn("%s:%zu: %s; the line is left out", at->path, at->line, why);
     return YK_OK;
 }
@@ -289,7 +290,8 @@ static yk_status take_line(yk_examples *e, const yk_buf *text, const taking *t, 
     return st;
 }
 
-static yk_status read_file(yk_examples *e, const yk_list *paths, size_t file, const taking *t, yk_digest *hash, yk_error *err)
+static yk_status read_file(yk_examples *e, const yk_list *paths, size_t file, const taking *t, yk_digest *hash,
+                           yk_error *err)
 {
     yk_status st = YK_OK;
     yk_stream_in *in = NULL;
@@ -333,8 +335,8 @@ yk_status yk_examples_read(yk_examples *e, const yk_list *paths, yk_form form, s
     return read_all(e, paths, &(taking){.form = form, .most_bad = most_bad}, err);
 }
 
-yk_status yk_examples_rewrite(yk_examples *e, const yk_list *paths, yk_form form, size_t most_bad, yk_rewrite_fn rewrite,
-                              void *context, yk_error *err)
+yk_status yk_examples_rewrite(yk_examples *e, const yk_list *paths, yk_form form, size_t most_bad,
+                              yk_rewrite_fn rewrite, void *context, yk_error *err)
 {
     return read_all(e, paths, &(taking){form, most_bad, rewrite, context}, err);
 }
@@ -357,7 +359,8 @@ yk_status yk_examples_form(const char *path, yk_form *form, yk_error *err)
     static const struct {
         const char *member;
         yk_form form;
-    } forms[] = {{"choices", YK_CHOICE}, {"target", YK_CHOICE}, {"good", YK_CHOICE}, {"sentence_good", YK_CHOICE}, {"chosen", YK_CHOICE},
+    } forms[] = {{"choices", YK_CHOICE}, {"target", YK_CHOICE}, {"good", YK_CHOICE}, {"sentence_good", YK_CHOICE},
+                 {"chosen", YK_CHOICE},
                  {"answer", YK_PROBLEM}};
     yk_status st = YK_OK;
     yk_stream_in *in = NULL;
@@ -373,8 +376,8 @@ yk_status yk_examples_form(const char *path, yk_form *form, yk_error *err)
             *form = forms[i].form;
             goto done;
         }
-    YK_FAIL(YK_ERR_INPUT, "%s: is no task: its first line is no JSON object with `choices` and `label`, with `target`, with `good` "
-            "and `bad`, with `chosen` and `rejected`, or with `answer`", path);
+    YK_FAIL(YK_ERR_INPUT, "%s: is no task: its first line is no JSON object with `choices` and `label`, with `target`, "
+            "with `good` and `bad`, with `chosen` and `rejected`, or with `answer`", path);
 done:
     json_decref(line);
     yk_buf_free(&text);

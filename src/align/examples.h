@@ -59,11 +59,11 @@ typedef struct yk_examples {
 yk_status yk_examples_read(yk_examples *e, const yk_list *paths, yk_form form, size_t most_bad, yk_error *err);
 void yk_examples_free(yk_examples *e);
 
-/* The same of lines that are not in such a form: `rewrite` makes an object of the form from each (a new reference), or gives
- * NULL and says why not. With it a prompt of choices may be empty. */
+/* The same of lines that are not in such a form: `rewrite` makes an object of the form from each (a new reference), or
+ * gives NULL and says why not. With it a prompt of choices may be empty. */
 typedef json_t *(*yk_rewrite_fn)(void *context, const json_t *line, yk_error *why);
-yk_status yk_examples_rewrite(yk_examples *e, const yk_list *paths, yk_form form, size_t most_bad, yk_rewrite_fn rewrite,
-                              void *context, yk_error *err);
+yk_status yk_examples_rewrite(yk_examples *e, const yk_list *paths, yk_form form, size_t most_bad,
+                              yk_rewrite_fn rewrite, void *context, yk_error *err);
 
 /* The form of a file's first example. YK_ERR_INPUT when it is none. */
 yk_status yk_examples_form(const char *path, yk_form *form, yk_error *err);

@@ -19,10 +19,10 @@ typedef struct reader {
 } reader;
 
 /* Fails at a node. */
-#define REFUSE(node, ...)                                                                                              \
-    do {                                                                                                               \
-        st = yk_yaml_at(&x->yaml, (node)->start_mark, yk_fail(err, YK_ERR_CONFIG, __VA_ARGS__), err);                   \
-        goto done;                                                                                                     \
+#define REFUSE(node, ...)                                                                               \
+    do {                                                                                                \
+        st = yk_yaml_at(&x->yaml, (node)->start_mark, yk_fail(err, YK_ERR_CONFIG, __VA_ARGS__), err);    \
+        goto done;                                                                                      \
     } while (0)
 
 typedef struct key key;
@@ -162,9 +162,11 @@ static yk_status take_mapping(reader *x, const char *what, const key *keys, cons
         const key *k = keys;
         while (text && k->name && strcmp(k->name, text) != 0) k++;
         if (!text || !k->name)
-            REFUSE(name, "the key `%.60s` of %s is not supported; supported are %s", text ? text : "?", what, list.data);
+            REFUSE(name, "the key `%.60s` of %s is not supported; supported are %s", text ? text : "?", what,
+                   list.data);
         for (const yaml_node_pair_t *q = map->data.mapping.pairs.start; q < p; q++)
-            if (strcmp(yk_yaml_text(yk_yaml_node(&x->yaml, q->key)), text) == 0) REFUSE(name, "`%s` is given twice", text);
+            if (strcmp(yk_yaml_text(yk_yaml_node(&x->yaml, q->key)), text) == 0)
+                REFUSE(name, "`%s` is given twice", text);
         if (!yk_yaml_is_null(value)) YK_TRY(k->take(x, k, value, err));
     }
 done:
@@ -178,7 +180,8 @@ static yk_status take_flag(reader *x, const key *k, const yaml_node_t *value, yk
     const char *text;
     YK_TRY(scalar(x, k->name, value, &text, err));
     const bool yes = strcasecmp(text, "true") == 0;
-    if (!yes && strcasecmp(text, "false") != 0) REFUSE(value, "`%s`: expected true or false, found `%.40s`", k->name, text);
+    if (!yes && strcasecmp(text, "false") != 0)
+        REFUSE(value, "`%s`: expected true or false, found `%.40s`", k->name, text);
     *(bool *)((char *)x->t + k->offset) = yes;
 done:
     return st;
@@ -234,7 +237,8 @@ static yk_status take_filter(reader *x, const key *k, const yaml_node_t *value, 
 {
     static const key keys[] = {{.name = "function", .take = take_function}, {0}};
     yk_status st = YK_OK;
-    if (value->type != YAML_SEQUENCE_NODE) REFUSE(value, "`%s`: expected a list, found %s", k->name, yk_yaml_kind(value));
+    if (value->type != YAML_SEQUENCE_NODE)
+        REFUSE(value, "`%s`: expected a list, found %s", k->name, yk_yaml_kind(value));
     for (const int *i = value->data.sequence.items.start; i < value->data.sequence.items.top; i++)
         YK_TRY(take_mapping(x, "a filter", keys, yk_yaml_node(&x->yaml, *i), err));
 done:
@@ -245,7 +249,8 @@ static yk_status take_filters(reader *x, const key *k, const yaml_node_t *value,
 {
     static const key keys[] = {{.name = "name", .take = take_nothing}, {.name = "filter", .take = take_filter}, {0}};
     yk_status st = YK_OK;
-    if (value->type != YAML_SEQUENCE_NODE) REFUSE(value, "`%s`: expected a list, found %s", k->name, yk_yaml_kind(value));
+    if (value->type != YAML_SEQUENCE_NODE)
+        REFUSE(value, "`%s`: expected a list, found %s", k->name, yk_yaml_kind(value));
     if (value->data.sequence.items.top - value->data.sequence.items.start > 1)
         REFUSE(value, "`%s`: more than one pipeline of filters is not supported", k->name);
     for (const int *i = value->data.sequence.items.start; i < value->data.sequence.items.top; i++)
@@ -279,7 +284,8 @@ static yk_status take_metrics(reader *x, yk_error *err)
     static const key keys[] = {{.name = "metric", .take = take_metric}, {.name = "aggregation", .take = take_nothing},
                                {.name = "higher_is_better", .take = take_nothing},
                                {.name = "ignore_case", .take = take_flag, .offset = offsetof(yk_harness, ignore_case)},
-                               {.name = "ignore_punctuation", .take = take_flag, .offset = offsetof(yk_harness, ignore_punctuation)},
+                               {.name = "ignore_punctuation", .take = take_flag,
+                                .offset = offsetof(yk_harness, ignore_punctuation)},
                                {0}};
     yk_status st = YK_OK;
     const yaml_node_t *list = x->metrics;
@@ -324,10 +330,12 @@ static yk_status find_files(reader *x, yk_error *err)
     const char *split = x->test ? x->test : x->validation, *slash = strrchr(x->yaml.name, '/');
     const yaml_node_t *node = x->files;
     if (!x->path || strcmp(x->path, "json") != 0)
-        REFUSE(x->yaml.root, "`dataset_path: %.60s` is not supported, only json, with local files in dataset_kwargs.data_files",
+        REFUSE(x->yaml.root, "`dataset_path: %.60s` is not supported, only json, with local files in "
+               "dataset_kwargs.data_files",
                x->path ? x->path : "(not given)");
     if (!node) REFUSE(x->yaml.root, "`dataset_kwargs.data_files` is missing: the JSON lines files to measure on");
-    if (!split) REFUSE(x->yaml.root, "`test_split` and `validation_split` are missing; one must name what to measure on");
+    if (!split)
+        REFUSE(x->yaml.root, "`test_split` and `validation_split` are missing; one must name what to measure on");
     if (node->type == YAML_MAPPING_NODE) {
         const yaml_node_pair_t *p = node->data.mapping.pairs.start, *end = node->data.mapping.pairs.top;
         for (; p < end; p++) {
@@ -337,7 +345,8 @@ static yk_status find_files(reader *x, yk_error *err)
         if (p == end) REFUSE(node, "`data_files` has no files of the split `%.60s`", split);
         node = yk_yaml_node(&x->yaml, p->value);
     } else if (strcmp(split, "train") != 0) {
-        REFUSE(node, "files without the name of a split are of the split `train`, and `%.60s` is to be measured", split);
+        REFUSE(node, "files without the name of a split are of the split `train`, and `%.60s` is to be measured",
+               split);
     }
     YK_TRY(texts(x, "data_files", node, &x->t->files, err));
     if (x->t->files.n == 0) REFUSE(node, "`data_files` names no file");

@@ -1,6 +1,6 @@
-/* Task files of lm-evaluation-harness (Gao et al., 0.4.13), a strict subset: each line of their data is rewritten as an
- * example of our own form (align/examples.h), so that one evaluator serves both. doc/formats.md lists what is supported;
- * everything else is refused with file and line. */
+/* Task files of lm-evaluation-harness (Gao et al., 0.4.13), a strict subset: each line of their data is rewritten as
+ * an example of our own form (align/examples.h), so that one evaluator serves both. doc/formats.md lists what is
+ * supported; everything else is refused with file and line. */
 #ifndef YK_ALIGN_HARNESS_H
 #define YK_ALIGN_HARNESS_H
 

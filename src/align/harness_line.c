@@ -58,8 +58,8 @@ static yk_status label_of(const json_t *target, bool member, const json_t *choic
     for (size_t i = n; text && i-- > 0;)
         if (json_equal(json_array_get(choices, i), target) && *label < 0) *label = (json_int_t)i;
     if (*label >= 0 && *label < (json_int_t)n) return YK_OK;
-    return yk_fail(err, YK_ERR_INPUT, "`doc_to_target` gives `%.60s`, which is neither one of the choices nor a number from 0 to %zu",
-                   text ? text : json_is_integer(target) ? "another number" : "no text", n - 1);
+    return yk_fail(err, YK_ERR_INPUT, "`doc_to_target` gives `%.60s`, which is neither one of the choices nor a number "
+                   "from 0 to %zu", text ? text : json_is_integer(target) ? "another number" : "no text", n - 1);
 }
 
 static yk_status prompt_of(const yk_harness *t, const json_t *line, json_t **prompt, yk_error *err)
@@ -89,8 +89,8 @@ json_t *yk_harness_rewrite(void *context, const json_t *line, yk_error *err)
     if (t->form == YK_CHOICE && !t->continues) {
         YK_TRY(choices_of(t, line, &choices, err));
         YK_TRY(label_of(target, is_member(t, t->target), choices, &label, err));
-        out = json_pack("{s:O, s:O, s:I, s:s}", "prompt", prompt, "choices", choices, "label", label, "target_delimiter",
-                        t->delimiter);
+        out = json_pack("{s:O, s:O, s:I, s:s}", "prompt", prompt, "choices", choices, "label", label,
+                        "target_delimiter", t->delimiter);
     } else {
         YK_TRY(to_text(&target, "`doc_to_target`", err));
         out = t->continues ? json_pack("{s:O, s:O, s:s}", "prompt", prompt, "target", target, "target_delimiter", "")

@@ -138,8 +138,9 @@ static yk_status make_choices(choices *x, yk_course *c, const yk_task *t, yk_err
             yk_sequence *q = &x->q[x->n++];
             YK_TRY(encode_choice(c, &e->item[i], e->item[i].choice[j], q, err));
             if ((int64_t)q->ids.n > c->context) /* the end of the prompt is what a choice depends on most */
-                YK_FAIL(YK_ERR_INPUT, "%s:%zu: a question with its choice has %zu tokens, the context %lld; leave it out, or "
-                        "raise pretrain.seq", t->files.item[e->item[i].file], e->item[i].line, q->ids.n, (long long)c->context);
+                YK_FAIL(YK_ERR_INPUT, "%s:%zu: a question with its choice has %zu tokens, the context %lld; leave it "
+                        "out, or raise pretrain.seq", t->files.item[e->item[i].file], e->item[i].line, q->ids.n,
+                        (long long)c->context);
         }
 done:
     return st;
@@ -274,7 +275,8 @@ static yk_status measure_problems(yk_course *c, const yk_grader *g, const yk_tas
     yk_marks m;
     YK_TRY(make_problems(&p, &own, c, g, t, err));
     YK_TRY(yk_decoder_new(&d, &c->s, YK_COURSE_SLOTS, c->context, err));
-    YK_TRY(yk_problem_set_mark(&p, c, d, t->from_harness ? &own : g, t->from_harness ? t->harness.tokens : c->r->grpo_tokens,
+    YK_TRY(yk_problem_set_mark(&p, c, d, t->from_harness ? &own : g,
+                               t->from_harness ? t->harness.tokens : c->r->grpo_tokens,
                                0, 0, &m, err));
     json_object_set_new(into, "n", json_integer((json_int_t)m.n));
     set_share(into, "accuracy", "stderr", p.right, (size_t)p.n);

@@ -15,8 +15,8 @@ typedef struct reader {
     int depth;
 } reader;
 
-static const char supported[] = "supported are {{name}}, {{name.member}}, {{name[0]}}, {{names[label]}}, {{[a, b]}}, .strip(), "
-                                ".lstrip(), .rstrip() and names.index(name)";
+static const char supported[] = "supported are {{name}}, {{name.member}}, {{name[0]}}, {{names[label]}}, {{[a, b]}}, "
+                                ".strip(), .lstrip(), .rstrip() and names.index(name)";
 
 static int shown_length(const reader *x)
 {
@@ -74,7 +74,8 @@ static yk_status member(const reader *x, json_t **value, const char *name, size_
     if (n < sizeof key) memcpy(key, name, n);
     json_t *found = n < sizeof key ? json_object_get(*value, key) : NULL;
     if (!found)
-        return yk_fail(err, YK_ERR_INPUT, "`%.*s` of `%.*s` is missing", n < 60 ? (int)n : 60, name, shown_length(x), x->whole);
+        return yk_fail(err, YK_ERR_INPUT, "`%.*s` of `%.*s` is missing", n < 60 ? (int)n : 60, name, shown_length(x),
+                       x->whole);
     replace(value, json_incref(found));
     return YK_OK;
 }
@@ -94,7 +95,8 @@ static yk_status subscript(reader *x, json_t **value, yk_error *err)
     }
     json_int_t i = json_integer_value(index), n = (json_int_t)json_array_size(*value);
     if (!json_is_integer(index) || !json_is_array(*value))
-        YK_FAIL(YK_ERR_INPUT, "`%.*s`: %s cannot be looked up in %s", shown_length(x), x->whole, kind_of(index), kind_of(*value));
+        YK_FAIL(YK_ERR_INPUT, "`%.*s`: %s cannot be looked up in %s", shown_length(x), x->whole, kind_of(index),
+                kind_of(*value));
     if (i < 0) i += n;
     if (i < 0 || i >= n)
         YK_FAIL(YK_ERR_INPUT, "`%.*s`: there is no entry %lld in a list of %lld", shown_length(x), x->whole,
@@ -112,7 +114,8 @@ static yk_status index_of(reader *x, json_t **value, yk_error *err)
     size_t i = 0, n = json_array_size(*value);
     YK_TRY(expression(x, &sought, err));
     if (!x->object) goto done;
-    if (!json_is_array(*value)) YK_FAIL(YK_ERR_INPUT, "`%.*s`: %s has no index()", shown_length(x), x->whole, kind_of(*value));
+    if (!json_is_array(*value))
+        YK_FAIL(YK_ERR_INPUT, "`%.*s`: %s has no index()", shown_length(x), x->whole, kind_of(*value));
     while (i < n && !json_equal(json_array_get(*value, i), sought)) i++;
     if (i == n)
         YK_FAIL(YK_ERR_INPUT, "`%.*s`: \"%.60s\" is not in the list", shown_length(x), x->whole,
@@ -131,7 +134,8 @@ static yk_status strip(const reader *x, json_t **value, bool left, bool right, y
     const char *text = json_string_value(*value);
     const size_t n = json_string_length(*value);
     const yk_span both = yk_span_trim((yk_span){text, n});
-    const size_t from = left ? (size_t)(both.text - text) : 0, to = right ? (size_t)(both.text - text) + both.length : n;
+    const size_t from = left ? (size_t)(both.text - text) : 0;
+    const size_t to = right ? (size_t)(both.text - text) + both.length : n;
     json_t *part = json_stringn(text + from, to > from ? to - from : 0);
     replace(value, part);
     return part ? YK_OK : yk_fail(err, YK_ERR_MEMORY, "out of memory");
@@ -161,7 +165,8 @@ static yk_status postfix(reader *x, json_t **value, yk_error *err)
         if (n == 5 && memcmp(name, "index", 5) == 0) {
             YK_TRY(index_of(x, value, err));
         } else {
-            const bool left = n == 6 && memcmp(name, "lstrip", 6) == 0, right = n == 6 && memcmp(name, "rstrip", 6) == 0;
+            const bool left = n == 6 && memcmp(name, "lstrip", 6) == 0;
+            const bool right = n == 6 && memcmp(name, "rstrip", 6) == 0;
             const bool both = n == 5 && memcmp(name, "strip", 5) == 0;
             if (!left && !right && !both) x->at = before;
             YK_TRY(left || right || both ? strip(x, value, left || both, right || both, err) : refuse(x, err));
@@ -291,7 +296,8 @@ static yk_status walk(const char *text, const json_t *object, yk_buf *out, yk_er
         if (!mark) break;
         text = mark;
         if (mark[1] != '{')
-            YK_FAIL(YK_ERR_CONFIG, "Jinja %s `%.40s` are not supported; %s", mark[1] == '%' ? "statements such as" : "comments such as",
+            YK_FAIL(YK_ERR_CONFIG, "Jinja %s `%.40s` are not supported; %s",
+                    mark[1] == '%' ? "statements such as" : "comments such as",
                     mark, supported);
         YK_TRY(braces(&text, object, &value, err));
         if (object) YK_TRY(print(value, mark, (size_t)(text - mark), out, err));

@@ -1,8 +1,8 @@
-/* The part of Jinja that evaluation tasks of lm-evaluation-harness use most: text in which {{...}} stands for members of
- * an object.
+/* The part of Jinja that evaluation tasks of lm-evaluation-harness use most: text in which {{...}} stands for members
+ * of an object.
  *
  *   {{name}}  {{name.member}}  {{name[0]}}  {{name["member"]}}  {{names[label]}}   what lies there
- *   {{name.strip()}}, .lstrip(), .rstrip()                                         without white space (ASCII) at its ends
+ *   {{name.strip()}}, .lstrip(), .rstrip()                                         without blanks, line ends (ASCII)
  *   {{names.index(name)}}                                                          where it stands in a list
  *   {{[a, b]}}  {{"text"}}  {{3}}                                                  a list, a text, a number
  *

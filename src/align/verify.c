@@ -20,7 +20,7 @@ struct yk_verifier {
 typedef struct kind {
     const char *name;
     yk_check_fn *check; /* NULL: the command is asked */
-    enum { LAST_LINE, ALL, AS_IT_IS } answer; /* lenient: the last line of the response or all of it; or all in any case */
+    enum { LAST_LINE, ALL, AS_IT_IS } answer; /* if lenient, of the response, or all of it; AS_IT_IS: always all */
     const char *help;
 } kind;
 

@@ -86,7 +86,8 @@ static void print_tasks(json_t *all)
     json_t *task;
     json_object_foreach (json_object_get(all, "tasks"), name, task) {
         printf("%-20s %6.4f +- %.4f of %lld", name, json_number_value(json_object_get(task, "accuracy")),
-               json_number_value(json_object_get(task, "stderr")), (long long)json_number_value(json_object_get(task, "n")));
+               json_number_value(json_object_get(task, "stderr")),
+               (long long)json_number_value(json_object_get(task, "n")));
         for (size_t i = 0; i < sizeof members / sizeof *members; i++)
             if (json_is_number(json_object_get(task, members[i])))
                 printf("  %s %.4f", members[i], json_number_value(json_object_get(task, members[i])));

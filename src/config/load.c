@@ -177,7 +177,8 @@ static yk_status read_entries(const source *s, const yk_entries *l, const yaml_n
     if (!entries) return YK_ERR_MEMORY;
     *(void **)((char *)s->r + l->entries) = entries;
     *(size_t *)((char *)s->r + l->count) = n;
-    for (size_t i = 0; i < n; i++) YK_TRY(read_entry(s, l, i, yk_yaml_node(&s->yaml, list->data.sequence.items.start[i]), err));
+    for (size_t i = 0; i < n; i++)
+        YK_TRY(read_entry(s, l, i, yk_yaml_node(&s->yaml, list->data.sequence.items.start[i]), err));
 done:
     return st;
 }

@@ -45,7 +45,8 @@ const char *yk_yaml_text(const yaml_node_t *n)
 bool yk_yaml_is_null(const yaml_node_t *n)
 {
     const char *text = yk_yaml_text(n);
-    return text && n->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && (strcmp(text, "~") == 0 || strcmp(text, "null") == 0);
+    return text && n->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+           (strcmp(text, "~") == 0 || strcmp(text, "null") == 0);
 }
 
 /* What the parser complains of, and where. Reader errors come with a byte offset only. */
@@ -106,7 +107,8 @@ static yk_status look_at(const yk_yaml *y, const yaml_event_t *e, census *c, yk_
     }
     if (anchor) return yk_fail(err, YK_ERR_CONFIG, "anchors (&name) are not supported; write the value out");
     if (tag)
-        return yk_fail(err, YK_ERR_CONFIG, "tags (!name) are not supported; remove `%s`", yk_shown((const char *)tag, shown));
+        return yk_fail(err, YK_ERR_CONFIG, "tags (!name) are not supported; remove `%s`",
+                       yk_shown((const char *)tag, shown));
     if (c->depth > DEEPEST) return yk_fail(err, YK_ERR_CONFIG, "nested too deeply for %s", y->noun);
     if (++c->values > MOST_VALUES) return yk_fail(err, YK_ERR_CONFIG, "too many values for %s", y->noun);
     return YK_OK;

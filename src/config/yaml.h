@@ -1,6 +1,6 @@
-/* YAML as recipes and evaluation tasks have it: one document without anchors, aliases and tags, of bounded size and depth.
- * libyaml parses; what is refused is refused before a document is built, so that a small file cannot unfold into a large
- * one. */
+/* YAML as recipes and evaluation tasks have it: one document without anchors, aliases and tags, of bounded size and
+ * depth. libyaml parses; what is refused is refused before a document is built, so that a small file cannot unfold
+ * into a large one. */
 #ifndef YK_CONFIG_YAML_H
 #define YK_CONFIG_YAML_H
 

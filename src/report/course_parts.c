@@ -197,7 +197,8 @@ static void contamination(yk_buf *out, json_t *all)
     if (json_object_size(all) == 0) return;
     yk_page_heading(out, "contamination", "Contamination", "Items that share a run of words with training text.");
     yk_buf_puts(out, "<div class=\"scroll slim\"><table><thead><tr><th>Of</th><th class=\"num\">Items</th>"
-                     "<th class=\"num\">Overlapping</th><th class=\"num\">Share</th><th>The first</th></tr></thead><tbody>\n");
+                     "<th class=\"num\">Overlapping</th><th class=\"num\">Share</th><th>The first</th>"
+                     "</tr></thead><tbody>\n");
     json_object_foreach (all, name, set) {
         const char *first = yk_json_text(json_array_get(yk_json_at(set, "examples"), 0), "ngram");
         yk_html_add(out, "<tr><th scope=\"row\">%s</th>", name);

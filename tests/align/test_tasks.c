@@ -37,8 +37,9 @@ static char *write_file(const char *name, const char *text, size_t n)
     return path;
 }
 
-static const char line[] = "{\"q\": \" Why? \", \"n\": 3, \"t\": true, \"f\": 0.5, \"z\": null, \"choices\": {\"text\": [\"a\", \"b\"], "
-                           "\"label\": [\"A\", \"B\"]}, \"key\": \"B\", \"i\": 1, \"deep\": [[1, [\"x\"]]], \"odd name\": \"o\"}";
+static const char line[] = "{\"q\": \" Why? \", \"n\": 3, \"t\": true, \"f\": 0.5, \"z\": null, "
+                           "\"choices\": {\"text\": [\"a\", \"b\"], \"label\": [\"A\", \"B\"]}, "
+                           "\"key\": \"B\", \"i\": 1, \"deep\": [[1, [\"x\"]]], \"odd name\": \"o\"}";
 
 static const struct {
     const char *template, *value; /* JSON */
@@ -206,7 +207,8 @@ static double logp_of(const char *prompt, const char *continuation, bool *greedy
 
 enum { ITEMS = 40, CHOICES = 3 };
 
-static const char *const word[] = {"rain", "field", "12 apples", "the sum", "\xC3\xA9t\xC3\xA9", "away", "7", "farmer walks to the field"};
+static const char *const word[] = {"rain", "field", "12 apples", "the sum", "\xC3\xA9t\xC3\xA9", "away", "7",
+                                   "farmer walks to the field"};
 
 static double number(json_t *of, const char *name)
 {
@@ -228,8 +230,8 @@ static void choices_are_measured_as_defined(void **state)
         int chosen[3] = {0}, label = (int)(yk_rng_below(&rng, 1000 + i, CHOICES));
         snprintf(prompt, sizeof prompt, "Is it %d?", (int)(i * 7 % 11));
         for (uint64_t j = 0; j < CHOICES; j++) choice[j] = word[(yk_rng_bits(&rng, i) + 3 * j) % 8];
-        yk_buf_printf(&data, "{\"q\": \"%s\", \"c\": [\"%s\", \"%s\", \"%s\"], \"g\": %d}\n", prompt, choice[0], choice[1],
-                      choice[2], label);
+        yk_buf_printf(&data, "{\"q\": \"%s\", \"c\": [\"%s\", \"%s\", \"%s\"], \"g\": %d}\n", prompt, choice[0],
+                      choice[1], choice[2], label);
         for (int j = 0; j < CHOICES; j++) {
             bool greedy;
             char delimited[64];
@@ -242,7 +244,8 @@ static void choices_are_measured_as_defined(void **state)
         }
         for (int k = 0; k < 3; k++) right[k] += chosen[k] == label;
     }
-    static const char yaml[] = "task: t\ndataset_path: json\ndataset_kwargs: {data_files: c.jsonl}\nvalidation_split: train\n"
+    static const char yaml[] = "task: t\ndataset_path: json\ndataset_kwargs: {data_files: c.jsonl}\n"
+                               "validation_split: train\n"
                                "output_type: multiple_choice\ndoc_to_text: q\ndoc_to_target: g\ndoc_to_choice: c\n"
                                "target_delimiter: \"\\n\"\n";
     char *lines = write_file("c.jsonl", data.data, data.len), *path = write_file("c.yaml", yaml, sizeof yaml - 1);
@@ -277,7 +280,8 @@ static void continuations_are_measured_as_defined(void **state)
     yk_error err;
     bool greedy[2];
     const double nats = -logp_of("The rain", " comes.", &greedy[0]) - logp_of("The farmer", "  walks", &greedy[1]);
-    static const char data[] = "{\"q\": \"The rain\", \"g\": \" comes.\"}\n{\"q\": \"The farmer \", \"g\": \" walks\"}\n";
+    static const char data[] = "{\"q\": \"The rain\", \"g\": \" comes.\"}\n"
+                               "{\"q\": \"The farmer \", \"g\": \" walks\"}\n";
     static const char yaml[] = "task: t\ndataset_path: json\ndataset_kwargs: {data_files: l.jsonl}\ntest_split: train\n"
                                "output_type: loglikelihood\ndoc_to_text: \"{{q}}\"\ndoc_to_target: \"{{g}}\"\n";
     char *lines = write_file("l.jsonl", data, sizeof data - 1), *path = write_file("l.yaml", yaml, sizeof yaml - 1);

@@ -418,10 +418,11 @@ static const char *shared(const yk_overlap *o, const char *item, char out[128])
 static void items_that_were_met_are_found(void **state)
 {
     (void)state;
-    static const char *const item[] = {"So: zero, ONE two three (four) five!", "three four five six", "what is it", "no it", "",
-                                       "one two three four and five"};
+    static const char *const item[] = {"So: zero, ONE two three (four) five!", "three four five six", "what is it",
+                                       "no it", "", "one two three four and five"};
     static const char lines[] = "{\"prompt\": \"One two three\", \"completion\": \"four five six\"}\nrubbish\n"
-                                "{\"messages\": [{\"role\": \"user\", \"content\": \"Say what is it, no it\"}], \"kind\": \"x\"}\n";
+                                "{\"messages\": [{\"role\": \"user\", \"content\": \"Say what is it, no it\"}], "
+                                "\"kind\": \"x\"}\n";
     char path[] = "/tmp/yoke-met-XXXXXX", out[128];
     yk_error err;
     for (int threads = 1; threads <= 3; threads++) {
