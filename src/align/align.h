@@ -56,7 +56,12 @@ yk_status yk_grpo_stage(const yk_job *job, bool *finished, yk_error *err);
 yk_status yk_refine_stage(const yk_job *job, bool *finished, yk_error *err);
 
 /* yk_evaluate_stage, then the tasks: files of evaluate.tasks, and what the stage `questions` has set apart, where the
- * recipe has it and sft. Sets summary.evaluate.tasks {name: what yk_task_measure gives}. */
+ * recipe has it and sft. Sets summary.evaluate {tasks {name: what yk_task_measure gives}, contamination: of tasks and
+ * of held-out text, what yk_contamination_find gives}. */
 yk_status yk_evaluation_stage(const yk_job *job, bool *finished, yk_error *err);
+
+/* The same of the tasks in `paths` alone, by job->model; `chat` as evaluate.chat has it. *into is new, or NULL when the
+ * job was to stop. */
+yk_status yk_evaluate_tasks(const yk_job *job, const yk_list *paths, const char *chat, json_t **into, yk_error *err);
 
 #endif

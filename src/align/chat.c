@@ -195,6 +195,35 @@ done:
     return st;
 }
 
+yk_status yk_chat_plain(yk_chat *c, const yk_turn *turn, size_t turns, const char *delimiter, const char *choice,
+                        yk_sequence *q, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_buf text = {0};
+    yk_ids prompt = {0};
+    yk_buf_puts(&text, "");
+    for (size_t i = 0; i < turns; i++) {
+        yk_buf_puts(&text, turn[i].content);
+        if (i + 1 < turns) yk_buf_puts(&text, "\n");
+    }
+    size_t end = text.len;
+    if (choice) {
+        while (end > 0 && strchr(" \t\n\v\f\r", text.data[end - 1])) end--;
+        yk_buf_puts(&text, delimiter ? delimiter : turns ? " " : "");
+        yk_buf_puts(&text, choice);
+    }
+    YK_TRY(add_id(q, c->document, err));
+    YK_TRY(yk_encode(c->encoder, text.data, end, &prompt, err));
+    YK_TRY(yk_encode(c->encoder, text.data, text.len, &q->ids, err));
+    q->prompt = (int64_t)(1 + prompt.n < q->ids.n ? 1 + prompt.n : q->ids.n);
+    YK_TRY(weigh(q, 0, 0.0f, err));
+    YK_TRY(weigh(q, (size_t)q->prompt, 1.0f, err));
+done:
+    yk_buf_free(&text);
+    yk_ids_free(&prompt);
+    return st;
+}
+
 void yk_chat_ends(const yk_chat *c, yk_sampling *how)
 {
     how->ends = 0;

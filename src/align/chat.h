@@ -45,6 +45,13 @@ yk_status yk_chat_answer(yk_chat *c, const char *content, yk_sequence *q, yk_err
 /* Then an answer that the model generated, its last id the one that ended it or not. */
 yk_status yk_chat_generated(yk_chat *c, const int32_t *id, size_t n, yk_sequence *q, yk_error *err);
 
+/* Into an empty sequence, without a template: the end-of-document token, the contents of turns, a line each, and,
+ * unless `choice` is NULL, what continues them: `delimiter` (NULL: a blank where there are turns), then the choice.
+ * Both are encoded together with the prompt and have weight 1; so has white space at the prompt's end, as
+ * lm-evaluation-harness has it, because tokens begin with blanks. */
+yk_status yk_chat_plain(yk_chat *c, const yk_turn *turn, size_t turns, const char *delimiter, const char *choice,
+                        yk_sequence *q, yk_error *err);
+
 /* Sets the ids that end an answer. */
 void yk_chat_ends(const yk_chat *c, yk_sampling *how);
 

@@ -92,6 +92,34 @@ static bool equal(yk_span answer, yk_span expected)
     return answer.length == expected.length && memcmp(answer.text, expected.text, answer.length) == 0;
 }
 
+/* What is left to compare for yk_check_exact. */
+static void lessen(const yk_check *c, yk_span s, yk_buf *out)
+{
+    utf8proc_int32_t point;
+    yk_buf_puts(out, "");
+    for (size_t i = 0, used; i < s.length; i += used) {
+        utf8proc_uint8_t small[4];
+        used = character_at(s, i, &point);
+        if (c->ignore_punctuation && strchr("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", s.text[i]) && s.text[i]) continue;
+        if (c->ignore_case && point != 0xFFFD)
+            yk_buf_add(out, small, (size_t)utf8proc_encode_char(utf8proc_tolower(point), small));
+        else
+            yk_buf_add(out, s.text + i, used);
+    }
+}
+
+yk_status yk_check_exact(yk_check *c, yk_span answer, yk_span expected, bool *passed, yk_error *err)
+{
+    yk_buf a = {0}, e = {0};
+    (void)err;
+    lessen(c, c->strip ? yk_span_trim(answer) : answer, &a);
+    lessen(c, expected, &e);
+    *passed = equal((yk_span){a.data, a.len}, (yk_span){e.data, e.len});
+    yk_buf_free(&a);
+    yk_buf_free(&e);
+    return YK_OK;
+}
+
 /* Letters, marks and digits of scripts with blanks between words: those before Thai. */
 static bool in_word(utf8proc_int32_t c)
 {

@@ -15,6 +15,8 @@ void yk_valid_utf8(yk_span s, yk_buf *out);
 
 typedef struct yk_check {
     yk_tolerance tolerance;
+    bool ignore_case, ignore_punctuation; /* exact: letters as small ones, without the punctuation of ASCII */
+    bool strip;                           /* exact: an answer without white space at its ends */
     int64_t regex_limits; /* counts matches that were given up at a limit of PCRE2 */
 } yk_check;
 
@@ -26,6 +28,8 @@ typedef yk_status yk_check_fn(yk_check *c, yk_span answer, yk_span expected, boo
 yk_check_fn yk_check_text;
 /* The folded expected text is in the folded answer, as whole words where the script parts words by blanks. */
 yk_check_fn yk_check_contains;
+/* Equal byte for byte, but for what the check ignores: exact_match of lm-evaluation-harness. */
+yk_check_fn yk_check_exact;
 /* yk_number_equal. */
 yk_check_fn yk_check_number;
 /* The trimmed answer as a whole matches the pattern (PCRE2, UTF and Unicode properties). Answers above 64 KiB do not

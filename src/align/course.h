@@ -23,6 +23,7 @@ typedef struct yk_course {
     yk_chat *chat;
     yk_metrics metrics;
     int64_t context; /* tokens that a sequence may have */
+    bool plain;      /* prompts are written as plain text, not by the chat template: yk_chat_plain() */
 } yk_course;
 
 /* Loads the model made so far (job->model; YK_ERR_INPUT when there is none) into a session of `rows` rows a pass, or

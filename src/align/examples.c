@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "text/stream.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +27,7 @@ typedef struct parse {
     yk_example e;
     yk_turn *turn;
     const char **choice;
+    bool rewritten;
     const char *why;
 } parse;
 
@@ -44,6 +44,7 @@ static const char *text_of(const json_t *o, const char *name, parse *x)
         {"chosen", "`chosen` is missing, no text or empty"},
         {"rejected", "`rejected` is missing, no text or empty"},
         {"answer", "`answer` is missing, no text or empty"},
+        {"target", "`target` is missing, no text or empty"},
         {"content", "a message without a text `content`"},
         {"role", "a message without a text `role`"},
     };
@@ -159,12 +160,26 @@ static void take_minimal_pair(const json_t *o, parse *x)
         x->why = "`good` and `bad` are equal";
 }
 
+/* The prompt of choices. A rewritten one may be empty, as it is where choices are whole sentences. */
+static bool take_question(const json_t *o, parse *x)
+{
+    const json_t *prompt = json_object_get(o, "prompt");
+    x->e.delimiter = other_text(o, "target_delimiter", "`target_delimiter` is no text", x);
+    if (x->rewritten && json_string_length(prompt) == 0) return !x->why;
+    return !x->why && take_turns(prompt ? prompt : json_object_get(o, "question"), true, x);
+}
+
+static void take_target(const json_t *o, parse *x)
+{
+    if (!take_question(o, x) || !room_for_choices(x, 1)) return;
+    x->choice[0] = text_of(o, "target", x);
+}
+
 static void take_choices(const json_t *o, parse *x)
 {
     const json_t *choices = json_object_get(o, "choices"), *label = json_object_get(o, "label");
-    const json_t *prompt = json_object_get(o, "prompt");
     const size_t n = json_array_size(choices);
-    if (!take_turns(prompt ? prompt : json_object_get(o, "question"), true, x)) return;
+    if (!take_question(o, x)) return;
     if (n < 2 || n > MOST_CHOICES) x->why = "`choices` is no list of 2 to 100 texts";
     if (!json_is_integer(label) || json_integer_value(label) < 0 || (size_t)json_integer_value(label) >= n)
         x->why = "`label` is no index into `choices`";
@@ -176,11 +191,13 @@ static void take_choices(const json_t *o, parse *x)
     x->e.label = (size_t)json_integer_value(label);
 }
 
-/* Whatever has one right side: a question, a minimal pair, or a preference. */
+/* Whatever has one right side: a question, what continues a text, a minimal pair, or a preference. */
 static void take_choice(const json_t *o, parse *x)
 {
     if (json_object_get(o, "choices")) {
         take_choices(o, x);
+    } else if (json_object_get(o, "target")) {
+        take_target(o, x);
     } else if (!json_object_get(o, "chosen")) {
         take_minimal_pair(o, x);
     } else {
@@ -214,47 +231,73 @@ done:
 
 typedef struct place {
     const char *path;
-    size_t file, line, most_bad;
+    size_t file, line;
 } place;
 
-static yk_status take_line(yk_examples *e, const yk_buf *text, yk_form form, const place *at, yk_error *err)
+/* How lines become examples. */
+typedef struct taking {
+    yk_form form;
+    size_t most_bad;
+    yk_rewrite_fn rewrite; /* NULL: they are in the form already */
+    void *context;
+} taking;
+
+static yk_status complain(yk_examples *e, const taking *t, const place *at, const char *why, yk_error *err)
+{
+    if (++e->bad > t->most_bad && t->most_bad == 0)
+        return yk_fail(err, YK_ERR_INPUT, "%s:%zu: %s", at->path, at->line, why);
+    if (e->bad > t->most_bad)
+        return yk_fail(err, YK_ERR_INPUT, "%s:%zu: %s; that is one bad line more than the %zu that are allowed",
+                       at->path, at->line, why, t->most_bad);
+    if (e->bad <= WARNINGS) yk_warn("%s:%zu: %s; the line is left out", at->path, at->line, why);
+    return YK_OK;
+}
+
+/* The object of a line; NULL and a reason when there is none. */
+static json_t *object_of(const yk_buf *text, const taking *t, yk_error *why)
+{
+    json_error_t not_json;
+    json_t *line = json_loadb(text->data, text->len, 0, &not_json), *own = NULL;
+    if (!line)
+        yk_fail(why, YK_ERR_INPUT, "%s", not_json.text);
+    else if (!json_is_object(line))
+        yk_fail(why, YK_ERR_INPUT, "is no JSON object");
+    else
+        own = t->rewrite ? t->rewrite(t->context, line, why) : json_incref(line);
+    json_decref(line);
+    return own;
+}
+
+static yk_status take_line(yk_examples *e, const yk_buf *text, const taking *t, const place *at, yk_error *err)
 {
     yk_status st = YK_OK;
-    parse x = {.e = {.file = at->file, .line = at->line}};
-    json_error_t why;
-    json_t *line = json_loadb(text->data, text->len, 0, &why);
-    if (!line)
+    parse x = {.e = {.file = at->file, .line = at->line}, .rewritten = t->rewrite != NULL};
+    yk_error why;
+    json_t *line = object_of(text, t, &why);
+    if (!line) {
         x.why = why.text;
-    else if (!json_is_object(line))
-        x.why = "is no JSON object";
-    else
-        take_form[form](line, &x);
+    } else {
+        take_form[t->form](line, &x);
+    }
     if (!x.why) {
         const char *kind = other_text(line, "kind", "`kind` is no text", &x);
         x.e.kind = kind ? kind : "";
     }
-    if (!x.why) {
-        st = keep(e, line, &x, err);
-    } else if (++e->bad > at->most_bad) {
-        st = yk_fail(err, YK_ERR_INPUT, "%s:%zu: %s; that is one bad line more than the %zu that are allowed", at->path,
-                     at->line, x.why, at->most_bad);
-    } else if (e->bad <= WARNINGS) {
-        yk_warn("%s:%zu: %s; the line is left out", at->path, at->line, x.why);
-    }
+    st = x.why ? complain(e, t, at, x.why, err) : keep(e, line, &x, err);
     free(x.turn);
     free(x.choice);
     json_decref(line);
     return st;
 }
 
-static yk_status read_file(yk_examples *e, const yk_list *paths, size_t file, yk_form form, size_t most_bad,
-                           yk_digest *hash, yk_error *err)
+static yk_status read_file(yk_examples *e, const yk_list *paths, size_t file, const taking *t, yk_digest *hash,
+                           yk_error *err)
 {
     yk_status st = YK_OK;
     yk_stream_in *in = NULL;
     yk_buf line = {0};
     const char *path = paths->item[file];
-    place at = {path, file, 0, most_bad};
+    place at = {path, file, 0};
     YK_TRY(yk_stream_open(&in, path, err));
     for (bool end = false;;) {
         at.line++;
@@ -262,7 +305,7 @@ static yk_status read_file(yk_examples *e, const yk_list *paths, size_t file, yk
         if (end) break;
         yk_digest_add(hash, line.data, line.len);
         yk_digest_add(hash, "\n", 1);
-        if (line.len > 0 && !is_blank(line.data)) YK_TRY(take_line(e, &line, form, &at, err));
+        if (line.len > 0 && !is_blank(line.data)) YK_TRY(take_line(e, &line, t, &at, err));
     }
 done:
     yk_stream_close(in);
@@ -270,14 +313,14 @@ done:
     return st;
 }
 
-yk_status yk_examples_read(yk_examples *e, const yk_list *paths, yk_form form, size_t most_bad, yk_error *err)
+static yk_status read_all(yk_examples *e, const yk_list *paths, const taking *t, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_digest *hash = yk_digest_new();
     *e = (yk_examples){0};
     YK_NEW(e->text, 1);
     if (!hash) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    for (size_t i = 0; i < paths->n; i++) YK_TRY(read_file(e, paths, i, form, most_bad, hash, err));
+    for (size_t i = 0; i < paths->n; i++) YK_TRY(read_file(e, paths, i, t, hash, err));
     if (e->bad > WARNINGS) yk_warn("%zu bad lines were left out in all", e->bad);
     if (e->n == 0) YK_FAIL(YK_ERR_INPUT, "%s: holds no example", paths->n ? paths->item[0] : "(no file)");
     yk_digest_hex(hash, e->hash);
@@ -285,6 +328,17 @@ done:
     yk_digest_free(hash);
     if (st != YK_OK) yk_examples_free(e);
     return st;
+}
+
+yk_status yk_examples_read(yk_examples *e, const yk_list *paths, yk_form form, size_t most_bad, yk_error *err)
+{
+    return read_all(e, paths, &(taking){.form = form, .most_bad = most_bad}, err);
+}
+
+yk_status yk_examples_rewrite(yk_examples *e, const yk_list *paths, yk_form form, size_t most_bad,
+                              yk_rewrite_fn rewrite, void *context, yk_error *err)
+{
+    return read_all(e, paths, &(taking){form, most_bad, rewrite, context}, err);
 }
 
 void yk_examples_free(yk_examples *e)
@@ -305,7 +359,8 @@ yk_status yk_examples_form(const char *path, yk_form *form, yk_error *err)
     static const struct {
         const char *member;
         yk_form form;
-    } forms[] = {{"choices", YK_CHOICE}, {"good", YK_CHOICE}, {"sentence_good", YK_CHOICE}, {"chosen", YK_CHOICE},
+    } forms[] = {{"choices", YK_CHOICE}, {"target", YK_CHOICE}, {"good", YK_CHOICE}, {"sentence_good", YK_CHOICE},
+                 {"chosen", YK_CHOICE},
                  {"answer", YK_PROBLEM}};
     yk_status st = YK_OK;
     yk_stream_in *in = NULL;
@@ -321,8 +376,8 @@ yk_status yk_examples_form(const char *path, yk_form *form, yk_error *err)
             *form = forms[i].form;
             goto done;
         }
-    YK_FAIL(YK_ERR_INPUT, "%s: is no task: its first line is no JSON object with `choices` and `label`, with `good` and `bad`, with "
-            "`chosen` and `rejected`, or with `answer`", path);
+    YK_FAIL(YK_ERR_INPUT, "%s: is no task: its first line is no JSON object with `choices` and `label`, with `target`, "
+            "with `good` and `bad`, with `chosen` and `rejected`, or with `answer`", path);
 done:
     json_decref(line);
     yk_buf_free(&text);

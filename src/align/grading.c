@@ -82,16 +82,19 @@ static int kind_of(yk_problem_set *p, const char *kind)
     return p->kinds++;
 }
 
-static yk_status take_problems(yk_problem_set *p, const yk_course *c, const yk_grader *g, const yk_list *paths,
-                               yk_error *err)
+yk_status yk_problem_set_of(yk_problem_set *p, const yk_course *c, const yk_grader *g, const yk_examples *e,
+                            const yk_list *paths, yk_error *err)
 {
     yk_status st = YK_OK;
-    for (size_t i = 0; i < p->examples.n; i++) {
-        const yk_example *e = &p->examples.item[i];
-        YK_TRY(yk_context(err, yk_verifier_accepts(g->verifier, e->verifier, e->answer, err), "%s:%zu",
-                          paths->item[e->file], e->line));
+    YK_NEW(p->item, e->n);
+    YK_NEW(p->kind_of, e->n);
+    YK_NEW(p->right, e->n);
+    for (size_t i = 0; i < e->n; i++) {
+        const yk_example *x = &e->item[i];
+        YK_TRY(yk_context(err, yk_verifier_accepts(g->verifier, x->verifier, x->answer, err), "%s:%zu",
+                          paths->item[x->file], x->line));
     }
-    YK_TRY(yk_rollout_prompts(c, &p->examples, 0, p->item, &p->n, &p->left_out, err));
+    YK_TRY(yk_rollout_prompts(c, e, 0, p->item, &p->n, &p->left_out, err));
     for (int64_t i = 0; i < p->n; i++) p->kind_of[i] = kind_of(p, p->item[i]->kind);
     if (p->n == 0)
         YK_FAIL(YK_ERR_INPUT, "%s: no problem is shorter than the context of %lld tokens; raise pretrain.seq",
@@ -108,9 +111,7 @@ yk_status yk_problem_set_read(yk_problem_set *p, const yk_course *c, const yk_gr
     *p = (yk_problem_set){0};
     YK_TRY(yk_course_paths(c, named, key, file, &paths, err));
     YK_TRY(yk_examples_read(&p->examples, &paths, YK_PROBLEM, (size_t)most_bad, err));
-    YK_NEW(p->item, p->examples.n);
-    YK_NEW(p->kind_of, p->examples.n);
-    YK_TRY(take_problems(p, c, g, &paths, err));
+    YK_TRY(yk_problem_set_of(p, c, g, &p->examples, &paths, err));
 done:
     yk_course_free_paths(&paths);
     return st;
@@ -121,6 +122,7 @@ void yk_problem_set_free(yk_problem_set *p)
     yk_examples_free(&p->examples);
     free(p->item);
     free(p->kind_of);
+    free(p->right);
     *p = (yk_problem_set){0};
 }
 
@@ -144,7 +146,7 @@ yk_status yk_problem_set_mark(const yk_problem_set *p, yk_course *c, yk_decoder 
     yk_reward_parts part[ANSWERS];
     yk_sampling how = yk_sampling_of(&c->s);
     yk_chat_ends(c->chat, &how);
-    how.tokens = tokens;
+    how.tokens = tokens, how.stop = p->stop, how.stops = p->stops;
     *marks = (yk_marks){0};
     for (int64_t first = 0; first < p->n; first += ANSWERS) {
         yk_rollouts_free(&x);
@@ -154,6 +156,7 @@ yk_status yk_problem_set_mark(const yk_problem_set *p, yk_course *c, yk_decoder 
         if (yk_grader_was_cut(g)) goto done;
         for (int64_t i = 0; i < x.n; i++) {
             add_mark(marks, p->kind_of[first + i], &part[i], &x.item[i]);
+            p->right[first + i] = part[i].accuracy;
             if (first + i >= samples) continue;
             YK_TRY(yk_metrics_sample(&c->metrics, step, yk_problem_prompt(x.item[i].example), &x.item[i].text, err));
         }

@@ -24,18 +24,25 @@ json_t *yk_grader_counts(const yk_grader *g, const json_t *before);
 enum { YK_MOST_KINDS = 64 };
 
 typedef struct yk_problem_set {
-    yk_examples examples;
+    yk_examples examples;    /* what yk_problem_set_read() read */
     const yk_example **item; /* [n] those whose prompt leaves room for an answer */
     int64_t n, left_out;
     const char *kind[YK_MOST_KINDS]; /* in the order in which they come; those beyond the last are counted as "other" */
     int kinds;
     int *kind_of;            /* [n] */
+    double *right;           /* [n] accuracy of the answers that were marked last */
+    const char *const *stop; /* texts that end an answer and do not belong to it; the caller's */
+    size_t stops;
 } yk_problem_set;
 
 /* Reads the files that the recipe names, else <run>/questions/<file>, as yk_course_paths(). Lines without a problem are
  * left out as yk_examples_read() has it; a problem that its verifier cannot check is YK_ERR_INPUT. */
 yk_status yk_problem_set_read(yk_problem_set *p, const yk_course *c, const yk_grader *g, const yk_list *named,
                               const char *key, const char *file, int64_t most_bad, yk_error *err);
+
+/* The same, into a set that is zero, of problems that were read from the files `paths`, and outlive the set. */
+yk_status yk_problem_set_of(yk_problem_set *p, const yk_course *c, const yk_grader *g, const yk_examples *e,
+                            const yk_list *paths, yk_error *err);
 void yk_problem_set_free(yk_problem_set *p);
 
 /* How a problem's user put it: the last turn of its prompt. */

@@ -27,6 +27,7 @@ static yk_status prompt_of(const yk_course *c, const yk_example *e, yk_sequence 
 {
     yk_status st = YK_OK;
     yk_sequence_clear(q);
+    if (c->plain) return yk_chat_plain(c->chat, e->turn, e->turns, NULL, NULL, q, err);
     YK_TRY(yk_chat_encode(c->chat, e->turn, e->turns, q, err));
     YK_TRY(yk_chat_open(c->chat, q, err));
 done:

@@ -20,16 +20,17 @@ struct yk_verifier {
 typedef struct kind {
     const char *name;
     yk_check_fn *check; /* NULL: the command is asked */
-    bool whole;         /* lenient: the whole response is the answer, not its last line */
+    enum { LAST_LINE, ALL, AS_IT_IS } answer; /* if lenient, of the response, or all of it; AS_IT_IS: always all */
     const char *help;
 } kind;
 
 static const kind kinds[] = {
-    {"text", yk_check_text, false, "equal but for case, white space and a full stop at the end"},
-    {"number", yk_check_number, true, "the last number is the expected one, exactly or to the tolerance"},
-    {"regex", yk_check_regex, false, "the whole answer matches the expected pattern (PCRE2)"},
-    {"contains", yk_check_contains, false, "the expected text is in the answer, as whole words"},
-    {"command", NULL, false, "an external command says so (doc/verifiers.md)"},
+    {"text", yk_check_text, LAST_LINE, "equal but for case, white space and a full stop at the end"},
+    {"number", yk_check_number, ALL, "the last number is the expected one, exactly or to the tolerance"},
+    {"regex", yk_check_regex, LAST_LINE, "the whole answer matches the expected pattern (PCRE2)"},
+    {"contains", yk_check_contains, LAST_LINE, "the expected text is in the answer, as whole words"},
+    {"exact", yk_check_exact, AS_IT_IS, "the whole response, tags or not, is the expected text byte for byte"},
+    {"command", NULL, LAST_LINE, "an external command says so (doc/verifiers.md)"},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -73,7 +74,8 @@ yk_status yk_verifier_new(yk_verifier **out, const yk_verifier_options *o, yk_er
         YK_FAIL(YK_ERR_CONFIG, "verifier: the time limit and the failures allowed must be 0 or more");
     YK_NEW(v, 1);
     v->lenient = o->lenient;
-    v->check.tolerance = (yk_tolerance){o->absolute, o->relative};
+    v->check = (yk_check){.tolerance = {o->absolute, o->relative}, .ignore_case = o->ignore_case,
+                          .ignore_punctuation = o->ignore_punctuation, .strip = o->strip};
     YK_TRY(copy(&v->kind, o->kind ? o->kind : "text", err));
     YK_TRY(copy(&v->language, o->language, err));
     if (o->command)
@@ -135,10 +137,11 @@ done:
 
 static yk_span answer_of(const yk_verifier *v, const kind *k, const yk_reward_item *item)
 {
+    const yk_span whole = {item->response, item->length};
+    if (k->answer == AS_IT_IS) return whole;
     yk_reasoning r = yk_reasoning_of(item->response, item->length);
     if (r.answer.length || !v->lenient) return r.answer;
-    yk_span all = yk_span_trim((yk_span){item->response, item->length});
-    return k->whole ? all : yk_span_last_line(all);
+    return k->answer == ALL ? yk_span_trim(whole) : yk_span_last_line(yk_span_trim(whole));
 }
 
 /* The questions for the command, in the order of the items, and the items they come from. */

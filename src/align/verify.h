@@ -28,6 +28,7 @@ typedef struct yk_verifier_options {
     int64_t max_failures;       /* of the command, in a row; 0: 10 */
     double absolute, relative;  /* yk_tolerance */
     bool lenient;               /* a response without <answer>: its last line is the answer, for "number" all of it */
+    bool ignore_case, ignore_punctuation, strip; /* yk_check, of the kind "exact" */
     const char *language;       /* asked of thoughts, a code of yk_languages_of; NULL: that of the prompt */
 } yk_verifier_options;
 

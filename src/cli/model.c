@@ -1,22 +1,15 @@
-/* Commands on a trained run: generate and eval. */
-#include "base/file.h"
-#include "base/log.h"
+/* The command generate. */
 #include "cli/cli.h"
 #include "cli/open.h"
 #include "train/decoder.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-enum { EVALUATED_ROWS = 4096 };
 
 typedef struct options {
     const char *run, *prompt, *checkpoint;
     double temperature, top_p;
     long tokens, top_k, seed, threads;
-    bool json;
 } options;
 
 static bool take(void *context, int key, const char *text)
@@ -35,7 +28,6 @@ static bool take(void *context, int key, const char *text)
     case 'k': o->top_k = atol(text); return true;
     case 's': o->seed = atol(text); return true;
     case 'T': o->threads = atol(text); return true;
-    case 'j': o->json = true; return true;
     default: return false;
     }
 }
@@ -68,44 +60,6 @@ done:
     return st;
 }
 
-static yk_status evaluate(int argc, char **argv, yk_error *err)
-{
-    yk_status st = YK_OK;
-    yk_opened x = {0};
-    yk_domain *domains = NULL;
-    json_t *by_domain = json_object(), *all = NULL;
-    options o = {0};
-    yk_heldout sum = {0};
-    YK_TRY(yk_parse(&yk_command_eval, argc, argv, 1, take, &o, err));
-    const yk_open_options with = {.run = o.run, .checkpoint = o.checkpoint, .pretrained = true, .threads = o.threads,
-                                  .rows = EVALUATED_ROWS};
-    YK_TRY(yk_open_run(&x, &with, err));
-    YK_TRY(yk_domains_open(&domains, &x.r, o.run, err));
-    for (size_t d = 0; d < x.r.corpora; d++) {
-        yk_heldout one = {0};
-        yk_evaluate_shard(&x.s, &domains[d].heldout, x.r.evaluate_stride, 0, &one);
-        double bpb = one.nats / M_LN2 / one.bytes;
-        json_object_set_new(by_domain, domains[d].name, json_real(bpb));
-        if (!o.json) printf("%-16s %.4f bits per byte\n", domains[d].name, bpb);
-        sum.nats += one.nats;
-        sum.bytes += one.bytes;
-    }
-    double bpb = sum.nats / M_LN2 / sum.bytes;
-    all = json_pack("{s:f, s:O}", "heldout_bpb", bpb, "by_domain", by_domain);
-    if (o.json) {
-        json_dumpf(all, stdout, JSON_INDENT(1));
-        putchar('\n');
-    } else {
-        printf("%-16s %.4f bits per byte\n", "all", bpb);
-    }
-done:
-    json_decref(all);
-    json_decref(by_domain);
-    yk_domains_close(domains, x.r.corpora);
-    yk_opened_close(&x);
-    return st;
-}
-
 static const struct argp_option generate_option[] = {
     {"prompt", 'p', "TEXT", 0, "text to continue (default: none)", 0},
     {"tokens", 'n', "N", 0, "most tokens to make (128)", 0},
@@ -123,16 +77,3 @@ const yk_command yk_command_generate = {
     "Continues a prompt with the model that a run's last stage left.\v"
     "Example:\n  yoke generate runs/quickstart --prompt 'The kernel' --tokens 60 --temperature 0.7",
     generate_option, generate};
-
-static const struct argp_option eval_option[] = {
-    {"checkpoint", 'c', "FILE", 0, "instead of the run's best", 0},
-    {"threads", 'T', "N", 0, "threads; 0: all", 0},
-    {"json", 'j', NULL, 0, "print JSON", 0},
-    {0},
-};
-
-const yk_command yk_command_eval = {
-    "eval", "RUN_DIR", "held-out bits per byte of a trained model",
-    "Computes the held-out loss of every domain of a run.\v"
-    "Example:\n  yoke eval runs/quickstart --json",
-    eval_option, evaluate};

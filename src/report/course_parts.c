@@ -179,13 +179,37 @@ static void tasks(yk_buf *out, json_t *all)
     if (json_object_size(all) == 0) return;
     yk_page_heading(out, "tasks", "Tasks", "By the model that the last stage left; accuracy with its standard error.");
     yk_buf_puts(out, "<div class=\"scroll slim\"><table><thead><tr><th>Task</th><th class=\"num\">Examples</th>"
-                     "<th class=\"num\">Right</th><th class=\"num\">±</th><th class=\"num\">pass@k</th></tr></thead><tbody>\n");
+                     "<th class=\"num\">Right</th><th class=\"num\">±</th><th class=\"num\">of clean items</th>"
+                     "<th class=\"num\">pass@k</th></tr></thead><tbody>\n");
     json_object_foreach (all, name, task) {
         yk_html_add(out, "<tr><th scope=\"row\">%s</th>", name);
         number(out, yk_json_number(task, "n"), COUNT);
         number(out, yk_json_number(task, "accuracy"), SHARE);
         number(out, yk_json_number(task, "stderr"), SHARE);
+        number(out, yk_json_number(task, "accuracy_clean"), SHARE);
         number(out, yk_json_number(task, "pass_at_k"), SHARE);
+        yk_buf_puts(out, "</tr>\n");
+    }
+    yk_buf_puts(out, "</tbody></table></div></section>\n");
+}
+
+/* What of the evaluation stands in training text. */
+static void contamination(yk_buf *out, json_t *all)
+{
+    const char *name;
+    json_t *set;
+    if (json_object_size(all) == 0) return;
+    yk_page_heading(out, "contamination", "Contamination", "Items that share a run of words with training text.");
+    yk_buf_puts(out, "<div class=\"scroll slim\"><table><thead><tr><th>Of</th><th class=\"num\">Items</th>"
+                     "<th class=\"num\">Overlapping</th><th class=\"num\">Share</th><th>The first</th>"
+                     "</tr></thead><tbody>\n");
+    json_object_foreach (all, name, set) {
+        const char *first = yk_json_text(json_array_get(yk_json_at(set, "examples"), 0), "ngram");
+        yk_html_add(out, "<tr><th scope=\"row\">%s</th>", name);
+        number(out, yk_json_number(set, "items"), COUNT);
+        number(out, yk_json_number(set, "overlapping"), COUNT);
+        number(out, yk_json_number(set, "share"), SHARE);
+        cell(out, first ? first : "");
         yk_buf_puts(out, "</tr>\n");
     }
     yk_buf_puts(out, "</tbody></table></div></section>\n");
@@ -199,6 +223,7 @@ yk_status yk_page_courses(yk_buf *out, const yk_record *r, yk_error *err)
             if (strcmp(kinds[k].name, r->courses[c].name) == 0)
                 YK_TRY(one_page(out, &kinds[k], &r->courses[c], json_object_get(r->summary, kinds[k].name), err));
     tasks(out, yk_json_at(r->summary, "evaluate.tasks"));
+    contamination(out, yk_json_at(r->summary, "evaluate.contamination"));
 done:
     return st;
 }

@@ -37,7 +37,13 @@ done:
 
 bool yk_hashes_has(const yk_hashes *h, uint64_t hash)
 {
-    return h->slots && *find(h->slot, h->slots, hash + (hash == 0)) != 0;
+    return yk_hashes_slot(h, hash) != SIZE_MAX;
+}
+
+size_t yk_hashes_slot(const yk_hashes *h, uint64_t hash)
+{
+    const uint64_t *at = h->slots ? find(h->slot, h->slots, hash + (hash == 0)) : NULL;
+    return at && *at ? (size_t)(at - h->slot) : SIZE_MAX;
 }
 
 void yk_hashes_free(yk_hashes *h)

@@ -17,6 +17,7 @@ typedef struct yk_hashes {
 /* *fresh, unless it is NULL, tells whether the hash was not there before. */
 yk_status yk_hashes_add(yk_hashes *h, uint64_t hash, bool *fresh, yk_error *err);
 bool yk_hashes_has(const yk_hashes *h, uint64_t hash);
+size_t yk_hashes_slot(const yk_hashes *h, uint64_t hash); /* where it lies while nothing is added; SIZE_MAX: nowhere */
 void yk_hashes_free(yk_hashes *h);
 
 #endif

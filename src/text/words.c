@@ -24,7 +24,18 @@ static size_t ideograph(const char *c, const char *end)
     return lead >= 0xE3 && lead <= 0xE9 && end - c >= 3 ? 3 : 0;
 }
 
-static yk_status add_word(yk_words *w, const char *from, const char *to, yk_error *err)
+static yk_status make_room(yk_words *w, yk_error *err)
+{
+    yk_status st = YK_OK;
+    size_t rooms[2] = {w->room, w->room};
+    YK_ROOM(w->from, w->n, rooms[0]);
+    YK_ROOM(w->to, w->n, rooms[1]);
+    YK_ROOM(w->word, w->n, w->room);
+done:
+    return st;
+}
+
+static yk_status add_word(yk_words *w, const char *text, const char *from, const char *to, yk_error *err)
 {
     yk_status st = YK_OK;
     char small[64];
@@ -33,6 +44,9 @@ static yk_status add_word(yk_words *w, const char *from, const char *to, yk_erro
     while (from < to && is_around(*from)) from++;
     while (from < to && is_around(to[-1])) to--;
     if (from == to) return YK_OK;
+    YK_TRY(make_room(w, err));
+    w->from[w->n] = (size_t)(from - text);
+    w->to[w->n] = (size_t)(to - text);
     while (from < to) { /* in pieces, each hashed with what came before */
         size_t n = 0;
         for (; from < to && n < sizeof small; from++, n++) {
@@ -42,7 +56,6 @@ static yk_status add_word(yk_words *w, const char *from, const char *to, yk_erro
         hash = yk_hash64(small, n, hash);
     }
     if (digit) w->numbers = yk_hash64(&hash, sizeof hash, w->numbers);
-    YK_ROOM(w->word, w->n, w->room);
     w->word[w->n++] = hash;
 done:
     return st;
@@ -58,7 +71,7 @@ yk_status yk_words_split(yk_words *w, const char *text, size_t n, yk_error *err)
         size_t own = ideograph(from, end);
         const char *to = from + own;
         while (!own && to < end && !is_space(*to) && !ideograph(to, end)) to++;
-        YK_TRY(add_word(w, from, to, err));
+        YK_TRY(add_word(w, text, from, to, err));
         for (from = to; from < end && is_space(*from);) from++;
     }
 done:
@@ -68,5 +81,7 @@ done:
 void yk_words_free(yk_words *w)
 {
     free(w->word);
+    free(w->from);
+    free(w->to);
     *w = (yk_words){0};
 }

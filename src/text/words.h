@@ -12,7 +12,8 @@
 
 /* Zero-initialise. */
 typedef struct yk_words {
-    uint64_t *word; /* [n] in order of the text */
+    uint64_t *word;    /* [n] in order of the text */
+    size_t *from, *to; /* [n] where each begins and ends in it */
     size_t n, room;
     uint64_t numbers; /* hash over those that hold a digit, in order; 0 when there are none */
 } yk_words;

@@ -291,6 +291,35 @@ static void bad_expectations_are_named(void **state)
     assert_int_equal(yk_verifier_new(&v, &(yk_verifier_options){.absolute = -1}, &err), YK_ERR_CONFIG);
 }
 
+/* exact_match of lm-eval: the response as it is, but for what is ignored on both sides, and blanks around it alone. */
+static void exact_kind(void **state)
+{
+    (void)state;
+    enum { CASE = 1, PUNCTUATION = 2, STRIP = 4 };
+    static const struct {
+        const char *response, *expected;
+        int ignored, score;
+    } all[] = {
+        {"Paris", "Paris", 0, 1},         {"paris", "Paris", 0, 0},          {"paris", "Paris", CASE, 1},
+        {"\xC3\x89T\xC3\x89", "\xC3\xA9t\xC3\xA9", CASE, 1}, {" Paris\n", "Paris", 0, 0},
+        {" Paris\n", "Paris", STRIP, 1},
+        {"Paris", " Paris", STRIP, 0},    {"Pa-ris.", "Paris", 0, 0},        {"Pa-ris.", "Paris", PUNCTUATION, 1},
+        {"PARIS!", "Paris?", CASE | PUNCTUATION, 1}, {"<answer>7</answer>", "7", 0, 0}, {"7\xFF", "7", CASE, 0},
+        {"a  b", "a b", CASE | PUNCTUATION | STRIP, 0}, {"", "a", 0, 0},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        double score;
+        yk_error err = {""};
+        yk_verifier *v = verifier_of((yk_verifier_options){.kind = "exact", .ignore_case = all[i].ignored & CASE,
+                                                           .ignore_punctuation = all[i].ignored & PUNCTUATION,
+                                                           .strip = all[i].ignored & STRIP});
+        yk_reward_item item = item_of(all[i].response, all[i].expected, NULL);
+        assert_int_equal(yk_verify_batch(v, &item, 1, &score, &err), YK_OK);
+        if (score != all[i].score) fail_msg("\"%s\" for \"%s\": %g", all[i].response, all[i].expected, score);
+        yk_verifier_free(v);
+    }
+}
+
 static void lenient_takes_the_last_line(void **state)
 {
     (void)state;
@@ -406,6 +435,7 @@ int main(void)
         cmocka_unit_test(hostile_patterns_end),
         cmocka_unit_test(bad_expectations_are_named),
         cmocka_unit_test(lenient_takes_the_last_line),
+        cmocka_unit_test(exact_kind),
         cmocka_unit_test(long_responses_take_no_time),
         cmocka_unit_test(parts_add_up),
         cmocka_unit_test(languages_are_told),
