@@ -16,7 +16,8 @@
 enum { REPEATS = 5, MOST_REPEATS = 99, WARM_UP = 2, MOST_SETS = 24, VOCAB_SLACK = 100 };
 enum { UPDATE_BYTES = 36 }; /* of memory traffic a parameter: the norm reads its gradient, AdamW reads and writes 4 numbers */
 
-/* The models of the comparison with PyTorch, tests/peers/torch_step.py, as overrides of a recipe. */
+/* The models of the comparison with PyTorch, tests/peers/torch_step.py, and that of conf/quickstart.yaml, as overrides of
+ * a recipe. */
 typedef struct known {
     const char *name, *set[MOST_SETS];
     int64_t batch, seq;
@@ -32,6 +33,7 @@ static const known models[] = {
      {"tokenizer.vocab=16384", "model.width=512", "model.layers=8", "model.heads=8", "model.kv_heads=8",
       "model.head_size=64", "model.ffn=1408", "model.qk_norm=false", "model.tied=false"},
      8, 512},
+    {"quickstart-2m", {"tokenizer.vocab=4096", "model.width=192", "model.layers=3"}, 4, 256},
 };
 
 typedef struct bench_run {
@@ -53,7 +55,7 @@ static yk_status load(const yk_bench *b, bench_run *x, yk_error *err)
     size_t n = 0;
     for (size_t i = 0; i < sizeof models / sizeof *models; i++)
         if (strcmp(b->model, models[i].name) == 0) m = &models[i];
-    if (!m) YK_FAIL(YK_ERR_USAGE, "--model %s: expected gpt2-124m or llama-34m", b->model);
+    if (!m) YK_FAIL(YK_ERR_USAGE, "--model %s: expected gpt2-124m, llama-34m or quickstart-2m", b->model);
     x->B = b->batch ? b->batch : m->batch;
     x->T = b->seq ? b->seq : m->seq;
     while (m->set[n]) set[n] = m->set[n], n++;
