@@ -49,8 +49,7 @@ static bool is_usable(const yk_rollout *o)
 }
 
 /* A yk_answers' make: prompts are its items. */
-static yk_status answer_some(void *context, int64_t first, int64_t n, FILE *f, const char *path, bool *whole,
-                             yk_error *err)
+static yk_status answer_some(void *context, int64_t first, int64_t n, FILE *f, bool *whole, yk_error *err)
 {
     yk_status st = YK_OK;
     distiller *x = context;
@@ -65,7 +64,7 @@ static yk_status answer_some(void *context, int64_t first, int64_t n, FILE *f, c
     YK_TRY(yk_rollouts_make(&a, &x->c, x->decoder, x->prompt + first, n, 1, &how, (uint64_t)first, err));
     for (int64_t i = 0; i < n; i++) {
         if (!is_usable(&a.item[i])) continue;
-        YK_TRY(yk_rollout_write(&a.item[i], f, path, err));
+        YK_TRY(yk_rollout_write(&a.item[i], f, x->path, err));
         x->kept++;
     }
     x->sampling += a.seconds;
@@ -80,11 +79,13 @@ static json_t *remember(const void *context)
     return json_pack("{s:I, s:f}", "answers", (json_int_t)x->kept, "seconds", x->sampling);
 }
 
-static void recall(void *context, const json_t *account)
+static yk_status recall(void *context, const json_t *account, yk_error *err)
 {
     distiller *x = context;
+    (void)err;
     x->kept = json_integer_value(json_object_get(account, "answers"));
     x->sampling = json_number_value(json_object_get(account, "seconds"));
+    return YK_OK;
 }
 
 /* Names everything that decides what the answers are. */
@@ -112,7 +113,8 @@ static yk_status make_answers(distiller *x, const yk_examples *e, bool *made, yk
         asked[i].turns--;
         x->prompt[i] = &asked[i];
     }
-    const yk_answers a = {.name = name, .total = x->prompts, .part = ANSWERS_AT_ONCE, .make = answer_some,
+    const yk_answers a = {.path = x->path, .account = "sampling.json", .name = name, .items = "prompts",
+                          .total = x->prompts, .part = ANSWERS_AT_ONCE, .kept = &x->kept, .make = answer_some,
                           .remember = remember, .recall = recall, .context = x};
     YK_TRY(yk_answers_make(&a, &x->c, made, err));
     if (!*made) goto done;
@@ -224,7 +226,7 @@ static yk_status open_all(distiller *x, yk_error *err)
     YK_TRY(yk_teacher_open(&x->teacher, x->r->distill_teacher, &x->c, err));
     yk_weights_hash(x->teacher.s.model, yk_model_weights(x->teacher.s.model), x->weights);
     x->hash = yk_digest_new();
-    x->path = yk_answers_path(&x->c);
+    x->path = yk_path("%s/data.jsonl", x->c.dir);
     if (!x->path || !x->hash) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     yk_digest_add(x->hash, x->weights, sizeof x->weights);
 done:
