@@ -1,6 +1,7 @@
 #include "align/answers.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -53,18 +54,15 @@ done:
 static yk_status write_account(const growing *x, yk_error *err)
 {
     yk_status st = YK_OK;
-    char *text = NULL;
     json_t *account = NULL, *own = NULL;
     if (fflush(x->f) != 0 || fsync(fileno(x->f)) != 0)
         YK_FAIL(YK_ERR_IO, "%s: cannot write: %s", x->a->path, strerror(errno));
     account = json_pack("{s:s, s:I, s:I, s:I}", "of", x->a->name, "total", (json_int_t)x->a->total, "done",
                         (json_int_t)x->done, "bytes", (json_int_t)ftell(x->f));
     own = x->a->remember(x->a->context);
-    if (json_object_update(account, own) == 0) text = json_dumps(account, JSON_INDENT(1));
-    if (!text) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_file_write(x->account, text, strlen(text), err));
+    if (json_object_update(account, own) != 0) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_json_write(x->account, account, err));
 done:
-    free(text);
     json_decref(own);
     json_decref(account);
     return st;

@@ -8,6 +8,7 @@
 #include "align/teacher.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 
 #include <math.h>
@@ -133,18 +134,6 @@ done:
 
 /* --- what is learnt from --------------------------------------------------------------------- */
 
-static yk_status add_file(distiller *x, yk_sequences *into, const yk_list *paths, yk_error *err)
-{
-    yk_status st = YK_OK;
-    yk_examples e;
-    YK_TRY(yk_examples_read(&e, paths, YK_CONVERSATION, (size_t)x->r->sft_bad_lines, err));
-    yk_digest_add(x->hash, e.hash, sizeof e.hash);
-    st = yk_sequences_add(into, &x->c, &e, err);
-    yk_examples_free(&e);
-done:
-    return st;
-}
-
 /* *made is false when the job was to stop. */
 static yk_status read_sets(distiller *x, bool *made, yk_error *err)
 {
@@ -158,13 +147,13 @@ static yk_status read_sets(distiller *x, bool *made, yk_error *err)
         YK_TRY(yk_examples_read(&e, &data, YK_CONVERSATION, (size_t)r->sft_bad_lines, err));
         YK_TRY(make_answers(x, &e, made, err));
         if (!*made) goto done;
-        YK_TRY(add_file(x, &x->train, &(yk_list){&x->path, 1}, err));
+        YK_TRY(yk_sequences_read(&x->train, &x->c, &(yk_list){&x->path, 1}, r->sft_bad_lines, x->hash, err));
     } else {
-        YK_TRY(add_file(x, &x->train, &data, err));
+        YK_TRY(yk_sequences_read(&x->train, &x->c, &data, r->sft_bad_lines, x->hash, err));
     }
     if (r->distill_heldout.n || r->distill_data.n == 0) {
         YK_TRY(yk_course_paths(&x->c, &r->distill_heldout, "distill.heldout", "heldout.jsonl", &heldout, err));
-        YK_TRY(add_file(x, &x->heldout, &heldout, err));
+        YK_TRY(yk_sequences_read(&x->heldout, &x->c, &heldout, r->sft_bad_lines, x->hash, err));
     }
     YK_NEW(x->order, x->train.n);
     for (size_t i = 0; i < x->train.n; i++) x->order[i] = (int64_t)i;

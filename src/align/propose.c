@@ -2,10 +2,10 @@
  * (align/gate.h) are learnt from by sft. */
 #include "align/align.h"
 #include "align/answers.h"
-#include "align/checkers.h"
 #include "align/proposals.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "text/near.h"
 #include "text/overlap.h"
@@ -83,28 +83,17 @@ static yk_status write_row(const proposing *x, const yk_proposed *p, FILE *f, yk
     if (x->r->propose_with_passage) yk_buf_printf(&prompt, "%s\n\n", p->p.passage);
     yk_buf_puts(&prompt, p->p.question);
     json_t *row = json_pack("{s:s, s:s, s:s}", "prompt", prompt.data, "completion", p->p.answer, "kind", "proposed");
-    const bool written = row && json_dumpf(row, f, JSON_COMPACT) == 0 && fputc('\n', f) != EOF;
-    json_decref(row);
     yk_buf_free(&prompt);
-    return written ? YK_OK : yk_fail(err, YK_ERR_IO, "%s: cannot write", x->path);
-}
-
-static json_t *valid_text(const yk_buf *text)
-{
-    yk_buf valid = {0};
-    yk_buf_puts(&valid, "");
-    yk_valid_utf8((yk_span){text->data, text->len}, &valid);
-    json_t *x = json_stringn(valid.data, valid.len);
-    yk_buf_free(&valid);
-    return x;
+    return yk_json_add_line(f, x->path, row, err);
 }
 
 static void note(proposing *x, const yk_proposed *p)
 {
     if (x->count[p->reason]++ >= x->r->propose_samples) return;
     json_t *sample = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "reason", yk_gate_name[p->reason], "passage",
-                               p->p.passage, "question", valid_text(&p->question), "answer", valid_text(&p->answer),
-                               "nats", yk_json_number_or_null(p->nats.all), "nats_without_passage",
+                               p->p.passage, "question", yk_json_of_bytes(p->question.data, p->question.len), "answer",
+                               yk_json_of_bytes(p->answer.data, p->answer.len), "nats",
+                               yk_json_number_or_null(p->nats.all), "nats_without_passage",
                                yk_json_number_or_null(p->nats.no_passage), "nats_without_question",
                                yk_json_number_or_null(p->nats.no_question), "overlap",
                                yk_json_number_or_null(p->overlap));
@@ -220,17 +209,23 @@ done:
     return st;
 }
 
+static yk_status hash_file(const char *path, char hex[33], yk_error *err)
+{
+    yk_buf bytes = {0};
+    const yk_status st = yk_file_read(path, &bytes, err);
+    if (st == YK_OK) yk_hash128_hex(bytes.data ? bytes.data : "", bytes.len, hex);
+    yk_buf_free(&bytes);
+    return st;
+}
+
 static yk_status read_evaluation_set(proposing *x, const char *path, yk_error *err)
 {
     yk_status st = YK_OK;
-    yk_buf bytes = {0};
     char hex[33];
     YK_TRY(yk_overlap_add_file(x->overlap, path, err));
-    YK_TRY(yk_file_read(path, &bytes, err));
-    yk_hash128_hex(bytes.data ? bytes.data : "", bytes.len, hex);
+    YK_TRY(hash_file(path, hex, err));
     yk_digest_add(x->hash, hex, sizeof hex);
 done:
-    yk_buf_free(&bytes);
     return st;
 }
 
@@ -307,24 +302,19 @@ done:
 static yk_status add_to_summary(const proposing *x, yk_error *err)
 {
     yk_status st = YK_OK;
-    yk_buf rows = {0};
-    json_t *run = x->c.job->summary;
-    char hex[33], all[33];
-    const char *before = json_string_value(json_object_get(run, "digest"));
+    char hex[33];
     const int64_t kept = x->count[YK_GATE_KEPT];
-    YK_TRY(yk_file_read(x->path, &rows, err));
-    yk_hash128_hex(rows.data ? rows.data : "", rows.len, hex);
-    yk_hash128_join(before ? before : "", hex, all);
-    json_object_set_new(run, "digest", json_string(all));
-    json_object_set_new(run, "propose", json_pack("{s:I, s:I, s:I, s:f, s:o, s:f, s:s}", "passages",
-                                                  (json_int_t)x->passages.n, "asked", (json_int_t)x->proposals, "kept",
-                                                  (json_int_t)kept, "share", (double)kept / (double)x->proposals,
-                                                  "dropped", dropped(x), "seconds", x->seconds, "digest", hex));
+    YK_TRY(hash_file(x->path, hex, err));
+    yk_course_add_digest(&x->c, hex);
+    json_object_set_new(x->c.job->summary, "propose",
+                        json_pack("{s:I, s:I, s:I, s:f, s:o, s:f, s:s}", "passages", (json_int_t)x->passages.n,
+                                  "asked", (json_int_t)x->proposals, "kept", (json_int_t)kept, "share",
+                                  (double)kept / (double)x->proposals, "dropped", dropped(x), "seconds", x->seconds,
+                                  "digest", hex));
     yk_log("propose    %lld of %lld proposals pass the gate", (long long)kept, (long long)x->proposals);
     for (int i = YK_GATE_KEPT + 1; i < YK_GATE_REASONS; i++)
         if (x->count[i]) yk_log("propose    %8lld dropped: %s", (long long)x->count[i], yk_gate_name[i]);
 done:
-    yk_buf_free(&rows);
     return st;
 }
 

@@ -168,18 +168,6 @@ done:
     return st;
 }
 
-static yk_status add_file(refiner *x, yk_sequences *into, const yk_list *paths, yk_error *err)
-{
-    yk_status st = YK_OK;
-    yk_examples e;
-    YK_TRY(yk_examples_read(&e, paths, YK_CONVERSATION, (size_t)x->r->refine_bad_lines, err));
-    yk_digest_add(x->hash, e.hash, sizeof e.hash);
-    st = yk_sequences_add(into, &x->c, &e, err);
-    yk_examples_free(&e);
-done:
-    return st;
-}
-
 /* All kept answers, then as many of the first round's examples as make up their share, chosen at random. */
 static yk_status mix(refiner *x, yk_error *err)
 {
@@ -187,11 +175,12 @@ static yk_status mix(refiner *x, yk_error *err)
     yk_list sft = {0}, heldout = {0};
     uint64_t *perm = NULL;
     const double share = x->r->refine_sft_share;
-    YK_TRY(add_file(x, &x->sequences, &(yk_list){&x->path, 1}, err));
+    const int64_t bad = x->r->refine_bad_lines;
+    YK_TRY(yk_sequences_read(&x->sequences, &x->c, &(yk_list){&x->path, 1}, bad, x->hash, err));
     const int64_t own = (int64_t)x->sequences.n;
     if (share > 0) {
         YK_TRY(yk_course_paths(&x->c, &x->r->sft_data, "sft.data", "train.jsonl", &sft, err));
-        YK_TRY(add_file(x, &x->sequences, &sft, err));
+        YK_TRY(yk_sequences_read(&x->sequences, &x->c, &sft, bad, x->hash, err));
     }
     const int64_t others = (int64_t)x->sequences.n - own, wanted = (int64_t)((double)own * share / (1 - share) + 0.5);
     x->n = own + (wanted < others ? wanted : others);
@@ -202,7 +191,7 @@ static yk_status mix(refiner *x, yk_error *err)
     for (int64_t i = 0; i < x->n; i++) x->order[i] = i < own ? i : own + (int64_t)perm[i - own];
     if (x->r->sft_heldout.n || x->r->sft_data.n == 0) {
         YK_TRY(yk_course_paths(&x->c, &x->r->sft_heldout, "sft.heldout", "heldout.jsonl", &heldout, err));
-        YK_TRY(add_file(x, &x->measured, &heldout, err));
+        YK_TRY(yk_sequences_read(&x->measured, &x->c, &heldout, bad, x->hash, err));
     }
 done:
     free(perm);

@@ -37,18 +37,6 @@ typedef struct sets {
     yk_digest *hash;
 } sets;
 
-static yk_status read_set(sets *x, yk_sequences *into, const yk_course *c, const yk_list *paths, yk_error *err)
-{
-    yk_status st = YK_OK;
-    yk_examples e;
-    YK_TRY(yk_examples_read(&e, paths, YK_CONVERSATION, (size_t)c->r->sft_bad_lines, err));
-    yk_digest_add(x->hash, e.hash, sizeof e.hash);
-    st = yk_sequences_add(into, c, &e, err);
-    yk_examples_free(&e);
-done:
-    return st;
-}
-
 static yk_status weight_of(const yk_recipe *r, size_t i, size_t files, double *weight, yk_error *err)
 {
     *weight = 1;
@@ -84,12 +72,12 @@ static yk_status read_sets(sets *x, const yk_course *c, yk_error *err)
         int64_t first = (int64_t)x->train.n;
         double weight;
         YK_TRY(weight_of(c->r, i, train.n, &weight, err));
-        YK_TRY(read_set(x, &x->train, c, &one, err));
+        YK_TRY(yk_sequences_read(&x->train, c, &one, c->r->sft_bad_lines, x->hash, err));
         YK_TRY(order_set(first, (int64_t)x->train.n - first, weight, (uint64_t)c->r->seed, i, &x->order, &x->n, err));
     }
     if (c->r->sft_heldout.n || c->r->sft_data.n == 0) {
         YK_TRY(yk_course_paths(c, &c->r->sft_heldout, "sft.heldout", "heldout.jsonl", &heldout, err));
-        YK_TRY(read_set(x, &x->heldout, c, &heldout, err));
+        YK_TRY(yk_sequences_read(&x->heldout, c, &heldout, c->r->sft_bad_lines, x->hash, err));
     }
     if (x->n == 0) YK_FAIL(YK_ERR_CONFIG, "sft.weights leaves no example");
 done:

@@ -2,12 +2,12 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "config/schema.h"
 #include "text/documents.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 typedef struct counting {
     yk_bpe_trainer *trainer; /* NULL: only bytes */
@@ -149,7 +149,7 @@ yk_status yk_tokenizer_tune(const yk_recipe *r, const char *run_dir, const yk_te
     yk_status st = YK_OK;
     yk_bpe_trainer *trainer = NULL;
     double bytes;
-    char *folder = yk_path("%s/tokenizer", run_dir), *path = yk_path("%s/tokenizer/tune.json", run_dir), *text = NULL;
+    char *folder = yk_path("%s/tokenizer", run_dir), *path = yk_path("%s/tokenizer/tune.json", run_dir);
     *list = json_array();
     if (!folder || !path || !*list) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     if (r->tokenizer_tune.n == 0)
@@ -163,13 +163,10 @@ yk_status yk_tokenizer_tune(const yk_recipe *r, const char *run_dir, const yk_te
         yk_parse_int(r->tokenizer_tune.item[i], &vocab);
         YK_TRY(try_vocab(r, run_dir, trainer, vocab, *list, err));
     }
-    text = json_dumps(*list, JSON_INDENT(1));
-    if (!text) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_file_write(path, text, strlen(text), err));
+    YK_TRY(yk_json_write(path, *list, err));
 done:
     yk_bpe_trainer_free(trainer);
     free(folder);
     free(path);
-    free(text);
     return st;
 }

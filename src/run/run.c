@@ -3,6 +3,7 @@
 #include "align/align.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "config.h"
 #include "data/shard.h"
@@ -77,14 +78,6 @@ typedef struct run {
     bool any_work;
 } run;
 
-static yk_status write_json(const char *path, json_t *x, yk_error *err)
-{
-    char *text = json_dumps(x, JSON_INDENT(1));
-    yk_status st = text ? yk_file_write(path, text, strlen(text), err) : yk_fail(err, YK_ERR_MEMORY, "out of memory");
-    free(text);
-    return st;
-}
-
 static const stage *find_stage(const char *name)
 {
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
@@ -119,7 +112,7 @@ static yk_status remember(run *u, const stage *s, const char *key, double second
     json_object_set_new(u->state, s->name, json_pack("{s:s, s:s, s:f, s:O}", "key", key, "stamp", stamp, "seconds", seconds,
                                                      "summary", kept));
     json_decref(kept);
-    return write_json(u->state_path, u->state, err);
+    return yk_json_write(u->state_path, u->state, err);
 }
 
 static bool is_there(const run *u, const char *file)
@@ -174,7 +167,7 @@ static yk_status perform(run *u, const stage *s, const char *key, bool *finished
     u->any_work = true;
     if (had) { /* what it made may be overwritten from here on */
         json_object_del(u->state, s->name);
-        YK_TRY(write_json(u->state_path, u->state, err));
+        YK_TRY(yk_json_write(u->state_path, u->state, err));
     }
     YK_TRY(s->perform(&u->job, finished, err));
     yk_progress_end();
@@ -273,7 +266,7 @@ static yk_status conclude(run *u, bool finished, yk_error *err)
     json_object_set_new(u->job.summary, "numerics", json_string(yk_contract_of(u->job.recipe)));
     json_object_set_new(u->job.summary, "threads", json_integer(u->team.threads));
     if (u->any_work) {
-        YK_TRY(write_json(u->summary_path, u->job.summary, err));
+        YK_TRY(yk_json_write(u->summary_path, u->job.summary, err));
         YK_TRY(yk_report_write(u->job.dir, err));
     } else {
         yk_log("all stages are done; nothing to do");

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "text/dedup.h"
 #include "text/documents.h"
@@ -309,9 +310,9 @@ static yk_status write_report(cleaner *c, double seconds, yk_error *err)
     rate = raw / 1e6 / (seconds > 0 ? seconds : 1e-9);
     json_t *report = json_pack("{s:O, s:O, s:O, s:f, s:f}", "domains", c->domains, "dropped", c->dropped, "samples",
                                c->samples, "seconds", seconds, "mb_per_s", rate);
-    char *text = report ? json_dumps(report, JSON_INDENT(1)) : NULL, *path = yk_path("%s/clean/report.json", c->job->dir);
-    if (!text || !path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_file_write(path, text, strlen(text), err));
+    char *path = yk_path("%s/clean/report.json", c->job->dir);
+    if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_json_write(path, report, err));
     json_object_set_new(c->job->summary, "corpus",
                         json_pack("{s:I, s:I, s:O, s:O, s:f}", "documents", (json_int_t)c->documents, "bytes",
                                   (json_int_t)c->bytes, "dropped", c->dropped, "domains", c->domains, "mb_per_s",
@@ -319,7 +320,6 @@ static yk_status write_report(cleaner *c, double seconds, yk_error *err)
     yk_log("clean      %s of %s kept, read at %.1f MB/s", yk_human_bytes((double)c->bytes, kept), yk_human_bytes(raw, size),
            rate);
 done:
-    free(text);
     free(path);
     json_decref(report);
     return st;

@@ -1,5 +1,6 @@
 /* tokenizer.json: version 1.0 of Hugging Face's `tokenizers`, model BPE at byte level. */
 #include "base/file.h"
+#include "base/json.h"
 #include "token/split.h"
 #include "token/vocabulary.h"
 
@@ -98,13 +99,8 @@ static json_t *build(const yk_tokenizer *t)
 
 yk_status yk_tokenizer_save(const yk_tokenizer *t, const char *path, yk_error *err)
 {
-    yk_status st = YK_OK;
     json_t *root = build(t);
-    char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
-    if (!text) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_file_write(path, text, strlen(text), err));
-done:
-    free(text);
+    yk_status st = yk_json_write(path, root, err);
     json_decref(root);
     return st;
 }

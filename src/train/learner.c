@@ -1,6 +1,7 @@
 #include "train/learner.h"
 
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "store/checkpoint.h"
 
@@ -14,11 +15,6 @@ yk_adamw_options yk_adamw_of(const yk_recipe *r)
 {
     return (yk_adamw_options){.beta1 = r->pretrain_beta1, .beta2 = r->pretrain_beta2, .eps = r->pretrain_eps,
                               .decay = r->pretrain_weight_decay, .clip = r->pretrain_clip};
-}
-
-json_t *yk_json_number_or_null(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
 }
 
 yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const yk_weights *weights,

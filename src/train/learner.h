@@ -113,7 +113,4 @@ void yk_learner_digest(const yk_learner *l, char hex[33]);
 /* How many of `x` [floats of the model] are not zero and below 2^-56, which bf16 flushes (numerics contract, rule 4). */
 int64_t yk_learner_count_flushed(const yk_learner *l, const float *x);
 
-/* A number, or null where it is not finite: JSON has no other. */
-json_t *yk_json_number_or_null(double x);
-
 #endif

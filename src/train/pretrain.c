@@ -1,6 +1,7 @@
 /* The pretrain stage: the loop around the step. */
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "train/decoder.h"
 #include "train/learner.h"
