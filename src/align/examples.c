@@ -191,7 +191,8 @@ static void take_choice(const json_t *o, parse *x)
     }
 }
 
-static void (*const take_form[])(const json_t *, parse *) = {take_conversation, take_preference, take_problem, take_choice};
+static void (*const take_form[])(const json_t *, parse *) = {take_conversation, take_preference, take_problem,
+                                                             take_choice};
 
 static yk_status keep(yk_examples *e, json_t *line, parse *x, yk_error *err)
 {
@@ -321,8 +322,8 @@ yk_status yk_examples_form(const char *path, yk_form *form, yk_error *err)
             *form = forms[i].form;
             goto done;
         }
-    YK_FAIL(YK_ERR_INPUT, "%s: is no task: its first line is no JSON object with `choices` and `label`, with `good` and `bad`, with "
-            "`chosen` and `rejected`, or with `answer`", path);
+    YK_FAIL(YK_ERR_INPUT, "%s: is no task: its first line is no JSON object with `choices` and `label`, with `good` "
+            "and `bad`, with `chosen` and `rejected`, or with `answer`", path);
 done:
     json_decref(line);
     yk_buf_free(&text);

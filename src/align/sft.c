@@ -42,9 +42,11 @@ static yk_status weight_of(const yk_recipe *r, size_t i, size_t files, double *w
     *weight = 1;
     if (r->sft_weights.n == 0) return YK_OK;
     if (r->sft_weights.n != files)
-        return yk_fail(err, YK_ERR_CONFIG, "sft.weights has %zu numbers, but sft.data %zu files", r->sft_weights.n, files);
+        return yk_fail(err, YK_ERR_CONFIG, "sft.weights has %zu numbers, but sft.data %zu files", r->sft_weights.n,
+                       files);
     if (yk_parse_real(r->sft_weights.item[i], weight) && *weight > 0 && *weight <= 1000) return YK_OK;
-    return yk_fail(err, YK_ERR_CONFIG, "sft.weights: `%.40s` is no number above 0 and up to 1000", r->sft_weights.item[i]);
+    return yk_fail(err, YK_ERR_CONFIG, "sft.weights: `%.40s` is no number above 0 and up to 1000",
+                   r->sft_weights.item[i]);
 }
 
 /* Where the recipe names no files: those of the stage `questions`, then what the model proposed. */
@@ -98,10 +100,12 @@ yk_status yk_sft_stage(const yk_job *job, bool *finished, yk_error *err)
     YK_TRY(read_sets(&x, &c, err));
     yk_digest_hex(x.hash, data);
     int64_t steps = r->sft_steps ? r->sft_steps : yk_steps_of(r->sft_epochs, x.n, r->sft_batch);
-    const yk_imitation o = {.train = &x.train, .order = x.order, .n = x.n, .heldout = &x.heldout, .data = data, .keys = keys,
-                            .schedule = {"cosine", r->sft_lr, r->sft_lr_end, r->sft_warmup, 0, steps},
-                            .batch = r->sft_batch, .eval_every = r->sft_eval_every ? r->sft_eval_every : (steps + 3) / 4,
-                            .checkpoint_every = r->sft_checkpoint_every, .samples = r->sft_samples, .deal = YK_DEAL_SFT};
+    const yk_imitation o = {.train = &x.train, .order = x.order, .n = x.n, .heldout = &x.heldout, .data = data,
+                            .keys = keys, .schedule = {"cosine", r->sft_lr, r->sft_lr_end, r->sft_warmup, 0, steps},
+                            .batch = r->sft_batch,
+                            .eval_every = r->sft_eval_every ? r->sft_eval_every : (steps + 3) / 4,
+                            .checkpoint_every = r->sft_checkpoint_every, .samples = r->sft_samples,
+                            .deal = YK_DEAL_SFT};
     YK_TRY(yk_imitate(&c, &o, finished, err));
 done:
     yk_sequences_free(&x.train);

@@ -27,8 +27,8 @@ typedef struct choices {
 } choices;
 
 /* A choice as what follows the prompt: weight 1 of its ids. */
-static yk_status encode_choice(yk_course *c, yk_encoder *e, const yk_example *x, const char *choice, bool chat, yk_sequence *q,
-                               yk_error *err)
+static yk_status encode_choice(yk_course *c, yk_encoder *e, const yk_example *x, const char *choice, bool chat,
+                               yk_sequence *q, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_ids ids = {0};
@@ -73,8 +73,8 @@ static yk_status make_choices(choices *x, yk_course *c, const yk_examples *e, bo
             yk_sequence *q = &x->q[x->n++];
             YK_TRY(encode_choice(c, encoder, &e->item[i], e->item[i].choice[j], chat, q, err));
             if ((int64_t)q->ids.n > c->context) /* the end of the prompt is what a choice depends on most */
-                YK_FAIL(YK_ERR_INPUT, "a question with its choice has %zu tokens, the context %lld; leave it out, or raise "
-                        "pretrain.seq: \"%.80s\"", q->ids.n, (long long)c->context, e->item[i].choice[j]);
+                YK_FAIL(YK_ERR_INPUT, "a question with its choice has %zu tokens, the context %lld; leave it out, or "
+                        "raise pretrain.seq: \"%.80s\"", q->ids.n, (long long)c->context, e->item[i].choice[j]);
         }
 done:
     yk_encoder_free(encoder);
@@ -145,8 +145,8 @@ static yk_status sample_problems(yk_course *c, const yk_grader *g, const yk_prob
         one += yk_pass_at(samples, right, 1) / (double)p->n;
         some += yk_pass_at(samples, right, k) / (double)p->n;
     }
-    json_object_update_new(into, json_pack("{s:f, s:f, s:I, s:I}", "pass_at_1", one, "pass_at_k", some, "k", (json_int_t)k,
-                                           "samples", (json_int_t)samples));
+    json_object_update_new(into, json_pack("{s:f, s:f, s:I, s:I}", "pass_at_1", one, "pass_at_k", some, "k",
+                                           (json_int_t)k, "samples", (json_int_t)samples));
 done:
     free(part);
     yk_rollouts_free(&x);

@@ -257,7 +257,8 @@ static yk_status chat(int argc, char **argv, yk_error *err)
     YK_TRY(yk_parse(&yk_command_chat, argc, argv, 1, take, &o, err));
     if (o.temperature < 0 || o.top_p <= 0 || o.top_p > 1 || o.tokens < 1 || o.top_k < 0 || o.penalty <= 0)
         YK_FAIL(YK_ERR_USAGE, "temperature >= 0, 0 < top-p <= 1, top-k >= 0, penalty > 0 and tokens >= 1 are needed");
-    YK_TRY(yk_open_run(&t.run, &(yk_open_options){.run = o.run, .checkpoint = o.checkpoint, .threads = o.threads}, err));
+    YK_TRY(yk_open_run(&t.run, &(yk_open_options){.run = o.run, .checkpoint = o.checkpoint, .threads = o.threads},
+                       err));
     YK_TRY(yk_chat_new(&t.chat, t.run.r.sft_template, t.run.s.tokenizer, err));
     YK_TRY(yk_decoder_new(&t.decoder, &t.run.s, 1, t.run.r.pretrain_seq, err));
     t.how = yk_sampling_of(&t.run.s);
@@ -289,7 +290,7 @@ static const struct argp_option option[] = {
 
 const yk_command yk_command_chat = {
     "chat", "RUN_DIR", "talk with a fine-tuned model",
-    "Answers what is typed, with the whole conversation as context. Lines that begin with a slash are commands; /help lists "
-    "them. From a pipe, each line is a message.\v"
+    "Answers what is typed, with the whole conversation as context. Lines that begin with a slash are commands; /help "
+    "lists them. From a pipe, each line is a message.\v"
     "Example:\n  yoke chat runs/quickstart\n  echo 'What is 3 + 4?' | yoke chat runs/quickstart -t 0",
     option, chat};

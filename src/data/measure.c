@@ -119,8 +119,8 @@ static double mean_of(json_t *by_domain)
     return json_object_size(by_domain) ? sum / (double)json_object_size(by_domain) : 0;
 }
 
-static yk_status try_vocab(const yk_recipe *r, const char *run_dir, yk_bpe_trainer *trainer, int64_t vocab, json_t *list,
-                           yk_error *err)
+static yk_status try_vocab(const yk_recipe *r, const char *run_dir, yk_bpe_trainer *trainer, int64_t vocab,
+                           json_t *list, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_tokenizer *t = NULL;
@@ -136,7 +136,8 @@ static yk_status try_vocab(const yk_recipe *r, const char *run_dir, yk_bpe_train
     json_object_set_new(row, "bytes_per_token", json_real(bytes));
     json_object_set_new(row, "embedding_parameters", json_real(r->model_tied ? table : 2 * table));
     json_object_set_new(row, "embedding_share", json_real((r->model_tied ? table : 2 * table) / all));
-    json_object_set_new(row, "flops_per_byte", json_real(6 * (r->model_tied ? all : all - table) / (bytes > 0 ? bytes : 1)));
+    json_object_set_new(row, "flops_per_byte",
+                        json_real(6 * (r->model_tied ? all : all - table) / (bytes > 0 ? bytes : 1)));
     json_array_append(list, row);
 done:
     json_decref(row);

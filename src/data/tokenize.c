@@ -57,7 +57,8 @@ static void log_rates(const json_t *report, int32_t vocab)
 {
     const json_t *trained = json_object_get(report, "train_mb_per_s");
     if (trained) yk_log("tokenizer  %d entries, trained at %.1f MB/s", vocab, json_real_value(trained));
-    yk_log("tokenizer  %.2f bytes a token, encoded at %.1f MB/s", json_real_value(json_object_get(report, "bytes_per_token")),
+    yk_log("tokenizer  %.2f bytes a token, encoded at %.1f MB/s",
+           json_real_value(json_object_get(report, "bytes_per_token")),
            json_real_value(json_object_get(report, "encode_mb_per_s")));
 }
 

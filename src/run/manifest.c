@@ -39,7 +39,8 @@ static yk_status read_corpus(const char *path, json_t **corpus, yk_error *err)
     YK_TRY(yk_file_read(path, &text, err));
     *corpus = json_loadb(text.data, text.len, 0, &why);
     if (!*corpus)
-        YK_FAIL(YK_ERR_INPUT, "%s:%d:%d: %s; corpus_manifest must name a JSON file", path, why.line, why.column, why.text);
+        YK_FAIL(YK_ERR_INPUT, "%s:%d:%d: %s; corpus_manifest must name a JSON file", path, why.line, why.column,
+                why.text);
 done:
     yk_buf_free(&text);
     return st;
@@ -56,8 +57,8 @@ yk_status yk_manifest_write(const yk_job *job, yk_error *err)
     yk_processor_name(processor, sizeof processor);
     if (job->recipe->corpus_manifest[0]) YK_TRY(read_corpus(job->recipe->corpus_manifest, &corpus, err));
     manifest = json_pack("{s:{s:s, s:s, s:s}, s:{s:s, s:i}, s:o, s:O*}", "yoke", "version", PACKAGE_VERSION, "numerics",
-                         yk_contract_of(job->recipe), "isa", k->name, "machine", "processor", processor, "threads", job->team->threads,
-                         "libraries", library_versions(), "corpus", corpus);
+                         yk_contract_of(job->recipe), "isa", k->name, "machine", "processor", processor, "threads",
+                         job->team->threads, "libraries", library_versions(), "corpus", corpus);
     YK_TRY(yk_json_write(path, manifest, err));
     json_object_set_new(job->summary, "version", json_string(PACKAGE_VERSION));
     json_object_set_new(job->summary, "processor", json_string(processor));

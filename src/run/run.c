@@ -28,7 +28,8 @@ typedef struct stage {
     const char *const *keys;
     const char *members[8]; /* of the summary, which the stage sets */
     char *(*output)(const char *dir, const char *domain, bool heldout); /* a file of each domain and split; or NULL */
-    yk_status (*stamp)(const yk_recipe *r, char hex[33], yk_error *err); /* of inputs outside the run directory; or NULL */
+    /* Of inputs outside the run directory; or NULL. */
+    yk_status (*stamp)(const yk_recipe *r, char hex[33], yk_error *err);
     const char *model; /* in the run directory: the model it leaves, or the folder of its checkpoints; or NULL */
     const char *leaves; /* another file there that later stages need; or NULL */
 } stage;
@@ -38,7 +39,8 @@ static const char *const tokenizer_keys[] = {"seed", "tokenizer.", NULL};
 static const char *const questions_keys[] = {"seed", "corpus.", "questions.", NULL};
 static const char *const tune_keys[] = {"seed", "lanes", "precision", "numerics", "corpus.", "model.", "pretrain.",
                                         "evaluate.stride", "tune.", "tuning.", NULL};
-static const char *const pretrain_keys[] = {"seed", "lanes", "precision", "numerics", "corpus.", "model.", "pretrain.", NULL};
+static const char *const pretrain_keys[] = {"seed", "lanes", "precision", "numerics", "corpus.", "model.", "pretrain.",
+                                            NULL};
 static const char *const propose_keys[] = {"questions.against", "questions.overlap_words", "propose.", "sft.heldout",
                                             "evaluate.tasks", NULL};
 static const char *const sft_keys[] = {"sft.", NULL};
@@ -109,8 +111,8 @@ static yk_status remember(run *u, const stage *s, const char *key, double second
     char stamp[33] = "";
     yk_error ignored;
     if (s->stamp) s->stamp(u->job.recipe, stamp, &ignored);
-    json_object_set_new(u->state, s->name, json_pack("{s:s, s:s, s:f, s:O}", "key", key, "stamp", stamp, "seconds", seconds,
-                                                     "summary", kept));
+    json_object_set_new(u->state, s->name, json_pack("{s:s, s:s, s:f, s:O}", "key", key, "stamp", stamp, "seconds",
+                                                     seconds, "summary", kept));
     json_decref(kept);
     return yk_json_write(u->state_path, u->state, err);
 }
@@ -296,7 +298,8 @@ static yk_status announce(const run *u, yk_error *err)
     return st;
 }
 
-yk_status yk_run(const yk_recipe *r, const char *name, const char *dir, const volatile sig_atomic_t *stop, yk_error *err)
+yk_status yk_run(const yk_recipe *r, const char *name, const char *dir, const volatile sig_atomic_t *stop,
+                 yk_error *err)
 {
     yk_status st = YK_OK;
     int lock = -1;

@@ -127,7 +127,8 @@ static int set_up(void **state)
                       "\"pretrain.<b>\":\"<i>%d\"},\"score\":%s,\"seconds\":1}\n", i % 9, i / 9, i < 9 ? 40 : 120,
                       1e-4 * (i + 1) * (i + 1), i, i == 4 ? "null" : i % 2 ? "1.5" : "9.25");
     yk_buf_puts(&f->content[8], "{\"done\":40,\"kept\":7,\"dropped\":{\"too <likely>\":33,\"copied\":0},"
-                                "\"samples\":[{\"reason\":\"kept\",\"passage\":\"<p>\",\"question\":\"What is \\\"&amp;\\\"?\",\"answer\":\"]]>\"}]}");
+                                "\"samples\":[{\"reason\":\"kept\",\"passage\":\"<p>\","
+                                "\"question\":\"What is \\\"&amp;\\\"?\",\"answer\":\"]]>\"}]}");
     put_all(f);
     *state = f;
     return 0;
