@@ -88,8 +88,8 @@ typedef struct yk_rmsnorm {
 } yk_rmsnorm;
 
 /* LayerNorm (Ba et al. 2016) of rows: y = (x - mean) rstd weight + bias with rstd = 1 / sqrt(mean((x - mean)^2) + eps).
- * Backward, with h = (x - mean) rstd and g = dy weight: dx (+)= rstd (g - mean(g) - h mean(g h)); dweight += sum of dy h,
- * dbias += sum of dy over rows ascending; y (or NULL) gets the same bits as in the forward pass. */
+ * Backward, with h = (x - mean) rstd and g = dy weight: dx (+)= rstd (g - mean(g) - h mean(g h)); dweight += sum of
+ * dy h, dbias += sum of dy over rows ascending; y (or NULL) gets the same bits as in the forward pass. */
 typedef struct yk_layernorm {
     void *y;                         /* [N,C] */
     float *mean, *rstd;              /* [N] */
@@ -266,7 +266,7 @@ typedef struct yk_kernels {
     yk_precision precision;
     int64_t (*gemm_scratch)(const yk_team *team);
     void (*gemm)(const yk_team *team, const yk_gemm *a);
-    int64_t (*packed_bytes)(int64_t n, int64_t k); /* 0: this table's products read operands as they are, YK_PACKED not */
+    int64_t (*packed_bytes)(int64_t n, int64_t k); /* 0: products read operands as they are, and YK_PACKED not */
     void (*pack)(const yk_team *team, const yk_pack *a);
     void (*embed_forward)(const yk_team *team, const yk_embed *a);
     void (*embed_backward)(const yk_team *team, const yk_embed *a);
@@ -291,7 +291,8 @@ typedef struct yk_kernels {
     void (*sum_squares)(const yk_team *team, const yk_sum_squares *a);
     void (*adamw)(const yk_team *team, const yk_adamw *a);
     void (*map)(const yk_team *team, const yk_map *a);
-    double (*peak_flops)(const yk_team *team, double seconds); /* measured: independent chains of the product's own step, FLOP/s */
+    /* FLOP/s, measured: independent chains of the product's own step. */
+    double (*peak_flops)(const yk_team *team, double seconds);
     void (*count_below)(const yk_team *team, const yk_count_below *a);
     /* Memory of this table: zeroed, 64-byte aligned, NULL when it cannot be had. */
     void *(*alloc)(int64_t bytes);

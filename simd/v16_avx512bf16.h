@@ -29,8 +29,8 @@ static inline v16 v16_pairs_of(const uint16_t *even, const uint16_t *odd)
 /* Lane i holds the terms even[i] (low half) and odd[i]. */
 static inline v16 v16_interleave(v16 even, v16 odd)
 {
-    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21,
-                                           5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                                           21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
     return _mm512_castsi512_ps(_mm512_permutexvar_epi16(order, _mm512_castps_si512(v16_pairs(even, odd))));
 }
 

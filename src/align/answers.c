@@ -1,6 +1,7 @@
 #include "align/answers.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -11,15 +12,10 @@
 typedef struct growing {
     const yk_answers *a;
     const yk_course *c;
-    char *path, *account;
+    char *account; /* its path */
     FILE *f;
     int64_t done; /* items that the file has whole */
 } growing;
-
-char *yk_answers_path(const yk_course *c)
-{
-    return yk_path("%s/data.jsonl", c->dir);
-}
 
 /* How far the account of an earlier process says that the same answers are; 0 when there is none of them. */
 static int64_t read_account(const growing *x, json_t **account, int64_t *bytes)
@@ -40,15 +36,15 @@ static yk_status open_file(growing *x, yk_error *err)
     int64_t bytes;
     json_t *account;
     x->done = read_account(x, &account, &bytes);
-    x->f = fopen(x->path, "ab");
-    if (!x->f || fseek(x->f, 0, SEEK_END) != 0) YK_FAIL(YK_ERR_IO, "%s: cannot open: %s", x->path, strerror(errno));
+    x->f = fopen(x->a->path, "ab");
+    if (!x->f || fseek(x->f, 0, SEEK_END) != 0) YK_FAIL(YK_ERR_IO, "%s: cannot open: %s", x->a->path, strerror(errno));
     if (x->done == 0 || ftell(x->f) < bytes) x->done = bytes = 0;
     if (ftruncate(fileno(x->f), bytes) != 0 || fseek(x->f, 0, SEEK_END) != 0)
-        YK_FAIL(YK_ERR_IO, "%s: cannot cut off: %s", x->path, strerror(errno));
+        YK_FAIL(YK_ERR_IO, "%s: cannot cut off: %s", x->a->path, strerror(errno));
     if (x->done > 0) {
-        x->a->recall(x->a->context, account);
-        yk_log("%-10s going on after %lld of %lld (%s)", x->c->name, (long long)x->done, (long long)x->a->total,
-               x->path);
+        YK_TRY(x->a->recall(x->a->context, account, err));
+        yk_log("%-10s going on after %lld of %lld %s (%s)", x->c->name, (long long)x->done, (long long)x->a->total,
+               x->a->items, x->a->path);
     }
 done:
     json_decref(account);
@@ -58,18 +54,15 @@ done:
 static yk_status write_account(const growing *x, yk_error *err)
 {
     yk_status st = YK_OK;
-    char *text = NULL;
     json_t *account = NULL, *own = NULL;
     if (fflush(x->f) != 0 || fsync(fileno(x->f)) != 0)
-        YK_FAIL(YK_ERR_IO, "%s: cannot write: %s", x->path, strerror(errno));
+        YK_FAIL(YK_ERR_IO, "%s: cannot write: %s", x->a->path, strerror(errno));
     account = json_pack("{s:s, s:I, s:I, s:I}", "of", x->a->name, "total", (json_int_t)x->a->total, "done",
                         (json_int_t)x->done, "bytes", (json_int_t)ftell(x->f));
     own = x->a->remember(x->a->context);
-    if (json_object_update(account, own) == 0) text = json_dumps(account, JSON_INDENT(1));
-    if (!text) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_file_write(x->account, text, strlen(text), err));
+    if (json_object_update(account, own) != 0) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_json_write(x->account, account, err));
 done:
-    free(text);
     json_decref(own);
     json_decref(account);
     return st;
@@ -78,23 +71,23 @@ done:
 yk_status yk_answers_make(const yk_answers *a, const yk_course *c, bool *made, yk_error *err)
 {
     yk_status st = YK_OK;
-    growing x = {.a = a, .c = c, .path = yk_answers_path(c), .account = yk_path("%s/sampling.json", c->dir)};
+    growing x = {.a = a, .c = c, .account = yk_path("%s/%s", c->dir, a->account)};
     *made = false;
-    if (!x.path || !x.account) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (!x.account) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     YK_TRY(open_file(&x, err));
     while (x.done < a->total && !yk_job_stops(c->job)) {
         const int64_t left = a->total - x.done, n = left < a->part ? left : a->part;
         bool whole = true;
-        YK_TRY(a->make(a->context, x.done, n, x.f, x.path, &whole, err));
+        YK_TRY(a->make(a->context, x.done, n, x.f, &whole, err));
         if (!whole) goto done;
         x.done += n;
         YK_TRY(write_account(&x, err));
-        yk_progress("%-10s %lld of %lld answered", c->name, (long long)x.done, (long long)a->total);
+        yk_progress("%-10s %lld of %lld %s, %lld answers kept", c->name, (long long)x.done, (long long)a->total,
+                    a->items, (long long)*a->kept);
     }
     *made = x.done == a->total;
 done:
     if (x.f) fclose(x.f);
-    free(x.path);
     free(x.account);
     return st;
 }

@@ -6,7 +6,6 @@
 #include "base/rng.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static yk_status open_as(yk_course *c, const yk_job *job, const char *name, const yk_session_options *o, yk_error *err)
 {
@@ -98,27 +97,27 @@ done:
     return st;
 }
 
-/* The run's digest: that of the stages before, then this one's. */
-static void chain_digest(json_t *run, json_t *own, const yk_learner *l)
+void yk_course_add_digest(const yk_course *c, const char hex[33])
 {
-    char hex[33];
-    const char *before = json_string_value(json_object_get(run, "digest"));
-    yk_learner_digest(l, hex);
-    json_object_set_new(own, "digest", json_string(hex));
-    yk_hash128_join(before ? before : "", hex, hex);
-    json_object_set_new(run, "digest", json_string(hex));
+    char all[33];
+    const char *before = json_string_value(json_object_get(c->job->summary, "digest"));
+    yk_hash128_join(before ? before : "", hex, all);
+    json_object_set_new(c->job->summary, "digest", json_string(all));
 }
 
 yk_status yk_course_finish(yk_course *c, const yk_learner *l, bool with_score, json_t *summary, yk_error *err)
 {
     yk_status st = YK_OK;
+    char hex[33];
     json_t *document = json_pack("{s:s, s:I}", "kind", c->name, "step", (json_int_t)l->step);
     if (!document || !summary) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     const yk_weights before = yk_model_use(c->s.model, l->weights);
     st = yk_session_save(&c->s, c->path, with_score, document, err);
     yk_model_use(c->s.model, before);
     if (st != YK_OK) goto done;
-    chain_digest(c->job->summary, summary, l);
+    yk_learner_digest(l, hex);
+    json_object_set_new(summary, "digest", json_string(hex));
+    yk_course_add_digest(c, hex);
     json_object_set(c->job->summary, c->name, summary);
 done:
     json_decref(document);

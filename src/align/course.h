@@ -54,6 +54,9 @@ yk_status yk_course_samples(yk_course *c, const yk_prompts *p, int64_t step, yk_
  * digest, and so the run's, covers the learner and all that was before. */
 yk_status yk_course_finish(yk_course *c, const yk_learner *l, bool with_score, json_t *summary, yk_error *err);
 
+/* Makes the digest of what the stage has made part of the run's, after those of the stages before. */
+void yk_course_add_digest(const yk_course *c, const char hex[33]);
+
 /* The endless sequence of items 0 .. total - 1, in a new random order each epoch: a pure function of (seed, deal,
  * position). */
 typedef enum yk_deals {

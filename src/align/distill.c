@@ -8,6 +8,7 @@
 #include "align/teacher.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 
 #include <math.h>
@@ -49,8 +50,7 @@ static bool is_usable(const yk_rollout *o)
 }
 
 /* A yk_answers' make: prompts are its items. */
-static yk_status answer_some(void *context, int64_t first, int64_t n, FILE *f, const char *path, bool *whole,
-                             yk_error *err)
+static yk_status answer_some(void *context, int64_t first, int64_t n, FILE *f, bool *whole, yk_error *err)
 {
     yk_status st = YK_OK;
     distiller *x = context;
@@ -65,7 +65,7 @@ static yk_status answer_some(void *context, int64_t first, int64_t n, FILE *f, c
     YK_TRY(yk_rollouts_make(&a, &x->c, x->decoder, x->prompt + first, n, 1, &how, (uint64_t)first, err));
     for (int64_t i = 0; i < n; i++) {
         if (!is_usable(&a.item[i])) continue;
-        YK_TRY(yk_rollout_write(&a.item[i], f, path, err));
+        YK_TRY(yk_rollout_write(&a.item[i], f, x->path, err));
         x->kept++;
     }
     x->sampling += a.seconds;
@@ -80,11 +80,13 @@ static json_t *remember(const void *context)
     return json_pack("{s:I, s:f}", "answers", (json_int_t)x->kept, "seconds", x->sampling);
 }
 
-static void recall(void *context, const json_t *account)
+static yk_status recall(void *context, const json_t *account, yk_error *err)
 {
     distiller *x = context;
+    (void)err;
     x->kept = json_integer_value(json_object_get(account, "answers"));
     x->sampling = json_number_value(json_object_get(account, "seconds"));
+    return YK_OK;
 }
 
 /* Names everything that decides what the answers are. */
@@ -112,7 +114,8 @@ static yk_status make_answers(distiller *x, const yk_examples *e, bool *made, yk
         asked[i].turns--;
         x->prompt[i] = &asked[i];
     }
-    const yk_answers a = {.name = name, .total = x->prompts, .part = ANSWERS_AT_ONCE, .make = answer_some,
+    const yk_answers a = {.path = x->path, .account = "sampling.json", .name = name, .items = "prompts",
+                          .total = x->prompts, .part = ANSWERS_AT_ONCE, .kept = &x->kept, .make = answer_some,
                           .remember = remember, .recall = recall, .context = x};
     YK_TRY(yk_answers_make(&a, &x->c, made, err));
     if (!*made) goto done;
@@ -131,18 +134,6 @@ done:
 
 /* --- what is learnt from --------------------------------------------------------------------- */
 
-static yk_status add_file(distiller *x, yk_sequences *into, const yk_list *paths, yk_error *err)
-{
-    yk_status st = YK_OK;
-    yk_examples e;
-    YK_TRY(yk_examples_read(&e, paths, YK_CONVERSATION, (size_t)x->r->sft_bad_lines, err));
-    yk_digest_add(x->hash, e.hash, sizeof e.hash);
-    st = yk_sequences_add(into, &x->c, &e, err);
-    yk_examples_free(&e);
-done:
-    return st;
-}
-
 /* *made is false when the job was to stop. */
 static yk_status read_sets(distiller *x, bool *made, yk_error *err)
 {
@@ -156,13 +147,13 @@ static yk_status read_sets(distiller *x, bool *made, yk_error *err)
         YK_TRY(yk_examples_read(&e, &data, YK_CONVERSATION, (size_t)r->sft_bad_lines, err));
         YK_TRY(make_answers(x, &e, made, err));
         if (!*made) goto done;
-        YK_TRY(add_file(x, &x->train, &(yk_list){&x->path, 1}, err));
+        YK_TRY(yk_sequences_read(&x->train, &x->c, &(yk_list){&x->path, 1}, r->sft_bad_lines, x->hash, err));
     } else {
-        YK_TRY(add_file(x, &x->train, &data, err));
+        YK_TRY(yk_sequences_read(&x->train, &x->c, &data, r->sft_bad_lines, x->hash, err));
     }
     if (r->distill_heldout.n || r->distill_data.n == 0) {
         YK_TRY(yk_course_paths(&x->c, &r->distill_heldout, "distill.heldout", "heldout.jsonl", &heldout, err));
-        YK_TRY(add_file(x, &x->heldout, &heldout, err));
+        YK_TRY(yk_sequences_read(&x->heldout, &x->c, &heldout, r->sft_bad_lines, x->hash, err));
     }
     YK_NEW(x->order, x->train.n);
     for (size_t i = 0; i < x->train.n; i++) x->order[i] = (int64_t)i;
@@ -224,7 +215,7 @@ static yk_status open_all(distiller *x, yk_error *err)
     YK_TRY(yk_teacher_open(&x->teacher, x->r->distill_teacher, &x->c, err));
     yk_weights_hash(x->teacher.s.model, yk_model_weights(x->teacher.s.model), x->weights);
     x->hash = yk_digest_new();
-    x->path = yk_answers_path(&x->c);
+    x->path = yk_path("%s/data.jsonl", x->c.dir);
     if (!x->path || !x->hash) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     yk_digest_add(x->hash, x->weights, sizeof x->weights);
 done:

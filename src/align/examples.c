@@ -208,7 +208,8 @@ static void take_choice(const json_t *o, parse *x)
     }
 }
 
-static void (*const take_form[])(const json_t *, parse *) = {take_conversation, take_preference, take_problem, take_choice};
+static void (*const take_form[])(const json_t *, parse *) = {take_conversation, take_preference, take_problem,
+                                                             take_choice};
 
 static yk_status keep(yk_examples *e, json_t *line, parse *x, yk_error *err)
 {

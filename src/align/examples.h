@@ -8,8 +8,8 @@
  *   {"prompt" (or "question"): P, "choices": [text, ...], "label": index of the right one, "target_delimiter": text}
  *   {"prompt": P, "target": text, "target_delimiter": text}, one choice alone (LAMBADA, Paperno et al. 2016)
  *   {"good": text, "bad": text}, a minimal pair (BLiMP, Warstadt et al. 2020; also "sentence_good", "sentence_bad")
- * where P is a text (one user's turn) or a list of messages; any may have "kind", a text by which it is counted. Files may
- * be compressed (.gz, .zst). */
+ * where P is a text (one user's turn) or a list of messages; any may have "kind", a text by which it is counted. Files
+ * may be compressed (.gz, .zst). */
 #ifndef YK_ALIGN_EXAMPLES_H
 #define YK_ALIGN_EXAMPLES_H
 
@@ -38,7 +38,7 @@ typedef struct yk_example {
     const char *chosen, *rejected; /* of a preference */
     double margin;
     const char *answer, *verifier; /* of a problem; verifier NULL: not said */
-    const char *const *choice; /* of a question with choices, of a minimal pair (which has no turns) and of a preference */
+    const char *const *choice; /* of a question with choices, a minimal pair (which has no turns) and a preference */
     size_t choices, label;     /* label: the right one */
     const char *delimiter;     /* between prompt and choice where they are plain text; NULL: not said */
     const char *kind;          /* "" when not said */
@@ -53,9 +53,9 @@ typedef struct yk_examples {
     struct yk_examples_text *text; /* private */
 } yk_examples;
 
-/* Reads all files of `paths`. A line that is not one of the form's (no JSON, members missing or of another type, an empty
- * answer, equal sides, a conversation without an assistant's turn at its end) is left out, counted and warned about with
- * file and line; more than `most_bad` such lines, no file, or no example at all are YK_ERR_INPUT. */
+/* Reads all files of `paths`. A line that is not one of the form's (no JSON, members missing or of another type, an
+ * empty answer, equal sides, a conversation without an assistant's turn at its end) is left out, counted and warned
+ * about with file and line; more than `most_bad` such lines, no file, or no example at all are YK_ERR_INPUT. */
 yk_status yk_examples_read(yk_examples *e, const yk_list *paths, yk_form form, size_t most_bad, yk_error *err);
 void yk_examples_free(yk_examples *e);
 

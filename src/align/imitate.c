@@ -1,6 +1,7 @@
 #include "align/imitate.h"
 
 #include "align/passes.h"
+#include "base/json.h"
 #include "base/log.h"
 
 #include <math.h>
@@ -48,6 +49,19 @@ yk_status yk_sequences_add(yk_sequences *q, const yk_course *c, const yk_example
     if (q->n == 0)
         YK_FAIL(YK_ERR_INPUT, "no example is shorter than the context of %lld tokens; raise pretrain.seq",
                 (long long)c->context);
+done:
+    return st;
+}
+
+yk_status yk_sequences_read(yk_sequences *q, const yk_course *c, const yk_list *paths, int64_t most_bad,
+                            yk_digest *hash, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_examples e;
+    YK_TRY(yk_examples_read(&e, paths, YK_CONVERSATION, (size_t)most_bad, err));
+    yk_digest_add(hash, e.hash, sizeof e.hash);
+    st = yk_sequences_add(q, c, &e, err);
+    yk_examples_free(&e);
 done:
     return st;
 }

@@ -4,6 +4,7 @@
 #define YK_ALIGN_IMITATE_H
 
 #include "align/course.h"
+#include "base/hash.h"
 
 typedef struct yk_sequences {
     yk_sequence *item;
@@ -15,6 +16,9 @@ typedef struct yk_sequences {
 
 /* Conversations as sequences of at most c->context tokens. */
 yk_status yk_sequences_add(yk_sequences *q, const yk_course *c, const yk_examples *e, yk_error *err);
+/* The same from files, as yk_examples_read() takes them; their hash becomes part of `hash`. */
+yk_status yk_sequences_read(yk_sequences *q, const yk_course *c, const yk_list *paths, int64_t most_bad,
+                            yk_digest *hash, yk_error *err);
 void yk_sequences_free(yk_sequences *q);
 
 typedef struct yk_imitation {

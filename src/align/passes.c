@@ -19,8 +19,8 @@ static void forward(yk_session *s, yk_pass_kind kind)
         yk_model_score(s->model, &b, s->loss);
 }
 
-yk_status yk_pass_each(yk_session *s, const yk_sequence *first, size_t stride, int64_t n, yk_pass_kind kind, yk_each_fn each,
-                       void *context, yk_error *err)
+yk_status yk_pass_each(yk_session *s, const yk_sequence *first, size_t stride, int64_t n, yk_pass_kind kind,
+                       yk_each_fn each, void *context, yk_error *err)
 {
     yk_session_clear(s);
     for (int64_t done = 0, last = 0; done < n; done = last) {

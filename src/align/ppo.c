@@ -8,6 +8,7 @@
 #include "align/proximal.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/rng.h"
 

@@ -1,20 +1,18 @@
 /* The propose stage: the pretrained model makes questions and answers of passages; those that pass the gate
  * (align/gate.h) are learnt from by sft. */
 #include "align/align.h"
-#include "align/checkers.h"
+#include "align/answers.h"
 #include "align/proposals.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "text/near.h"
 #include "text/overlap.h"
 #include "text/stream.h"
 
-#include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { AT_ONCE = 512, LINE_LIMIT = 16 << 20 };
 
@@ -24,7 +22,7 @@ static const char *const keys[] = {"seed", "precision", "numerics", "propose.", 
 typedef struct proposing {
     yk_course c;
     const yk_recipe *r;
-    char *path, *account; /* propose/train.jsonl; propose/report.json: how far it is finished, and what came out */
+    char *path;           /* propose/train.jsonl; its account, report.json, tells what came out */
     char name[33];        /* hash over all that decides what the file holds */
     yk_examples rules;    /* questions of the stage `questions`, or propose.examples */
     yk_passages passages;
@@ -32,7 +30,8 @@ typedef struct proposing {
     yk_near *near;        /* questions that are there */
     yk_overlap *overlap;  /* evaluation sets */
     yk_digest *hash;
-    int64_t proposals, asked, bytes; /* all; made; of the file */
+    yk_proposed *part;    /* [AT_ONCE] those in the making */
+    int64_t proposals;
     int64_t count[YK_GATE_REASONS];
     json_t *samples;
     double seconds;
@@ -84,35 +83,20 @@ static yk_status write_row(const proposing *x, const yk_proposed *p, FILE *f, yk
     if (x->r->propose_with_passage) yk_buf_printf(&prompt, "%s\n\n", p->p.passage);
     yk_buf_puts(&prompt, p->p.question);
     json_t *row = json_pack("{s:s, s:s, s:s}", "prompt", prompt.data, "completion", p->p.answer, "kind", "proposed");
-    const bool written = row && json_dumpf(row, f, JSON_COMPACT) == 0 && fputc('\n', f) != EOF;
-    json_decref(row);
     yk_buf_free(&prompt);
-    return written ? YK_OK : yk_fail(err, YK_ERR_IO, "%s: cannot write", x->path);
-}
-
-static json_t *valid_text(const yk_buf *text)
-{
-    yk_buf valid = {0};
-    yk_buf_puts(&valid, "");
-    yk_valid_utf8((yk_span){text->data, text->len}, &valid);
-    json_t *x = json_stringn(valid.data, valid.len);
-    yk_buf_free(&valid);
-    return x;
-}
-
-static json_t *measure_or_null(double x)
-{
-    return isnan(x) ? json_null() : json_real(x);
+    return yk_json_add_line(f, x->path, row, err);
 }
 
 static void note(proposing *x, const yk_proposed *p)
 {
     if (x->count[p->reason]++ >= x->r->propose_samples) return;
     json_t *sample = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "reason", yk_gate_name[p->reason], "passage",
-                               p->p.passage, "question", valid_text(&p->question), "answer", valid_text(&p->answer),
-                               "nats", measure_or_null(p->nats.all), "nats_without_passage",
-                               measure_or_null(p->nats.no_passage), "nats_without_question",
-                               measure_or_null(p->nats.no_question), "overlap", measure_or_null(p->overlap));
+                               p->p.passage, "question", yk_json_of_bytes(p->question.data, p->question.len), "answer",
+                               yk_json_of_bytes(p->answer.data, p->answer.len), "nats",
+                               yk_json_number_or_null(p->nats.all), "nats_without_passage",
+                               yk_json_number_or_null(p->nats.no_passage), "nats_without_question",
+                               yk_json_number_or_null(p->nats.no_question), "overlap",
+                               yk_json_number_or_null(p->overlap));
     json_array_append_new(x->samples, sample);
 }
 
@@ -124,48 +108,14 @@ static json_t *dropped(const proposing *x)
     return all;
 }
 
-/* What is in the file is on the disk before the account says so. */
-static yk_status write_account(proposing *x, FILE *f, yk_error *err)
-{
-    yk_status st = YK_OK;
-    char *text = NULL;
-    if (fflush(f) != 0 || fsync(fileno(f)) != 0) YK_FAIL(YK_ERR_IO, "%s: cannot write: %s", x->path, strerror(errno));
-    x->bytes = ftell(f);
-    json_t *all = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:O, s:f}", "of", x->name, "passages",
-                            (json_int_t)x->passages.n, "proposals", (json_int_t)x->proposals, "asked",
-                            (json_int_t)x->asked, "kept", (json_int_t)x->count[YK_GATE_KEPT], "bytes",
-                            (json_int_t)x->bytes, "dropped", dropped(x), "samples", x->samples, "seconds", x->seconds);
-    text = all ? json_dumps(all, JSON_INDENT(1)) : NULL;
-    json_decref(all);
-    if (!text) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_file_write(x->account, text, strlen(text), err));
-done:
-    free(text);
-    return st;
-}
-
 /* --- going on -------------------------------------------------------------------------------- */
 
-/* Reads how far an earlier process came with the same proposals. */
-static void take_account(proposing *x)
+static json_t *remember(const void *context)
 {
-    json_error_t why;
-    json_t *all = yk_exists(x->account) ? json_load_file(x->account, 0, &why) : NULL;
-    const char *of = json_string_value(json_object_get(all, "of"));
-    const int64_t asked = json_integer_value(json_object_get(all, "asked"));
-    const int64_t bytes = json_integer_value(json_object_get(all, "bytes"));
-    json_t *drops = json_object_get(all, "dropped"), *samples = json_object_get(all, "samples");
-    if (of && strcmp(of, x->name) == 0 && asked > 0 && asked <= x->proposals && bytes >= 0 && json_is_array(samples)) {
-        x->asked = asked;
-        x->bytes = bytes;
-        x->count[YK_GATE_KEPT] = json_integer_value(json_object_get(all, "kept"));
-        for (int i = YK_GATE_KEPT + 1; i < YK_GATE_REASONS; i++)
-            x->count[i] = json_integer_value(json_object_get(drops, yk_gate_name[i]));
-        x->seconds = json_number_value(json_object_get(all, "seconds"));
-        json_decref(x->samples);
-        x->samples = json_incref(samples);
-    }
-    json_decref(all);
+    const proposing *x = context;
+    return json_pack("{s:I, s:I, s:o, s:O, s:f}", "passages", (json_int_t)x->passages.n, "kept",
+                     (json_int_t)x->count[YK_GATE_KEPT], "dropped", dropped(x), "samples", x->samples, "seconds",
+                     x->seconds);
 }
 
 /* The questions of the rows that are there become known: each is the last line of its prompt. */
@@ -192,37 +142,29 @@ done:
     return st;
 }
 
-static void begin_anew(proposing *x)
+static yk_status recall(void *context, const json_t *account, yk_error *err)
 {
-    x->asked = x->bytes = 0;
-    x->seconds = 0;
-    memset(x->count, 0, sizeof x->count);
-    json_array_clear(x->samples);
-}
-
-/* To append to; what is past the account is cut off, and all is done again when something of it is missing. */
-static yk_status open_rows(proposing *x, FILE **f, yk_error *err)
-{
-    yk_status st = YK_OK;
-    *f = fopen(x->path, "ab");
-    if (!*f || fseek(*f, 0, SEEK_END) != 0) YK_FAIL(YK_ERR_IO, "%s: cannot open: %s", x->path, strerror(errno));
-    if (ftell(*f) < x->bytes) begin_anew(x);
-    if (ftruncate(fileno(*f), x->bytes) != 0 || fseek(*f, 0, SEEK_END) != 0)
-        YK_FAIL(YK_ERR_IO, "%s: cannot cut off: %s", x->path, strerror(errno));
-    YK_TRY(take_rows(x, err));
-    if (x->asked)
-        yk_log("propose    going on after %lld of %lld proposals", (long long)x->asked, (long long)x->proposals);
-done:
-    return st;
+    proposing *x = context;
+    const json_t *drops = json_object_get(account, "dropped");
+    x->count[YK_GATE_KEPT] = json_integer_value(json_object_get(account, "kept"));
+    for (int i = YK_GATE_KEPT + 1; i < YK_GATE_REASONS; i++)
+        x->count[i] = json_integer_value(json_object_get(drops, yk_gate_name[i]));
+    json_array_extend(x->samples, json_object_get(account, "samples"));
+    x->seconds = json_number_value(json_object_get(account, "seconds"));
+    return take_rows(x, err);
 }
 
 /* --- the stage ------------------------------------------------------------------------------- */
 
-static yk_status propose_some(proposing *x, yk_proposed *p, int64_t n, FILE *f, yk_error *err)
+/* A yk_answers' make: proposals are its items. */
+static yk_status propose_some(void *context, int64_t first, int64_t n, FILE *f, bool *whole, yk_error *err)
 {
     yk_status st = YK_OK;
+    proposing *x = context;
+    yk_proposed *p = x->part;
     const double began = yk_now();
-    YK_TRY(yk_proposals_make(&x->proposer, &x->passages, x->asked, n, p, err));
+    (void)whole;
+    YK_TRY(yk_proposals_make(&x->proposer, &x->passages, first, n, p, err));
     for (int64_t i = 0; i < n; i++) YK_TRY(judge_texts(x, &p[i], err));
     YK_TRY(yk_proposals_measure(&x->proposer, p, n, err));
     for (int64_t i = 0; i < n; i++) {
@@ -230,31 +172,22 @@ static yk_status propose_some(proposing *x, yk_proposed *p, int64_t n, FILE *f, 
         if (p[i].reason == YK_GATE_KEPT) YK_TRY(write_row(x, &p[i], f, err));
         note(x, &p[i]);
     }
-    x->asked += n;
     x->seconds += yk_now() - began;
 done:
     return st;
 }
 
-/* Until all are made, or the job is to stop. */
-static yk_status propose_all(proposing *x, yk_error *err)
+/* *made is false when the job was to stop. */
+static yk_status propose_all(proposing *x, bool *made, yk_error *err)
 {
     yk_status st = YK_OK;
-    FILE *f = NULL;
-    yk_proposed *p = NULL;
-    YK_NEW(p, AT_ONCE);
-    take_account(x);
-    YK_TRY(open_rows(x, &f, err));
-    while (x->asked < x->proposals && !yk_job_stops(x->c.job)) {
-        const int64_t left = x->proposals - x->asked;
-        YK_TRY(propose_some(x, p, left < AT_ONCE ? left : AT_ONCE, f, err));
-        YK_TRY(write_account(x, f, err));
-        yk_progress("propose    %lld of %lld proposals, %lld kept", (long long)x->asked, (long long)x->proposals,
-                    (long long)x->count[YK_GATE_KEPT]);
-    }
+    const yk_answers a = {.path = x->path, .account = "report.json", .name = x->name, .items = "proposals",
+                          .total = x->proposals, .part = AT_ONCE, .kept = &x->count[YK_GATE_KEPT],
+                          .make = propose_some, .remember = remember, .recall = recall, .context = x};
+    YK_NEW(x->part, AT_ONCE);
+    st = yk_answers_make(&a, &x->c, made, err);
 done:
-    if (f) fclose(f);
-    yk_proposals_free(p, AT_ONCE);
+    yk_proposals_free(x->part, AT_ONCE);
     return st;
 }
 
@@ -276,17 +209,23 @@ done:
     return st;
 }
 
+static yk_status hash_file(const char *path, char hex[33], yk_error *err)
+{
+    yk_buf bytes = {0};
+    const yk_status st = yk_file_read(path, &bytes, err);
+    if (st == YK_OK) yk_hash128_hex(bytes.data ? bytes.data : "", bytes.len, hex);
+    yk_buf_free(&bytes);
+    return st;
+}
+
 static yk_status read_evaluation_set(proposing *x, const char *path, yk_error *err)
 {
     yk_status st = YK_OK;
-    yk_buf bytes = {0};
     char hex[33];
     YK_TRY(yk_overlap_add_file(x->overlap, path, err));
-    YK_TRY(yk_file_read(path, &bytes, err));
-    yk_hash128_hex(bytes.data ? bytes.data : "", bytes.len, hex);
+    YK_TRY(hash_file(path, hex, err));
     yk_digest_add(x->hash, hex, sizeof hex);
 done:
-    yk_buf_free(&bytes);
     return st;
 }
 
@@ -319,8 +258,7 @@ static yk_status open_all(proposing *x, yk_error *err)
     x->hash = yk_digest_new();
     x->samples = json_array();
     x->path = yk_path("%s/train.jsonl", x->c.dir);
-    x->account = yk_path("%s/report.json", x->c.dir);
-    if (!x->hash || !x->samples || !x->path || !x->account) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (!x->hash || !x->samples || !x->path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     YK_TRY(yk_mkdirs(x->c.dir, err));
     YK_TRY(yk_passages_choose(&x->passages, x->r, x->c.job->dir, err));
     YK_TRY(yk_near_new(&x->near, x->r->propose_similarity, err));
@@ -353,8 +291,8 @@ static yk_status tell_why_none(const proposing *x, yk_error *err)
                 (long long)x->c.context);
     for (int i = YK_GATE_KEPT + 1; i < YK_GATE_REASONS; i++)
         if (x->count[i]) yk_buf_printf(&why, "%s%lld %s", why.len ? ", " : "", (long long)x->count[i], yk_gate_name[i]);
-    YK_FAIL(YK_ERR_INPUT, "none of %lld proposals passes the gate (%s); %s has samples. Train longer before `propose`, "
-            "loosen its gate, or leave it out of `stages`", (long long)x->proposals, why.data, x->account);
+    YK_FAIL(YK_ERR_INPUT, "none of %lld proposals passes the gate (%s); propose/report.json has samples. Train longer "
+            "before `propose`, loosen its gate, or leave it out of `stages`", (long long)x->proposals, why.data);
 done:
     yk_buf_free(&why);
     return st;
@@ -364,24 +302,19 @@ done:
 static yk_status add_to_summary(const proposing *x, yk_error *err)
 {
     yk_status st = YK_OK;
-    yk_buf rows = {0};
-    json_t *run = x->c.job->summary;
-    char hex[33], all[33];
-    const char *before = json_string_value(json_object_get(run, "digest"));
+    char hex[33];
     const int64_t kept = x->count[YK_GATE_KEPT];
-    YK_TRY(yk_file_read(x->path, &rows, err));
-    yk_hash128_hex(rows.data ? rows.data : "", rows.len, hex);
-    yk_hash128_join(before ? before : "", hex, all);
-    json_object_set_new(run, "digest", json_string(all));
-    json_object_set_new(run, "propose", json_pack("{s:I, s:I, s:I, s:f, s:o, s:f, s:s}", "passages",
-                                                  (json_int_t)x->passages.n, "asked", (json_int_t)x->asked, "kept",
-                                                  (json_int_t)kept, "share", (double)kept / (double)x->asked, "dropped",
-                                                  dropped(x), "seconds", x->seconds, "digest", hex));
-    yk_log("propose    %lld of %lld proposals pass the gate", (long long)kept, (long long)x->asked);
+    YK_TRY(hash_file(x->path, hex, err));
+    yk_course_add_digest(&x->c, hex);
+    json_object_set_new(x->c.job->summary, "propose",
+                        json_pack("{s:I, s:I, s:I, s:f, s:o, s:f, s:s}", "passages", (json_int_t)x->passages.n,
+                                  "asked", (json_int_t)x->proposals, "kept", (json_int_t)kept, "share",
+                                  (double)kept / (double)x->proposals, "dropped", dropped(x), "seconds", x->seconds,
+                                  "digest", hex));
+    yk_log("propose    %lld of %lld proposals pass the gate", (long long)kept, (long long)x->proposals);
     for (int i = YK_GATE_KEPT + 1; i < YK_GATE_REASONS; i++)
         if (x->count[i]) yk_log("propose    %8lld dropped: %s", (long long)x->count[i], yk_gate_name[i]);
 done:
-    yk_buf_free(&rows);
     return st;
 }
 
@@ -389,11 +322,12 @@ yk_status yk_propose_stage(const yk_job *job, bool *finished, yk_error *err)
 {
     yk_status st = YK_OK;
     proposing x = {.r = job->recipe};
+    bool made;
     *finished = false;
     YK_TRY(yk_course_open_to_measure(&x.c, job, "propose", YK_COURSE_ROWS, err));
     YK_TRY(open_all(&x, err));
-    YK_TRY(propose_all(&x, err));
-    if (x.asked < x.proposals) goto done;
+    YK_TRY(propose_all(&x, &made, err));
+    if (!made) goto done;
     if (x.count[YK_GATE_KEPT] == 0) YK_TRY(tell_why_none(&x, err));
     YK_TRY(add_to_summary(&x, err));
     *finished = true;
@@ -406,7 +340,6 @@ done:
     yk_digest_free(x.hash);
     json_decref(x.samples);
     free(x.path);
-    free(x.account);
     yk_course_close(&x.c);
     return st;
 }

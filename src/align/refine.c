@@ -57,8 +57,7 @@ static int64_t choose(const refiner *x, const yk_rollout *answer, const yk_rewar
     return kept;
 }
 
-static yk_status keep_some(refiner *x, const yk_rollouts *a, const yk_reward_parts *part, FILE *f, const char *path,
-                           yk_error *err)
+static yk_status keep_some(refiner *x, const yk_rollouts *a, const yk_reward_parts *part, FILE *f, yk_error *err)
 {
     yk_status st = YK_OK;
     const int64_t group = x->r->refine_group;
@@ -71,7 +70,7 @@ static yk_status keep_some(refiner *x, const yk_rollouts *a, const yk_reward_par
         x->kept += kept;
         for (int64_t i = 0; i < group; i++) {
             x->right += part[p + i].accuracy >= 1;
-            if (keeps[i]) YK_TRY(yk_rollout_write(&a->item[p + i], f, path, err));
+            if (keeps[i]) YK_TRY(yk_rollout_write(&a->item[p + i], f, x->path, err));
         }
     }
     x->answers += a->n;
@@ -81,8 +80,7 @@ done:
 }
 
 /* A yk_answers' make: problems are its items. The first part marks the model that makes the answers, too. */
-static yk_status answer_some(void *context, int64_t first, int64_t n, FILE *f, const char *path, bool *whole,
-                             yk_error *err)
+static yk_status answer_some(void *context, int64_t first, int64_t n, FILE *f, bool *whole, yk_error *err)
 {
     yk_status st = YK_OK;
     refiner *x = context;
@@ -102,7 +100,7 @@ static yk_status answer_some(void *context, int64_t first, int64_t n, FILE *f, c
     YK_TRY(yk_grade(&x->grader, &a, part, err));
     *whole = !yk_grader_was_cut(&x->grader);
     if (!*whole) goto done;
-    YK_TRY(keep_some(x, &a, part, f, path, err));
+    YK_TRY(keep_some(x, &a, part, f, err));
     x->sampling += a.seconds;
 done:
     yk_rollouts_free(&a);
@@ -119,9 +117,10 @@ static json_t *remember(const void *context)
                      yk_grader_counts(&x->grader, x->counts));
 }
 
-static void recall(void *context, const json_t *account)
+static yk_status recall(void *context, const json_t *account, yk_error *err)
 {
     refiner *x = context;
+    (void)err;
     x->solved = json_integer_value(json_object_get(account, "problems_solved"));
     x->answers = json_integer_value(json_object_get(account, "answers"));
     x->right = json_integer_value(json_object_get(account, "right"));
@@ -129,6 +128,7 @@ static void recall(void *context, const json_t *account)
     x->sampling = json_number_value(json_object_get(account, "seconds"));
     x->before = yk_marks_of_json(&x->heldout, json_object_get(account, "before"));
     x->counts = json_incref(json_object_get(account, "verifier"));
+    return YK_OK;
 }
 
 /* Names everything that decides what the answers are. */
@@ -151,9 +151,9 @@ static yk_status make_answers(refiner *x, bool *made, yk_error *err)
     const int64_t group = x->r->refine_group;
     char name[33];
     name_answers(x, name);
-    const yk_answers a = {.name = name, .total = x->train.n,
-                          .part = ANSWERS_AT_ONCE > group ? ANSWERS_AT_ONCE / group : 1, .make = answer_some,
-                          .remember = remember, .recall = recall, .context = x};
+    const yk_answers a = {.path = x->path, .account = "sampling.json", .name = name, .items = "problems",
+                          .total = x->train.n, .part = ANSWERS_AT_ONCE > group ? ANSWERS_AT_ONCE / group : 1,
+                          .kept = &x->kept, .make = answer_some, .remember = remember, .recall = recall, .context = x};
     YK_TRY(yk_answers_make(&a, &x->c, made, err));
     if (!*made) goto done;
     yk_log("refine     %lld of %lld problems solved, %lld of %lld answers right, %lld kept", (long long)x->solved,
@@ -168,18 +168,6 @@ done:
     return st;
 }
 
-static yk_status add_file(refiner *x, yk_sequences *into, const yk_list *paths, yk_error *err)
-{
-    yk_status st = YK_OK;
-    yk_examples e;
-    YK_TRY(yk_examples_read(&e, paths, YK_CONVERSATION, (size_t)x->r->refine_bad_lines, err));
-    yk_digest_add(x->hash, e.hash, sizeof e.hash);
-    st = yk_sequences_add(into, &x->c, &e, err);
-    yk_examples_free(&e);
-done:
-    return st;
-}
-
 /* All kept answers, then as many of the first round's examples as make up their share, chosen at random. */
 static yk_status mix(refiner *x, yk_error *err)
 {
@@ -187,11 +175,12 @@ static yk_status mix(refiner *x, yk_error *err)
     yk_list sft = {0}, heldout = {0};
     uint64_t *perm = NULL;
     const double share = x->r->refine_sft_share;
-    YK_TRY(add_file(x, &x->sequences, &(yk_list){&x->path, 1}, err));
+    const int64_t bad = x->r->refine_bad_lines;
+    YK_TRY(yk_sequences_read(&x->sequences, &x->c, &(yk_list){&x->path, 1}, bad, x->hash, err));
     const int64_t own = (int64_t)x->sequences.n;
     if (share > 0) {
         YK_TRY(yk_course_paths(&x->c, &x->r->sft_data, "sft.data", "train.jsonl", &sft, err));
-        YK_TRY(add_file(x, &x->sequences, &sft, err));
+        YK_TRY(yk_sequences_read(&x->sequences, &x->c, &sft, bad, x->hash, err));
     }
     const int64_t others = (int64_t)x->sequences.n - own, wanted = (int64_t)((double)own * share / (1 - share) + 0.5);
     x->n = own + (wanted < others ? wanted : others);
@@ -202,7 +191,7 @@ static yk_status mix(refiner *x, yk_error *err)
     for (int64_t i = 0; i < x->n; i++) x->order[i] = i < own ? i : own + (int64_t)perm[i - own];
     if (x->r->sft_heldout.n || x->r->sft_data.n == 0) {
         YK_TRY(yk_course_paths(&x->c, &x->r->sft_heldout, "sft.heldout", "heldout.jsonl", &heldout, err));
-        YK_TRY(add_file(x, &x->measured, &heldout, err));
+        YK_TRY(yk_sequences_read(&x->measured, &x->c, &heldout, bad, x->hash, err));
     }
 done:
     free(perm);
@@ -241,7 +230,7 @@ static yk_status open_all(refiner *x, yk_error *err)
     yk_status st = YK_OK;
     const yk_recipe *r = x->r;
     x->hash = yk_digest_new();
-    x->path = yk_answers_path(&x->c);
+    x->path = yk_path("%s/data.jsonl", x->c.dir);
     if (!x->path || !x->hash) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     YK_TRY(yk_grader_new(&x->grader, x->c.job, err));
     YK_TRY(yk_problem_set_read(&x->train, &x->c, &x->grader, &r->refine_data, "refine.data", "problems.train.jsonl",

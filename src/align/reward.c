@@ -2,6 +2,7 @@
 #include "align/align.h"
 #include "align/bradley_terry.h"
 #include "align/passes.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/math64.h"
 

@@ -1,7 +1,7 @@
 #include "align/rollout.h"
 
-#include "align/checkers.h"
 #include "align/passes.h"
+#include "base/json.h"
 #include "base/log.h"
 
 #include <stdlib.h>
@@ -96,25 +96,21 @@ void yk_rollouts_free(yk_rollouts *x)
     *x = (yk_rollouts){0};
 }
 
-static json_t *message_of(yk_role role, const char *content)
+static json_t *message_of(yk_role role, const char *content, size_t n)
 {
-    return json_pack("{s:s, s:s}", "role", yk_role_name[role], "content", content);
+    return json_pack("{s:s, s:o}", "role", yk_role_name[role], "content", yk_json_of_bytes(content, n));
 }
 
 yk_status yk_rollout_write(const yk_rollout *x, FILE *f, const char *path, yk_error *err)
 {
-    yk_buf answer = {0};
     json_t *messages = json_array();
-    yk_buf_puts(&answer, "");
-    yk_valid_utf8((yk_span){x->text.data, x->text.len}, &answer);
-    for (size_t i = 0; i < x->example->turns; i++)
-        json_array_append_new(messages, message_of(x->example->turn[i].role, x->example->turn[i].content));
-    json_array_append_new(messages, message_of(YK_ASSISTANT, answer.data));
+    for (size_t i = 0; i < x->example->turns; i++) {
+        const yk_turn *t = &x->example->turn[i];
+        json_array_append_new(messages, message_of(t->role, t->content, strlen(t->content)));
+    }
+    json_array_append_new(messages, message_of(YK_ASSISTANT, x->text.data, x->text.len));
     json_t *line = json_pack("{s:o, s:s}", "messages", messages, "kind", x->example->kind);
-    bool written = line && json_dumpf(line, f, JSON_COMPACT) == 0 && fputc('\n', f) != EOF;
-    json_decref(line);
-    yk_buf_free(&answer);
-    return written ? YK_OK : yk_fail(err, YK_ERR_IO, "%s: cannot write", path);
+    return yk_json_add_line(f, path, line, err);
 }
 
 int64_t yk_rollout_add(const yk_rollout *x, yk_session *s)

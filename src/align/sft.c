@@ -37,26 +37,16 @@ typedef struct sets {
     yk_digest *hash;
 } sets;
 
-static yk_status read_set(sets *x, yk_sequences *into, const yk_course *c, const yk_list *paths, yk_error *err)
-{
-    yk_status st = YK_OK;
-    yk_examples e;
-    YK_TRY(yk_examples_read(&e, paths, YK_CONVERSATION, (size_t)c->r->sft_bad_lines, err));
-    yk_digest_add(x->hash, e.hash, sizeof e.hash);
-    st = yk_sequences_add(into, c, &e, err);
-    yk_examples_free(&e);
-done:
-    return st;
-}
-
 static yk_status weight_of(const yk_recipe *r, size_t i, size_t files, double *weight, yk_error *err)
 {
     *weight = 1;
     if (r->sft_weights.n == 0) return YK_OK;
     if (r->sft_weights.n != files)
-        return yk_fail(err, YK_ERR_CONFIG, "sft.weights has %zu numbers, but sft.data %zu files", r->sft_weights.n, files);
+        return yk_fail(err, YK_ERR_CONFIG, "sft.weights has %zu numbers, but sft.data %zu files", r->sft_weights.n,
+                       files);
     if (yk_parse_real(r->sft_weights.item[i], weight) && *weight > 0 && *weight <= 1000) return YK_OK;
-    return yk_fail(err, YK_ERR_CONFIG, "sft.weights: `%.40s` is no number above 0 and up to 1000", r->sft_weights.item[i]);
+    return yk_fail(err, YK_ERR_CONFIG, "sft.weights: `%.40s` is no number above 0 and up to 1000",
+                   r->sft_weights.item[i]);
 }
 
 /* Where the recipe names no files: those of the stage `questions`, then what the model proposed. */
@@ -84,12 +74,12 @@ static yk_status read_sets(sets *x, const yk_course *c, yk_error *err)
         int64_t first = (int64_t)x->train.n;
         double weight;
         YK_TRY(weight_of(c->r, i, train.n, &weight, err));
-        YK_TRY(read_set(x, &x->train, c, &one, err));
+        YK_TRY(yk_sequences_read(&x->train, c, &one, c->r->sft_bad_lines, x->hash, err));
         YK_TRY(order_set(first, (int64_t)x->train.n - first, weight, (uint64_t)c->r->seed, i, &x->order, &x->n, err));
     }
     if (c->r->sft_heldout.n || c->r->sft_data.n == 0) {
         YK_TRY(yk_course_paths(c, &c->r->sft_heldout, "sft.heldout", "heldout.jsonl", &heldout, err));
-        YK_TRY(read_set(x, &x->heldout, c, &heldout, err));
+        YK_TRY(yk_sequences_read(&x->heldout, c, &heldout, c->r->sft_bad_lines, x->hash, err));
     }
     if (x->n == 0) YK_FAIL(YK_ERR_CONFIG, "sft.weights leaves no example");
 done:
@@ -110,10 +100,12 @@ yk_status yk_sft_stage(const yk_job *job, bool *finished, yk_error *err)
     YK_TRY(read_sets(&x, &c, err));
     yk_digest_hex(x.hash, data);
     int64_t steps = r->sft_steps ? r->sft_steps : yk_steps_of(r->sft_epochs, x.n, r->sft_batch);
-    const yk_imitation o = {.train = &x.train, .order = x.order, .n = x.n, .heldout = &x.heldout, .data = data, .keys = keys,
-                            .schedule = {"cosine", r->sft_lr, r->sft_lr_end, r->sft_warmup, 0, steps},
-                            .batch = r->sft_batch, .eval_every = r->sft_eval_every ? r->sft_eval_every : (steps + 3) / 4,
-                            .checkpoint_every = r->sft_checkpoint_every, .samples = r->sft_samples, .deal = YK_DEAL_SFT};
+    const yk_imitation o = {.train = &x.train, .order = x.order, .n = x.n, .heldout = &x.heldout, .data = data,
+                            .keys = keys, .schedule = {"cosine", r->sft_lr, r->sft_lr_end, r->sft_warmup, 0, steps},
+                            .batch = r->sft_batch,
+                            .eval_every = r->sft_eval_every ? r->sft_eval_every : (steps + 3) / 4,
+                            .checkpoint_every = r->sft_checkpoint_every, .samples = r->sft_samples,
+                            .deal = YK_DEAL_SFT};
     YK_TRY(yk_imitate(&c, &o, finished, err));
 done:
     yk_sequences_free(&x.train);

@@ -240,8 +240,8 @@ static yk_status sample_problems(yk_course *c, const yk_grader *g, const yk_prob
         one += yk_pass_at(samples, right, 1) / (double)p->n;
         some += yk_pass_at(samples, right, k) / (double)p->n;
     }
-    json_object_update_new(into, json_pack("{s:f, s:f, s:I, s:I}", "pass_at_1", one, "pass_at_k", some, "k", (json_int_t)k,
-                                           "samples", (json_int_t)samples));
+    json_object_update_new(into, json_pack("{s:f, s:f, s:I, s:I}", "pass_at_1", one, "pass_at_k", some, "k",
+                                           (json_int_t)k, "samples", (json_int_t)samples));
 done:
     free(part);
     yk_rollouts_free(&x);

@@ -31,11 +31,12 @@ void yk_task_free(yk_task *t);
  *                                 answers at temperature 0.8, by the unbiased estimator of Chen et al. 2021}
  *   exact answers of a task file  {n, accuracy (exact_match of lm-eval), stderr}
  * and, where items overlap with training text, n_clean and accuracy_clean of those that do not. c->plain: prompts are
- * plain text that the choice continues, else rendered by the chat template. The results do not depend on the batch; they
- * are of no use when the grader was cut. */
+ * plain text that the choice continues, else rendered by the chat template. The results do not depend on the batch;
+ * they are of no use when the grader was cut. */
 yk_status yk_task_measure(yk_course *c, const yk_grader *g, const yk_task *t, json_t **into, yk_error *err);
 
-/* 1 - C(n - right, k) / C(n, k): the chance that one of k answers, drawn from n of which `right` are right, is right. */
+/* 1 - C(n - right, k) / C(n, k): the chance that one of k answers, drawn from n of which `right` are right,
+ * is right. */
 double yk_pass_at(int64_t n, int64_t right, int64_t k);
 
 #endif

@@ -23,8 +23,8 @@ static yk_status same_tokenizer(const char *dir, const yk_course *c, yk_error *e
     YK_TRY(hash_tokenizer(dir, theirs, err));
     YK_TRY(hash_tokenizer(c->job->dir, ours, err));
     if (strcmp(theirs, ours) != 0)
-        YK_FAIL(YK_ERR_INPUT, "%s/tokenizer/tokenizer.json is not that of %s; train both on the same corpus with the same "
-                "`clean` and `tokenizer`", dir, c->job->dir);
+        YK_FAIL(YK_ERR_INPUT, "%s/tokenizer/tokenizer.json is not that of %s; train both on the same corpus with the "
+                "same `clean` and `tokenizer`", dir, c->job->dir);
 done:
     return st;
 }

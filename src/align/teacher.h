@@ -11,9 +11,9 @@ typedef struct yk_teacher {
     float *logits; /* [rows,V] of a part */
 } yk_teacher;
 
-/* The newest model of the stages of the run in `dir`, in its own precision, for passes as long as the course's. Sequences
- * of the course become no longer than the teacher's context. YK_ERR_CONFIG when `dir` is empty, YK_ERR_INPUT when the
- * tokenizers differ. yk_teacher_close() also after an error. */
+/* The newest model of the stages of the run in `dir`, in its own precision, for passes as long as the course's.
+ * Sequences of the course become no longer than the teacher's context. YK_ERR_CONFIG when `dir` is empty, YK_ERR_INPUT
+ * when the tokenizers differ. yk_teacher_close() also after an error. */
 yk_status yk_teacher_open(yk_teacher *t, const char *dir, yk_course *c, yk_error *err);
 void yk_teacher_close(yk_teacher *t);
 

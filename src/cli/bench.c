@@ -189,8 +189,9 @@ static const struct argp_option option[] = {
 
 const yk_command yk_command_bench = {
     "bench", "peak|gemm|step|decode", "measure this machine and the kernels",
-    "Measures the peak of multiply-adds and of memory; the matrix products of training; a whole training step (forward, "
-    "backward, AdamW) of a known model; or generating token by token. Shares are of the peak measured in the same run.\v"
+    "Measures the peak of multiply-adds and of memory; the matrix products of training; a whole training step "
+    "(forward, backward, AdamW) of a known model; or generating token by token. Shares are of the peak measured in the "
+    "same run.\v"
     "Examples:\n  yoke bench gemm --against openblas\n"
     "  yoke bench step --model llama-34m --batch 8 --seq 512 --precision bf16 --json",
     option, perform};

@@ -68,9 +68,9 @@ static void measure_type(const yk_bench *b, const yk_kernels *k, const matrices 
         time_product(b, k, &g, both, t);
         flops += work;
         peak = fmax(peak, k->peak_flops(&b->team, 0.1)); /* threads may not have had their processors at once */
-        json_t *row = json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f}", "type", type_name[k->precision], "pass", pass[s % 3],
-                                "m", (json_int_t)g.m, "n", (json_int_t)g.n, "k", (json_int_t)g.k, "gflops", work / t[0] / 1e9,
-                                "share", work / t[0] / peak);
+        json_t *row = json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:f}", "type", type_name[k->precision], "pass",
+                                pass[s % 3], "m", (json_int_t)g.m, "n", (json_int_t)g.n, "k", (json_int_t)g.k, "gflops",
+                                work / t[0] / 1e9, "share", work / t[0] / peak);
         if (both) json_object_set_new(row, "openblas_gflops", json_real(work / t[1] / 1e9));
         json_array_append_new(rows, row);
         for (int who = 0; who <= both; who++) seconds[who] += t[who];
@@ -122,7 +122,8 @@ static void print(const json_t *result)
     printf("%-5s %-8s %6s %6s %6s %9s %7s\n", "type", "pass", "m", "n", "k", "GFLOP/s", "share");
     json_array_foreach(json_object_get(result, "rows"), i, row) {
         printf("%-5s %-8s %6lld %6lld %6lld", json_string_value(json_object_get(row, "type")),
-               json_string_value(json_object_get(row, "pass")), (long long)json_integer_value(json_object_get(row, "m")),
+               json_string_value(json_object_get(row, "pass")),
+               (long long)json_integer_value(json_object_get(row, "m")),
                (long long)json_integer_value(json_object_get(row, "n")),
                (long long)json_integer_value(json_object_get(row, "k")));
         print_rate(row);

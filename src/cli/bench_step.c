@@ -14,10 +14,11 @@
 #include <sys/resource.h>
 
 enum { REPEATS = 5, MOST_REPEATS = 99, WARM_UP = 2, MOST_SETS = 24, VOCAB_SLACK = 100 };
-enum { UPDATE_BYTES = 36 }; /* of memory traffic a parameter: the norm reads its gradient, AdamW reads and writes 4 numbers */
+/* Of memory traffic a parameter: the norm reads its gradient, AdamW reads and writes 4 numbers. */
+enum { UPDATE_BYTES = 36 };
 
-/* The models of the comparison with PyTorch, tests/peers/torch_step.py, and that of conf/quickstart.yaml, as overrides of
- * a recipe. */
+/* The models of the comparison with PyTorch, tests/peers/torch_step.py, and that of conf/quickstart.yaml, as overrides
+ * of a recipe. */
 typedef struct known {
     const char *name, *set[MOST_SETS];
     int64_t batch, seq;
@@ -122,7 +123,8 @@ static yk_status pass(bench_run *x, yk_error *err)
     if (x->micro < x->B) YK_TRY(yk_model_pack(x->model, true, err)); /* as yk_learner_step does */
     for (int64_t at = 0; at < x->B * x->T; at += x->micro * x->T) {
         yk_batch batch = {.rows = x->micro * x->T, .token = x->token + at, .position = x->position + at,
-                          .target = x->target + at, .weight = x->weight + at, .segment = x->segment, .segments = x->micro};
+                          .target = x->target + at, .weight = x->weight + at, .segment = x->segment,
+                          .segments = x->micro};
         yk_model_train(x->model, &batch, 0.0f, x->loss + at, NULL);
     }
     yk_model_finish_gradients(x->model);
@@ -176,11 +178,12 @@ static yk_status measure_step(const yk_bench *b, json_t *result, yk_error *err)
     double updated = yk_bench_median(update, repeats);
     json_object_update_new(
         result,
-        json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:o, s:f, s:f}", "model", b->model,
-                  "precision", b->precision, "batch", (json_int_t)x.B, "seq", (json_int_t)x.T, "micro_batch",
-                  (json_int_t)x.micro, "recompute", b->recompute, "parameters", (json_int_t)yk_model_parameters(x.model),
-                  "seconds", seconds, "seconds_min", fastest, "seconds_max", slowest, "tokens_per_s", tokens / seconds,
-                  "gflops", yk_model_flops_per_token(x.model, x.T) * tokens / seconds / 1e9, "share",
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:o, s:f, s:f}", "model",
+                  b->model, "precision", b->precision, "batch", (json_int_t)x.B, "seq", (json_int_t)x.T, "micro_batch",
+                  (json_int_t)x.micro, "recompute", b->recompute, "parameters",
+                  (json_int_t)yk_model_parameters(x.model), "seconds", seconds, "seconds_min", fastest, "seconds_max",
+                  slowest, "tokens_per_s", tokens / seconds, "gflops",
+                  yk_model_flops_per_token(x.model, x.T) * tokens / seconds / 1e9, "share",
                   yk_model_flops_per_token(x.model, x.T) * tokens / seconds / peak, "peak_memory_mib",
                   (json_int_t)use.ru_maxrss / 1024, "phases",
                   phases_of(x.model, updated, repeats), "loss", loss, "adamw_gbs",
@@ -207,14 +210,15 @@ static void print_phases(const json_t *r)
 
 static void print_step(const json_t *r)
 {
-    printf("%s, %s, %.0f x %.0f tokens, %.0f at once: %.1f tokens/s, %.1f%% of peak, %.3f s a step (%.3f to %.3f), %.0f MiB\n",
+    printf("%s, %s, %.0f x %.0f tokens, %.0f at once: %.1f tokens/s, %.1f%% of peak, %.3f s a step (%.3f to %.3f), "
+           "%.0f MiB\n",
            json_string_value(json_object_get(r, "model")), json_string_value(json_object_get(r, "precision")),
            real_of(r, "batch"), real_of(r, "seq"), real_of(r, "micro_batch"), real_of(r, "tokens_per_s"),
            100 * real_of(r, "share"), real_of(r, "seconds"), real_of(r, "seconds_min"), real_of(r, "seconds_max"),
            real_of(r, "peak_memory_mib"));
     print_phases(r);
-    printf("  the update moves %.1f GB/s, %.0f%% of what an update in place of plain memory does\n", real_of(r, "adamw_gbs"),
-           100 * real_of(r, "adamw_gbs") / real_of(r, "update_gbs"));
+    printf("  the update moves %.1f GB/s, %.0f%% of what an update in place of plain memory does\n",
+           real_of(r, "adamw_gbs"), 100 * real_of(r, "adamw_gbs") / real_of(r, "update_gbs"));
 }
 
 const yk_bench_kind yk_bench_step = {"step", measure_step, print_step};
@@ -229,7 +233,8 @@ static void decode_step(bench_run *x, yk_cache *cache, int32_t i, int32_t *cache
         cache_row[j] = j * T + i;
         wanted[j] = j;
     }
-    yk_batch batch = {.rows = B, .token = x->token + i * B, .position = x->position, .segment = x->segment, .segments = B};
+    yk_batch batch = {.rows = B, .token = x->token + i * B, .position = x->position, .segment = x->segment,
+                      .segments = B};
     yk_model_decode(x->model, cache, &batch, cache_row, wanted, B, logits);
 }
 
@@ -267,9 +272,9 @@ done:
 
 static void print_decode(const json_t *r)
 {
-    printf("%s, %s: %.1f tokens/s over %.0f x %.0f tokens, %.0f at once\n", json_string_value(json_object_get(r, "model")),
-           json_string_value(json_object_get(r, "precision")), real_of(r, "tokens_per_s"), real_of(r, "batch"),
-           real_of(r, "seq"), real_of(r, "batch"));
+    printf("%s, %s: %.1f tokens/s over %.0f x %.0f tokens, %.0f at once\n",
+           json_string_value(json_object_get(r, "model")), json_string_value(json_object_get(r, "precision")),
+           real_of(r, "tokens_per_s"), real_of(r, "batch"), real_of(r, "seq"), real_of(r, "batch"));
     print_phases(r);
 }
 

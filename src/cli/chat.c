@@ -1,12 +1,11 @@
 /* A conversation with a trained model. */
 #include "align/chat.h"
-#include "base/file.h"
+#include "base/json.h"
 #include "cli/cli.h"
 #include "cli/open.h"
 #include "train/decoder.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,26 +157,16 @@ done:
 
 static yk_status save(const talk *t, const char *path, yk_error *err)
 {
-    yk_status st = YK_OK;
+    FILE *f = fopen(path, "ab");
+    if (!f) return yk_fail(err, YK_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
     json_t *messages = json_array();
     for (size_t i = 0; i < t->turns; i++) {
-        char *valid = strdup(t->turn[i].content);
-        for (char *p = valid; p && *p;) { /* what a model says may not be UTF-8 */
-            utf8proc_int32_t c;
-            utf8proc_ssize_t n = utf8proc_iterate((utf8proc_uint8_t *)p, -1, &c);
-            if (n <= 0) *p = '?';
-            p += n > 0 ? n : 1;
-        }
-        json_array_append_new(messages, json_pack("{s:s, s:s}", "role", yk_role_name[t->turn[i].role], "content",
-                                                  valid ? valid : ""));
-        free(valid);
+        const yk_turn *x = &t->turn[i];
+        json_array_append_new(messages, json_pack("{s:s, s:o}", "role", yk_role_name[x->role], "content",
+                                                  yk_json_of_bytes(x->content, strlen(x->content))));
     }
-    json_t *line = json_pack("{s:o}", "messages", messages);
-    FILE *f = fopen(path, "ab");
-    if (!f || json_dumpf(line, f, JSON_COMPACT) != 0 || fputc('\n', f) == EOF)
-        st = yk_fail(err, YK_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
-    if (f && fclose(f) != 0 && st == YK_OK) st = yk_fail(err, YK_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
-    json_decref(line);
+    yk_status st = yk_json_add_line(f, path, json_pack("{s:o}", "messages", messages), err);
+    if (fclose(f) != 0 && st == YK_OK) st = yk_fail(err, YK_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
     return st;
 }
 
@@ -268,7 +257,8 @@ static yk_status chat(int argc, char **argv, yk_error *err)
     YK_TRY(yk_parse(&yk_command_chat, argc, argv, 1, take, &o, err));
     if (o.temperature < 0 || o.top_p <= 0 || o.top_p > 1 || o.tokens < 1 || o.top_k < 0 || o.penalty <= 0)
         YK_FAIL(YK_ERR_USAGE, "temperature >= 0, 0 < top-p <= 1, top-k >= 0, penalty > 0 and tokens >= 1 are needed");
-    YK_TRY(yk_open_run(&t.run, &(yk_open_options){.run = o.run, .checkpoint = o.checkpoint, .threads = o.threads}, err));
+    YK_TRY(yk_open_run(&t.run, &(yk_open_options){.run = o.run, .checkpoint = o.checkpoint, .threads = o.threads},
+                       err));
     YK_TRY(yk_chat_new(&t.chat, t.run.r.sft_template, t.run.s.tokenizer, err));
     YK_TRY(yk_decoder_new(&t.decoder, &t.run.s, 1, t.run.r.pretrain_seq, err));
     t.how = yk_sampling_of(&t.run.s);
@@ -300,7 +290,7 @@ static const struct argp_option option[] = {
 
 const yk_command yk_command_chat = {
     "chat", "RUN_DIR", "talk with a fine-tuned model",
-    "Answers what is typed, with the whole conversation as context. Lines that begin with a slash are commands; /help lists "
-    "them. From a pipe, each line is a message.\v"
+    "Answers what is typed, with the whole conversation as context. Lines that begin with a slash are commands; /help "
+    "lists them. From a pipe, each line is a message.\v"
     "Example:\n  yoke chat runs/quickstart\n  echo 'What is 3 + 4?' | yoke chat runs/quickstart -t 0",
     option, chat};

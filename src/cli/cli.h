@@ -15,14 +15,15 @@ typedef struct yk_command {
     yk_status (*perform)(int argc, char **argv, yk_error *err);
 } yk_command;
 
-extern const yk_command yk_command_run, yk_command_plan, yk_command_generate, yk_command_chat, yk_command_eval, yk_command_inspect, yk_command_diff,
-    yk_command_tokenizer, yk_command_config, yk_command_report, yk_command_bench;
+extern const yk_command yk_command_run, yk_command_plan, yk_command_generate, yk_command_chat, yk_command_eval,
+    yk_command_inspect, yk_command_diff, yk_command_tokenizer, yk_command_config, yk_command_report, yk_command_bench;
 extern const yk_command *const yk_commands[]; /* NULL at the end */
 
 /* Parses the arguments of a command: `each` gets every option's key and text and every plain argument (key 0);
  * it returns false for what it does not want. At least `least` plain arguments must come. */
 typedef bool (*yk_option_fn)(void *context, int key, const char *text);
-yk_status yk_parse(const yk_command *c, int argc, char **argv, int least, yk_option_fn each, void *context, yk_error *err);
+yk_status yk_parse(const yk_command *c, int argc, char **argv, int least, yk_option_fn each, void *context,
+                   yk_error *err);
 
 /* Set when SIGTERM, SIGINT or SIGUSR1 came. */
 extern volatile sig_atomic_t yk_stop_asked;

@@ -27,7 +27,8 @@ static error_t take(int key, char *text, struct argp_state *state)
     return ARGP_ERR_UNKNOWN;
 }
 
-yk_status yk_parse(const yk_command *c, int argc, char **argv, int least, yk_option_fn each, void *context, yk_error *err)
+yk_status yk_parse(const yk_command *c, int argc, char **argv, int least, yk_option_fn each, void *context,
+                   yk_error *err)
 {
     struct argp_option options[24] = {{0}};
     int n = 0;

@@ -26,8 +26,8 @@ static bool take(void *context, int key, const char *text)
 }
 
 /* One policy of `recompute` as a row of bytes. */
-static yk_status plan_policy(const yk_recipe *r, const char *policy, const yk_kernels *k, const yk_team *team, json_t *rows,
-                             yk_error *err)
+static yk_status plan_policy(const yk_recipe *r, const char *policy, const yk_kernels *k, const yk_team *team,
+                             json_t *rows, yk_error *err)
 {
     yk_needs n;
     yk_status st = yk_needs_of(&n, r, r->tokenizer_vocab, policy, yk_micro_batch(r), k, team, err);
@@ -42,7 +42,8 @@ static yk_status plan_policy(const yk_recipe *r, const char *policy, const yk_ke
 
 static void print_rows(const yk_recipe *r, const yk_kernels *k, const json_t *rows)
 {
-    static const char *const column[] = {"weights", "gradients", "optimizer", "activations", "packed", "scratch", "total"};
+    static const char *const column[] = {"weights", "gradients", "optimizer", "activations", "packed", "scratch",
+                                         "total"};
     size_t i;
     const json_t *row;
     char text[32];

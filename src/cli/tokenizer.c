@@ -112,7 +112,8 @@ static void print_ratios(const char *title, const char *member, json_t *list)
     json_t *row;
     json_object_foreach(first, name, x) {
         printf("%-12s %-12s", title, name);
-        json_array_foreach(list, i, row) printf(" %8.2f", json_real_value(json_object_get(json_object_get(row, member), name)));
+        json_array_foreach(list, i, row)
+            printf(" %8.2f", json_real_value(json_object_get(json_object_get(row, member), name)));
         putchar('\n');
     }
 }
@@ -122,7 +123,8 @@ static void print_row(const char *title, const char *member, double unit, json_t
     size_t i;
     json_t *row;
     printf("%-25s", title);
-    json_array_foreach(list, i, row) printf(" %8.*f", unit == 1 ? 0 : 2, json_number_value(json_object_get(row, member)) / unit);
+    json_array_foreach(list, i, row)
+        printf(" %8.*f", unit == 1 ? 0 : 2, json_number_value(json_object_get(row, member)) / unit);
     putchar('\n');
 }
 
@@ -190,8 +192,8 @@ static const struct argp_option option[] = {
 const yk_command yk_command_tokenizer = {
     "tokenizer", "train|encode|decode|tune [FILE...]", "train a tokenizer; text to ids and back; compare vocabularies",
     "Trains a byte-level BPE tokenizer from text files, prints the ids of files (a line each; standard input without "
-    "FILE), or the text of ids; or compares the vocabulary sizes of tokenizer.tune on a run directory: bytes a token by "
-    "domain and language against what the embedding costs.\v"
+    "FILE), or the text of ids; or compares the vocabulary sizes of tokenizer.tune on a run directory: bytes a token "
+    "by domain and language against what the embedding costs.\v"
     "Example:\n  yoke tokenizer train --vocab 8000 --output tokenizer.json /usr/share/common-licenses/GPL-3\n"
     "  echo 'Hello there' | yoke tokenizer encode --tokenizer tokenizer.json\n"
     "  yoke tokenizer tune runs/quickstart --set 'tokenizer.tune=[2k, 4k, 8k]'",

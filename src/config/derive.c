@@ -351,8 +351,8 @@ static yk_status check_recompute(const yk_recipe *r, yk_error *err)
     int64_t blocks = 0;
     bool every = strncmp(p, "every-", 6) == 0 && yk_parse_int(p + 6, &blocks) && blocks >= 1 && blocks <= MOST_LAYERS;
     if (every || strcmp(p, "none") == 0 || strcmp(p, "attention") == 0 || strcmp(p, "block") == 0) return YK_OK;
-    return yk_fail_key(r, &r->recompute, err, "is `%s`; expected none, attention, block, or every- and a number of blocks",
-                       yk_shown(p, shown));
+    return yk_fail_key(r, &r->recompute, err, "is `%s`; expected none, attention, block, or every- and a number of "
+                       "blocks", yk_shown(p, shown));
 }
 
 static yk_status check_training(const yk_recipe *r, yk_error *err)
@@ -366,7 +366,8 @@ static yk_status check_training(const yk_recipe *r, yk_error *err)
                            "is %lld; it must be a multiple of lanes, %lld", (long long)batch,
                            (long long)lanes);
     if (strcmp(r->precision, "bf16") == 0 && r->pretrain_seq % 2 != 0)
-        return yk_fail_key(r, &r->pretrain_seq, err, "is %lld; it must be even for precision bf16, which multiplies pairs",
+        return yk_fail_key(r, &r->pretrain_seq, err,
+                           "is %lld; it must be even for precision bf16, which multiplies pairs",
                            (long long)r->pretrain_seq);
     if ((r->pretrain_loss_scale & (r->pretrain_loss_scale - 1)) != 0)
         return yk_fail_key(r, &r->pretrain_loss_scale, err, "is %lld; it must be a power of two, or 0",

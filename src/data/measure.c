@@ -2,12 +2,12 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "config/schema.h"
 #include "text/documents.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 typedef struct counting {
     yk_bpe_trainer *trainer; /* NULL: only bytes */
@@ -119,8 +119,8 @@ static double mean_of(json_t *by_domain)
     return json_object_size(by_domain) ? sum / (double)json_object_size(by_domain) : 0;
 }
 
-static yk_status try_vocab(const yk_recipe *r, const char *run_dir, yk_bpe_trainer *trainer, int64_t vocab, json_t *list,
-                           yk_error *err)
+static yk_status try_vocab(const yk_recipe *r, const char *run_dir, yk_bpe_trainer *trainer, int64_t vocab,
+                           json_t *list, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_tokenizer *t = NULL;
@@ -136,7 +136,8 @@ static yk_status try_vocab(const yk_recipe *r, const char *run_dir, yk_bpe_train
     json_object_set_new(row, "bytes_per_token", json_real(bytes));
     json_object_set_new(row, "embedding_parameters", json_real(r->model_tied ? table : 2 * table));
     json_object_set_new(row, "embedding_share", json_real((r->model_tied ? table : 2 * table) / all));
-    json_object_set_new(row, "flops_per_byte", json_real(6 * (r->model_tied ? all : all - table) / (bytes > 0 ? bytes : 1)));
+    json_object_set_new(row, "flops_per_byte",
+                        json_real(6 * (r->model_tied ? all : all - table) / (bytes > 0 ? bytes : 1)));
     json_array_append(list, row);
 done:
     json_decref(row);
@@ -149,7 +150,7 @@ yk_status yk_tokenizer_tune(const yk_recipe *r, const char *run_dir, const yk_te
     yk_status st = YK_OK;
     yk_bpe_trainer *trainer = NULL;
     double bytes;
-    char *folder = yk_path("%s/tokenizer", run_dir), *path = yk_path("%s/tokenizer/tune.json", run_dir), *text = NULL;
+    char *folder = yk_path("%s/tokenizer", run_dir), *path = yk_path("%s/tokenizer/tune.json", run_dir);
     *list = json_array();
     if (!folder || !path || !*list) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     if (r->tokenizer_tune.n == 0)
@@ -163,13 +164,10 @@ yk_status yk_tokenizer_tune(const yk_recipe *r, const char *run_dir, const yk_te
         yk_parse_int(r->tokenizer_tune.item[i], &vocab);
         YK_TRY(try_vocab(r, run_dir, trainer, vocab, *list, err));
     }
-    text = json_dumps(*list, JSON_INDENT(1));
-    if (!text) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_file_write(path, text, strlen(text), err));
+    YK_TRY(yk_json_write(path, *list, err));
 done:
     yk_bpe_trainer_free(trainer);
     free(folder);
     free(path);
-    free(text);
     return st;
 }

@@ -3,11 +3,11 @@
  * A sample is one packed sequence of T tokens. Which domain sample g comes from is drawn with the mixture's
  * weights; it is then the next window of that domain's epoch: the documents in an order shuffled anew each
  * epoch, each preceded by the end-of-document token, laid end to end and cut every T tokens, the windows
- * visited in a shuffled order too (a long document would otherwise fill many steps in a row). Documents inside a sample are
- * segments: attention stays inside, positions start at 0. A share of samples is trained with the masked
- * objective: spans are masked in the input and predicted one position to the left (the output that a causal
- * model uses for that token), with attention in both directions, so that one set of weights serves both
- * (GPT-BERT, Charpentier and Samuel, BabyLM 2024; 80/10/10 as in BERT, Devlin et al. 2019). */
+ * visited in a shuffled order too (a long document would otherwise fill many steps in a row). Documents inside a sample
+ * are segments: attention stays inside, positions start at 0. A share of samples is trained with the masked objective:
+ * spans are masked in the input and predicted one position to the left (the output that a causal model uses for that
+ * token), with attention in both directions, so that one set of weights serves both (GPT-BERT, Charpentier and Samuel,
+ * BabyLM 2024; 80/10/10 as in BERT, Devlin et al. 2019). */
 #ifndef YK_DATA_SAMPLER_H
 #define YK_DATA_SAMPLER_H
 

@@ -31,13 +31,15 @@ static yk_status check(const yk_shard *s, const header *h, const char *path, yk_
 {
     uint64_t table = (2 * h->documents + 1) * sizeof(uint64_t);
     if (memcmp(h->magic, MAGIC, sizeof MAGIC) != 0 || (h->id_bytes != 2 && h->id_bytes != 4))
-        return yk_fail(err, YK_ERR_DAMAGED, "%s: not a token shard, or its head is damaged; remove it and run again", path);
+        return yk_fail(err, YK_ERR_DAMAGED, "%s: not a token shard, or its head is damaged; remove it and run again",
+                       path);
     if (h->documents > s->map_size / 16 || h->tokens > s->map_size / h->id_bytes ||
         sizeof *h + table + h->tokens * h->id_bytes != s->map_size)
-        return yk_fail(err, YK_ERR_DAMAGED, "%s: truncated or extended: %zu bytes do not fit its head; remove it and run "
-                       "again", path, s->map_size);
+        return yk_fail(err, YK_ERR_DAMAGED, "%s: truncated or extended: %zu bytes do not fit its head; remove it and "
+                       "run again", path, s->map_size);
     if (yk_hash64((const char *)s->map + sizeof *h, s->map_size - sizeof *h, 0) != h->hash)
-        return yk_fail(err, YK_ERR_DAMAGED, "%s: corrupt: its hash is not the one written; remove it and run again", path);
+        return yk_fail(err, YK_ERR_DAMAGED, "%s: corrupt: its hash is not the one written; remove it and run again",
+                       path);
     bool good = s->offset[0] == 0 && s->offset[h->documents] == h->tokens && !h->zero[0] && !h->zero[1];
     uint64_t bytes = 0;
     for (uint64_t d = 0; d < h->documents; d++) {
@@ -45,8 +47,8 @@ static yk_status check(const yk_shard *s, const header *h, const char *path, yk_
         bytes += s->length[d];
     }
     good = good && bytes == h->bytes;
-    return good ? YK_OK : yk_fail(err, YK_ERR_DAMAGED, "%s: its head and its document table disagree; remove it and run "
-                               "again", path);
+    if (good) return YK_OK;
+    return yk_fail(err, YK_ERR_DAMAGED, "%s: its head and its document table disagree; remove it and run again", path);
 }
 
 yk_status yk_shard_open(yk_shard *s, const char *path, yk_error *err)

@@ -1,12 +1,12 @@
 /* The tokenizer stage: train or copy the tokenizer, encode every domain and split. */
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "data/measure.h"
 #include "data/shard.h"
 #include "text/documents.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static yk_status train(const yk_job *job, yk_tokenizer **t, json_t *report, yk_error *err)
 {
@@ -57,7 +57,8 @@ static void log_rates(const json_t *report, int32_t vocab)
 {
     const json_t *trained = json_object_get(report, "train_mb_per_s");
     if (trained) yk_log("tokenizer  %d entries, trained at %.1f MB/s", vocab, json_real_value(trained));
-    yk_log("tokenizer  %.2f bytes a token, encoded at %.1f MB/s", json_real_value(json_object_get(report, "bytes_per_token")),
+    yk_log("tokenizer  %.2f bytes a token, encoded at %.1f MB/s",
+           json_real_value(json_object_get(report, "bytes_per_token")),
            json_real_value(json_object_get(report, "encode_mb_per_s")));
 }
 
@@ -66,7 +67,7 @@ yk_status yk_tokenizer_stage(const yk_job *job, bool *finished, yk_error *err)
     yk_status st = YK_OK;
     yk_tokenizer *t = NULL;
     json_t *report = json_object();
-    char *path = yk_path("%s/tokenizer/tokenizer.json", job->dir), *text = NULL;
+    char *path = yk_path("%s/tokenizer/tokenizer.json", job->dir);
     char *report_path = yk_path("%s/tokenizer/report.json", job->dir), *folder = yk_path("%s/tokenizer", job->dir);
     char *data = yk_path("%s/data", job->dir);
     *finished = true;
@@ -81,15 +82,12 @@ yk_status yk_tokenizer_stage(const yk_job *job, bool *finished, yk_error *err)
     YK_TRY(encode_domains(job, t, report, err));
     YK_TRY(yk_measure_tokenizer(job->recipe, job->dir, t, report, err));
     json_object_set_new(report, "vocab", json_integer(yk_tokenizer_vocab(t)));
-    text = json_dumps(report, JSON_INDENT(1));
-    if (!text) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_file_write(report_path, text, strlen(text), err));
+    YK_TRY(yk_json_write(report_path, report, err));
     json_object_set(job->summary, "tokenizer", report);
     log_rates(report, yk_tokenizer_vocab(t));
 done:
     yk_tokenizer_free(t);
     json_decref(report);
-    free(text);
     free(path);
     free(report_path);
     free(folder);

@@ -77,8 +77,8 @@ static void turn(const yk_pass *p, void *x, yk_type type, int64_t count, int64_t
 {
     if (p->m->shape.learned_positions) return;
     p->m->k->rope(&p->m->team, &(yk_rope){.x = x, .type = type, .position = p->batch->position,
-                                          .cosine = p->m->cosine, .sine = p->m->sine, .rows = p->batch->rows, .heads = count,
-                                          .head_size = p->m->shape.head_size, .x_row = row,
+                                          .cosine = p->m->cosine, .sine = p->m->sine, .rows = p->batch->rows,
+                                          .heads = count, .head_size = p->m->shape.head_size, .x_row = row,
                                           .inverse = inverse});
 }
 

@@ -7,8 +7,8 @@ static yk_status plan(yk_model *m, yk_node *n, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_declare_saved(m, n, YK_OUTPUT, YK_FLOAT, m->shape.width);
-    YK_TRY(yk_declare_param(m, n, TABLE, "model.embed_tokens.weight", m->shape.vocab, m->shape.width, YK_INIT_NORMAL, false,
-                            err));
+    YK_TRY(yk_declare_param(m, n, TABLE, "model.embed_tokens.weight", m->shape.vocab, m->shape.width, YK_INIT_NORMAL,
+                            false, err));
     if (m->shape.learned_positions)
         YK_TRY(yk_declare_param(m, n, POSITIONS, "model.embed_positions.weight", m->shape.positions, m->shape.width,
                                 YK_INIT_NORMAL, false, err));

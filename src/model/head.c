@@ -1,6 +1,6 @@
-/* Final norm, output projection and cross-entropy; beside it, where the shape has one, a head of one score a row. Logits
- * are made, used and dropped for YK_LOGIT_ROWS rows at a time, so that N x V of them never exist; in training the loss is
- * computed on the way back. */
+/* Final norm, output projection and cross-entropy; beside it, where the shape has one, a head of one score a row.
+ * Logits are made, used and dropped for YK_LOGIT_ROWS rows at a time, so that N x V of them never exist; in training
+ * the loss is computed on the way back. */
 #include "model/layer.h"
 
 #include <string.h>
@@ -105,8 +105,8 @@ static void losses_backward(const yk_node *n, const yk_pass *p)
     }
 }
 
-/* Log-probabilities of all rows, then the objective's weights, then the gradient; logits of more than YK_LOGIT_ROWS rows
- * are made twice. */
+/* Log-probabilities of all rows, then the objective's weights, then the gradient; logits of more than YK_LOGIT_ROWS
+ * rows are made twice. */
 static void objective_backward(const yk_node *n, yk_pass *p)
 {
     float *value = yk_scratch(p, n, VALUE);

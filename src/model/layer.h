@@ -134,11 +134,12 @@ void yk_head_logits(const yk_node *n, const yk_pass *p, int64_t first, int64_t r
 
 /* A linear layer: weight [out,in] in `slot`, bias [out] in slot + 1 when the model has biases; x[N,in] is stored.
  *   y[N,out] = x w^T + bias + residual[N,out] (or NULL);  dx = dy w;  dw += dy^T x;  dbias += sum of dy. */
-yk_status yk_linear_plan(struct yk_model *m, yk_node *n, int slot, const char *name, int64_t out, int64_t in, yk_init init,
-                         yk_error *err);
+yk_status yk_linear_plan(struct yk_model *m, yk_node *n, int slot, const char *name, int64_t out, int64_t in,
+                         yk_init init, yk_error *err);
 void yk_linear_forward(const yk_node *n, const yk_pass *p, int slot, void *y, yk_type y_type, const void *x,
                        const float *residual);
-void yk_linear_dx(const yk_node *n, const yk_pass *p, int slot, void *dx, yk_type dx_type, const void *dy, yk_type dy_type);
+void yk_linear_dx(const yk_node *n, const yk_pass *p, int slot, void *dx, yk_type dx_type, const void *dy,
+                  yk_type dy_type);
 void yk_linear_dw(const yk_node *n, const yk_pass *p, int slot, const void *dy, yk_type dy_type, const void *x);
 
 /* The three products alone, of the weight w[out,in] that is model->param[param]; x is stored, rows of dy lie dy_row
@@ -149,8 +150,8 @@ typedef struct yk_product {
     int64_t rows, in, out;
 } yk_product;
 yk_product yk_product_of(const yk_pass *p, int param, int64_t rows);
-void yk_product_forward(const yk_pass *p, const yk_product *s, void *y, yk_type y_type, const void *x, const float *init,
-                        int64_t init_row);
+void yk_product_forward(const yk_pass *p, const yk_product *s, void *y, yk_type y_type, const void *x,
+                        const float *init, int64_t init_row);
 void yk_product_dx(const yk_pass *p, const yk_product *s, void *dx, yk_type dx_type, const void *dy, yk_type dy_type,
                    int64_t dy_row);
 void yk_product_dw(const yk_pass *p, const yk_product *s, float *dw, const void *dy, yk_type dy_type, int64_t dy_row,

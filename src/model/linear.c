@@ -19,12 +19,12 @@ static yk_operand operand_of(const yk_product *s, int way)
     return way == YK_FORWARD ? (yk_operand){s->w, YK_FLOAT, 1, s->in} : (yk_operand){s->w, YK_FLOAT, s->in, 1};
 }
 
-void yk_product_forward(const yk_pass *p, const yk_product *s, void *y, yk_type y_type, const void *x, const float *init,
-                        int64_t init_row)
+void yk_product_forward(const yk_pass *p, const yk_product *s, void *y, yk_type y_type, const void *x,
+                        const float *init, int64_t init_row)
 {
     p->m->k->gemm(&p->m->team, &(yk_gemm){.c = y, .c_type = y_type, .c_row = s->out, .a = {x, YK_STORED, s->in, 1},
-                                          .b = operand_of(s, YK_FORWARD), .m = s->rows, .n = s->out, .k = s->in, .init = init,
-                                          .init_row = init_row, .scratch = p->m->kernel_scratch});
+                                          .b = operand_of(s, YK_FORWARD), .m = s->rows, .n = s->out, .k = s->in,
+                                          .init = init, .init_row = init_row, .scratch = p->m->kernel_scratch});
 }
 
 void yk_product_dx(const yk_pass *p, const yk_product *s, void *dx, yk_type dx_type, const void *dy, yk_type dy_type,
@@ -65,7 +65,8 @@ void yk_linear_forward(const yk_node *n, const yk_pass *p, int slot, void *y, yk
     const yk_product s = product_of(n, p, slot);
     const float *init = residual, *bias = p->m->shape.bias ? yk_weight(p, n, slot + 1) : NULL;
     if (bias && residual) {
-        p->m->k->bias_forward(&p->m->team, &(yk_bias){.y = y, .x = residual, .bias = bias, .rows = s.rows, .width = s.out});
+        p->m->k->bias_forward(&p->m->team, &(yk_bias){.y = y, .x = residual, .bias = bias, .rows = s.rows,
+                                                      .width = s.out});
         init = y;
     } else if (bias) {
         init = bias;
@@ -73,7 +74,8 @@ void yk_linear_forward(const yk_node *n, const yk_pass *p, int slot, void *y, yk
     yk_product_forward(p, &s, y, y_type, x, init, init == bias ? 0 : s.out);
 }
 
-void yk_linear_dx(const yk_node *n, const yk_pass *p, int slot, void *dx, yk_type dx_type, const void *dy, yk_type dy_type)
+void yk_linear_dx(const yk_node *n, const yk_pass *p, int slot, void *dx, yk_type dx_type, const void *dy,
+                  yk_type dy_type)
 {
     const yk_product s = product_of(n, p, slot);
     yk_product_dx(p, &s, dx, dx_type, dy, dy_type, s.out);

@@ -37,8 +37,8 @@ static void activate_backward(const yk_node *n, const yk_pass *p)
     if (p->m->shape.gelu)
         p->m->k->gelu_backward(&p->m->team, &(yk_gelu){.y = active, .x = inner, .dy = active, .dx = inner, .n = N * F});
     else
-        p->m->k->swiglu_backward(&p->m->team, &(yk_swiglu){.y = active, .x = inner, .dy = active, .dx = inner, .rows = N,
-                                                           .width = F});
+        p->m->k->swiglu_backward(&p->m->team, &(yk_swiglu){.y = active, .x = inner, .dy = active, .dx = inner,
+                                                           .rows = N, .width = F});
 }
 
 static void forward(const yk_node *n, yk_pass *p)

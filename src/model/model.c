@@ -190,8 +190,9 @@ static yk_status take_memory(yk_model *m, yk_error *err)
         !m->sine || !m->kernel_scratch) {
         char need[32];
         return yk_fail(err, YK_ERR_MEMORY,
-                       "the model needs %s, which could not be had; `yoke plan` shows what each policy of `recompute` and "
-                       "a smaller pretrain.micro_batch would take", yk_human_bytes((double)yk_memory_sum(m->memory), need));
+                       "the model needs %s, which could not be had; `yoke plan` shows what each policy of `recompute` "
+                       "and a smaller pretrain.micro_batch would take",
+                       yk_human_bytes((double)yk_memory_sum(m->memory), need));
     }
     return YK_OK;
 }
@@ -323,7 +324,8 @@ static yk_status take_packed(yk_model *m, yk_packed *to, bool backward, yk_error
     if (!to->at) YK_NEW(to->at, m->params);
     const int64_t bytes = packed_bytes(m, to->at, backward);
     if (bytes > 0 && !(to->data = m->k->alloc(bytes)))
-        YK_FAIL(YK_ERR_MEMORY, "the packed weights need %s, which could not be had", yk_human_bytes((double)bytes, need));
+        YK_FAIL(YK_ERR_MEMORY, "the packed weights need %s, which could not be had",
+                yk_human_bytes((double)bytes, need));
     *(backward ? &m->memory.packed_back : &m->memory.packed) = bytes;
 done:
     return st;

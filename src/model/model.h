@@ -2,8 +2,8 @@
  *
  * Token embedding; L blocks of x + attention(norm(x)) and x + mlp(norm(x)); a final norm and the output projection,
  * tied to the embedding or free. Llama-like unless said otherwise (RMSNorm, RoPE, SwiGLU, grouped-query attention,
- * optional QK-norm); LayerNorm, learned positions, GELU and biases make it GPT-2 (Radford et al. 2019). Forward walks up
- * the nodes, backward walks down; gradients accumulate over micro-batches.
+ * optional QK-norm); LayerNorm, learned positions, GELU and biases make it GPT-2 (Radford et al. 2019). Forward walks
+ * up the nodes, backward walks down; gradients accumulate over micro-batches.
  *
  * Shapes: N rows (tokens of the micro-batch), C width, H heads, K key heads, D head size, F feed-forward,
  * V vocabulary, L layers. */
@@ -66,10 +66,10 @@ yk_status yk_model_new(yk_model **m, const yk_model_shape *shape, int64_t max_ro
 void yk_model_free(yk_model *m);
 void yk_model_initialise(yk_model *m, uint64_t seed);
 
-/* Packs the weights of all products once, so that passes over few rows, or many passes with the same weights, need not do
- * it each time; with the same bits. `training`: for backward as well. Memory for it is taken at the first call:
- * YK_ERR_MEMORY says how much. It holds until the weights change, and whoever writes to yk_model_weights afterwards says so
- * by yk_model_weights_changed. */
+/* Packs the weights of all products once, so that passes over few rows, or many passes with the same weights, need not
+ * do it each time; with the same bits. `training`: for backward as well. Memory for it is taken at the first call:
+ * YK_ERR_MEMORY says how much. It holds until the weights change, and whoever writes to yk_model_weights afterwards
+ * says so by yk_model_weights_changed. */
 yk_status yk_model_pack(yk_model *m, bool training, yk_error *err);
 void yk_model_weights_changed(yk_model *m);
 
@@ -113,7 +113,8 @@ typedef struct yk_memory {
 yk_memory yk_model_memory(const yk_model *m);
 int64_t yk_memory_sum(yk_memory m);
 
-/* What yk_model_new and yk_model_pack would allocate, without allocating it; *floats is the length of the flat arrays. */
+/* What yk_model_new and yk_model_pack would allocate, without allocating it; *floats is the length of the
+ * flat arrays. */
 yk_status yk_model_plan(const yk_model_shape *shape, int64_t max_rows, bool training, const yk_kernels *kernels,
                         const yk_team *team, yk_memory *memory, int64_t *floats, yk_error *err);
 
@@ -125,7 +126,8 @@ typedef struct yk_objective {
     /* Called once a micro-batch between forward and backward: weight[N] becomes -d loss / d value of each row, loss[N]
      * what is reported. Both are those of the call that trains; value[N] and entropy[N] (nats; NULL of scores) are its
      * own. */
-    void (*weigh)(void *context, const yk_batch *batch, const float *value, const float *entropy, float *weight, float *loss);
+    void (*weigh)(void *context, const yk_batch *batch, const float *value, const float *entropy, float *weight,
+                  float *loss);
     void *context;
 } yk_objective;
 

@@ -9,7 +9,8 @@ yk_status yk_norm_plan(yk_model *m, yk_node *n, const char *name, yk_error *err)
     snprintf(full, sizeof full, "%s.weight", name);
     YK_TRY(yk_declare_param(m, n, YK_NORM, full, m->shape.width, 0, YK_INIT_ONES, false, err));
     snprintf(full, sizeof full, "%s.bias", name);
-    if (m->shape.layernorm) YK_TRY(yk_declare_param(m, n, YK_NORM_BIAS, full, m->shape.width, 0, YK_INIT_ZEROS, false, err));
+    if (m->shape.layernorm)
+        YK_TRY(yk_declare_param(m, n, YK_NORM_BIAS, full, m->shape.width, 0, YK_INIT_ZEROS, false, err));
     yk_declare_saved(m, n, YK_STATISTICS, YK_FLOAT, m->shape.layernorm ? 2 : 1);
     yk_declare_scratch(m, n, YK_NORMED, YK_STORED, m->shape.width);
     yk_declare_scratch(m, n, YK_DNORMED, YK_FLOAT, m->shape.width);

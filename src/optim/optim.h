@@ -34,9 +34,10 @@ yk_status yk_optimiser_new(yk_optimiser *o, yk_model *model, const yk_kernels *k
                            yk_error *err);
 void yk_optimiser_free(yk_optimiser *o, const yk_kernels *k);
 
-/* One step of the weights that the model uses with their gradients x scale (1 / sum of target weights). *norm is the global norm before
- * clipping: double sums of fixed blocks, added in index order. A norm that is not finite leaves weights and
- * moments as they are, clears the gradients and returns false. `step` counts from 1 the steps not skipped. */
+/* One step of the weights that the model uses with their gradients x scale (1 / sum of target weights). *norm is the
+ * global norm before clipping: double sums of fixed blocks, added in index order. A norm that is not finite leaves
+ * weights and moments as they are, clears the gradients and returns false. `step` counts the steps not skipped,
+ * from 1. */
 bool yk_optimiser_step(yk_optimiser *o, const yk_kernels *k, const yk_team *team, double scale, double lr,
                        int64_t step, double *norm);
 

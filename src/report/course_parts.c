@@ -30,49 +30,57 @@ typedef struct page_kind {
 } page_kind;
 
 #define LEARNT                                                                                                        \
-    {{"Loss", "nats per answer token", "loss", "step", false}, {"Held-out loss", "nats per answer token", "loss", "eval", false}, \
-     {"Held-out tokens right", "share", "accuracy", "eval", true}, {"Held-out answers right", "share", "exact", "eval", true}}
+    {{"Loss", "nats per answer token", "loss", "step", false},                                                        \
+     {"Held-out loss", "nats per answer token", "loss", "eval", false},                                               \
+     {"Held-out tokens right", "share", "accuracy", "eval", true},                                                    \
+     {"Held-out answers right", "share", "exact", "eval", true}}
 
 #define SHARES                                                                                                        \
     {"share of time: generating", "shares.generation", NULL, SHARE},                                                  \
         {"scoring", "shares.scoring", NULL, SHARE}, {"learning", "shares.learning", NULL, SHARE}
 
 static const page_kind kinds[] = {
-    {"sft", "Fine-tuning", "Conversations; loss on answers only. Answers count as right when every token is the likeliest one.",
-     LEARNT,
+    {"sft", "Fine-tuning",
+     "Conversations; loss on answers only. Answers count as right when every token is the likeliest one.", LEARNT,
      {{"held-out loss, nats a token", "heldout_loss.start", "heldout_loss.end", NUMBER},
       {"answer tokens right", "heldout_accuracy", NULL, SHARE}, {"answers right", "heldout_exact", NULL, SHARE},
       {"examples", "examples", NULL, COUNT}, {"answer tokens learnt from", "tokens", NULL, COUNT}}},
     {"distill", "Distillation", "What a larger model says, learnt by a smaller one.", LEARNT,
      {{"held-out loss, nats a token", "heldout_loss.start", "heldout_loss.end", NUMBER},
-      {"answer tokens right", "heldout_accuracy", NULL, SHARE}, {"agreement with the teacher", "agreement_before", "agreement", SHARE}}},
+      {"answer tokens right", "heldout_accuracy", NULL, SHARE},
+      {"agreement with the teacher", "agreement_before", "agreement", SHARE}}},
     {"reward", "Reward model", "Bradley-Terry on pairs of answers, of which one is preferred.",
      {{"Loss", "nats per pair", "loss", "step", false}},
      {{"held-out pairs right", "pair_accuracy_before", "pair_accuracy", SHARE}, {"held-out loss", "loss", NULL, NUMBER},
       {"calibration error", "calibration_error", NULL, NUMBER}, {"deviation of scores", "score_std", NULL, NUMBER},
       {"pairs", "pairs", NULL, COUNT}}},
-    {"ppo", "Preferences: PPO", "The policy is moved towards what the reward model prefers, and held near where it began.",
+    {"ppo", "Preferences: PPO",
+     "The policy is moved towards what the reward model prefers, and held near where it began.",
      {{"Reward", "score of the reward model", "reward", "step", false},
-      {"Distance from the start", "nats per answer", "kl", "step", true}, {"Entropy", "nats per token", "entropy", "step", true},
-      {"Length", "tokens per answer", "length", "step", true}},
+      {"Distance from the start", "nats per answer", "kl", "step", true},
+      {"Entropy", "nats per token", "entropy", "step", true}, {"Length", "tokens per answer", "length", "step", true}},
      {{"reward on held-out prompts", "reward_before", "reward_after", NUMBER},
-      {"its deviation at the start", "reward_std_before", NULL, NUMBER}, {"nats a sequence from the start", "kl", NULL, NUMBER},
-      {"length, tokens", "length_before", "length_after", NUMBER}, {"entropy, nats a token", "entropy_before", "entropy_after", NUMBER},
+      {"its deviation at the start", "reward_std_before", NULL, NUMBER},
+      {"nats a sequence from the start", "kl", NULL, NUMBER},
+      {"length, tokens", "length_before", "length_after", NUMBER},
+      {"entropy, nats a token", "entropy_before", "entropy_after", NUMBER},
       {"prompts too long to be answered", "left_out", NULL, COUNT}, SHARES}},
     {"dpo", "Preferences: DPO", "The policy learns from pairs directly, without a reward model.",
      {{"Loss", "nats per pair", "loss", "step", false}, {"Held-out pairs right", "share", "accuracy", "eval", true}},
      {{"held-out pairs right", "pair_accuracy", NULL, SHARE}, {"margin, nats", "margin", NULL, NUMBER},
       {"drift of chosen answers, nats", "drift", NULL, NUMBER}, {"pairs", "pairs", NULL, COUNT}}},
-    {"grpo", "Reasoning: GRPO", "Answers to problems, checked by a program; those of a problem are compared with each other.",
-     {{"Reward", "mean of all answers", "reward", "step", false}, {"Right, held out", "share", "accuracy", "eval", true},
+    {"grpo", "Reasoning: GRPO",
+     "Answers to problems, checked by a program; those of a problem are compared with each other.",
+     {{"Reward", "mean of all answers", "reward", "step", false},
+      {"Right, held out", "share", "accuracy", "eval", true},
       {"Entropy", "nats per token", "entropy", "step", true}, {"Length", "tokens per answer", "length", "step", true}},
      {{"held-out problems right", "accuracy_before", "accuracy_after", SHARE},
       {"well-formed", "format_before", "format_after", SHARE}, {"nats a token from the reference", "kl", NULL, NUMBER},
       {"tokens a second, generating", "rollout_tokens_per_s", NULL, COUNT},
       {"problems too long to be answered", "left_out", NULL, COUNT}, SHARES}},
     {"refine", "Second round of fine-tuning", "The model's own right answers, kept by rejection sampling.", LEARNT,
-     {{"held-out problems right", "accuracy_before", "accuracy_after", SHARE}, {"problems solved", "problems_solved", NULL, COUNT},
-      {"answers kept", "kept", NULL, COUNT}}},
+     {{"held-out problems right", "accuracy_before", "accuracy_after", SHARE},
+      {"problems solved", "problems_solved", NULL, COUNT}, {"answers kept", "kept", NULL, COUNT}}},
 };
 
 static void number(yk_buf *out, double x, format f)
@@ -138,7 +146,8 @@ static void answers(yk_buf *out, const yk_course_record *c)
 {
     size_t shown = 0;
     if (c->sample_count == 0) return;
-    yk_buf_puts(out, "<div class=\"scroll\"><table><thead><tr><th>Asked</th><th>Before</th><th>After</th></tr></thead><tbody>\n");
+    yk_buf_puts(out, "<div class=\"scroll\"><table><thead><tr><th>Asked</th><th>Before</th><th>After</th></tr>"
+                     "</thead><tbody>\n");
     for (size_t i = 0; i < c->sample_count && shown < MAX_PAIRS; i++) {
         const char *prompt = yk_json_text(c->samples[i], "prompt");
         size_t last = i;

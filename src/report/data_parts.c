@@ -268,7 +268,7 @@ void yk_page_proposals(yk_buf *out, const yk_record *r)
 {
     const drops d = {yk_json_at(r->proposals, "dropped"), yk_json_at(r->proposals, "samples"), "#Proposals", "passage",
                      {"question", "answer"}};
-    const double kept = yk_json_number(r->proposals, "kept"), asked = yk_json_number(r->proposals, "asked");
+    const double kept = yk_json_number(r->proposals, "kept"), asked = yk_json_number(r->proposals, "done");
     char note[256];
     if (!(asked > 0)) return;
     snprintf(note, sizeof note,

@@ -117,6 +117,11 @@ static void tuned_rows(yk_buf *out, json_t *summary)
     }
 }
 
+static yk_num number(double x, bool share)
+{
+    return share ? yk_percent(x, 1) : yk_fixed(x, 2);
+}
+
 /* "before -> after" of what each stage after pretraining is for. */
 static void course_rows(yk_buf *out, json_t *summary)
 {
@@ -126,11 +131,13 @@ static void course_rows(yk_buf *out, json_t *summary)
     } rows[] = {
         {"proposals kept (propose)", NULL, "propose.share", NULL, NULL, true},
         {"answer tokens right (sft)", NULL, "sft.heldout_accuracy", "sft.heldout_exact", "of whole answers", true},
-        {"answer tokens right (distill)", NULL, "distill.heldout_accuracy", "distill.agreement", "as the teacher", true},
+        {"answer tokens right (distill)", NULL, "distill.heldout_accuracy", "distill.agreement",
+         "as the teacher", true},
         {"preferences right (reward)", "reward.pair_accuracy_before", "reward.pair_accuracy", NULL, NULL, true},
         {"reward (ppo)", "ppo.reward_before", "ppo.reward_after", "ppo.kl", "nats from the start", false},
         {"preferences right (dpo)", NULL, "dpo.pair_accuracy", NULL, NULL, true},
-        {"problems right (grpo)", "grpo.accuracy_before", "grpo.accuracy_after", "grpo.format_after", "well-formed", true},
+        {"problems right (grpo)", "grpo.accuracy_before", "grpo.accuracy_after", "grpo.format_after",
+         "well-formed", true},
         {"problems right (refine)", "refine.accuracy_before", "refine.accuracy_after", NULL, NULL, true},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -139,11 +146,10 @@ static void course_rows(yk_buf *out, json_t *summary)
         double beside = rows[i].beside ? yk_json_number(summary, rows[i].beside) : NAN;
         char value[128], text[160] = "", first[64] = "";
         if (isnan(after)) continue;
-        if (!isnan(before)) snprintf(first, sizeof first, "%s -> ", rows[i].share ? yk_percent(before, 1).text : yk_fixed(before, 2).text);
-        snprintf(value, sizeof value, "%s%s", first, rows[i].share ? yk_percent(after, 1).text : yk_fixed(after, 2).text);
+        if (!isnan(before)) snprintf(first, sizeof first, "%s -> ", number(before, rows[i].share).text);
+        snprintf(value, sizeof value, "%s%s", first, number(after, rows[i].share).text);
         if (!isnan(beside))
-            snprintf(text, sizeof text, "%s %s", rows[i].share ? yk_percent(beside, 1).text : yk_fixed(beside, 2).text,
-                     rows[i].beside_label);
+            snprintf(text, sizeof text, "%s %s", number(beside, rows[i].share).text, rows[i].beside_label);
         figure(out, rows[i].label, value, text);
     }
 }

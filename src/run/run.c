@@ -3,6 +3,7 @@
 #include "align/align.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "config.h"
 #include "data/shard.h"
@@ -27,7 +28,8 @@ typedef struct stage {
     const char *const *keys;
     const char *members[8]; /* of the summary, which the stage sets */
     char *(*output)(const char *dir, const char *domain, bool heldout); /* a file of each domain and split; or NULL */
-    yk_status (*stamp)(const yk_recipe *r, char hex[33], yk_error *err); /* of inputs outside the run directory; or NULL */
+    /* Of inputs outside the run directory; or NULL. */
+    yk_status (*stamp)(const yk_recipe *r, char hex[33], yk_error *err);
     const char *model; /* in the run directory: the model it leaves, or the folder of its checkpoints; or NULL */
     const char *leaves; /* another file there that later stages need; or NULL */
 } stage;
@@ -37,7 +39,8 @@ static const char *const tokenizer_keys[] = {"seed", "tokenizer.", NULL};
 static const char *const questions_keys[] = {"seed", "corpus.", "questions.", NULL};
 static const char *const tune_keys[] = {"seed", "lanes", "precision", "numerics", "corpus.", "model.", "pretrain.",
                                         "evaluate.stride", "tune.", "tuning.", NULL};
-static const char *const pretrain_keys[] = {"seed", "lanes", "precision", "numerics", "corpus.", "model.", "pretrain.", NULL};
+static const char *const pretrain_keys[] = {"seed", "lanes", "precision", "numerics", "corpus.", "model.", "pretrain.",
+                                            NULL};
 static const char *const propose_keys[] = {"questions.against", "questions.overlap_words", "propose.", "sft.heldout",
                                             "evaluate.tasks", NULL};
 static const char *const sft_keys[] = {"sft.", NULL};
@@ -77,14 +80,6 @@ typedef struct run {
     bool any_work;
 } run;
 
-static yk_status write_json(const char *path, json_t *x, yk_error *err)
-{
-    char *text = json_dumps(x, JSON_INDENT(1));
-    yk_status st = text ? yk_file_write(path, text, strlen(text), err) : yk_fail(err, YK_ERR_MEMORY, "out of memory");
-    free(text);
-    return st;
-}
-
 static const stage *find_stage(const char *name)
 {
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
@@ -116,10 +111,10 @@ static yk_status remember(run *u, const stage *s, const char *key, double second
     char stamp[33] = "";
     yk_error ignored;
     if (s->stamp) s->stamp(u->job.recipe, stamp, &ignored);
-    json_object_set_new(u->state, s->name, json_pack("{s:s, s:s, s:f, s:O}", "key", key, "stamp", stamp, "seconds", seconds,
-                                                     "summary", kept));
+    json_object_set_new(u->state, s->name, json_pack("{s:s, s:s, s:f, s:O}", "key", key, "stamp", stamp, "seconds",
+                                                     seconds, "summary", kept));
     json_decref(kept);
-    return write_json(u->state_path, u->state, err);
+    return yk_json_write(u->state_path, u->state, err);
 }
 
 static bool is_there(const run *u, const char *file)
@@ -174,7 +169,7 @@ static yk_status perform(run *u, const stage *s, const char *key, bool *finished
     u->any_work = true;
     if (had) { /* what it made may be overwritten from here on */
         json_object_del(u->state, s->name);
-        YK_TRY(write_json(u->state_path, u->state, err));
+        YK_TRY(yk_json_write(u->state_path, u->state, err));
     }
     YK_TRY(s->perform(&u->job, finished, err));
     yk_progress_end();
@@ -273,7 +268,7 @@ static yk_status conclude(run *u, bool finished, yk_error *err)
     json_object_set_new(u->job.summary, "numerics", json_string(yk_contract_of(u->job.recipe)));
     json_object_set_new(u->job.summary, "threads", json_integer(u->team.threads));
     if (u->any_work) {
-        YK_TRY(write_json(u->summary_path, u->job.summary, err));
+        YK_TRY(yk_json_write(u->summary_path, u->job.summary, err));
         YK_TRY(yk_report_write(u->job.dir, err));
     } else {
         yk_log("all stages are done; nothing to do");
@@ -303,7 +298,8 @@ static yk_status announce(const run *u, yk_error *err)
     return st;
 }
 
-yk_status yk_run(const yk_recipe *r, const char *name, const char *dir, const volatile sig_atomic_t *stop, yk_error *err)
+yk_status yk_run(const yk_recipe *r, const char *name, const char *dir, const volatile sig_atomic_t *stop,
+                 yk_error *err)
 {
     yk_status st = YK_OK;
     int lock = -1;

@@ -10,6 +10,7 @@
 /* Performs the recipe in `dir`. Takes the directory's lock, writes recipe.yaml, stages.json, summary.json and
  * report.html, prints the table of where the time went and last the line "digest <hex>". `*stop` not 0 ends it early,
  * with a checkpoint; running the same again goes on. */
-yk_status yk_run(const yk_recipe *r, const char *name, const char *dir, const volatile sig_atomic_t *stop, yk_error *err);
+yk_status yk_run(const yk_recipe *r, const char *name, const char *dir, const volatile sig_atomic_t *stop,
+                 yk_error *err);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "text/dedup.h"
 #include "text/documents.h"
@@ -249,8 +250,8 @@ static yk_status domain_is_empty(const cleaner *c, const yk_corpus *corpus, yk_e
     json_object_foreach(c->dropped, reason, count)
         yk_buf_printf(&why, "%s%s %lld", why.len ? ", " : "", reason, (long long)json_integer_value(count));
     yk_status st = yk_fail(err, YK_ERR_INPUT,
-                           "corpus: domain `%s`: %lld documents were read and %s left after cleaning (dropped so far: %s); "
-                           "two at least are needed: check `paths`, or relax the rules in `clean:`",
+                           "corpus: domain `%s`: %lld documents were read and %s left after cleaning (dropped so far: "
+                           "%s); two at least are needed: check `paths`, or relax the rules in `clean:`",
                            corpus->domain, (long long)c->now.raw_documents, c->now.heldout_documents ? "one" : "none",
                            why.len ? why.data : "nothing");
     yk_buf_free(&why);
@@ -283,10 +284,11 @@ static yk_status clean_domain(cleaner *c, const yk_corpus *corpus, bool *finishe
     c->documents += c->now.documents + c->now.heldout_documents;
     c->bytes += c->now.bytes + c->now.heldout_bytes;
     json_object_set_new(c->domains, corpus->domain,
-                        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:O}", "documents", (json_int_t)c->now.documents, "bytes",
-                                  (json_int_t)c->now.bytes, "raw_documents", (json_int_t)c->now.raw_documents, "raw_bytes",
-                                  (json_int_t)c->now.raw_bytes, "heldout_documents", (json_int_t)c->now.heldout_documents,
-                                  "heldout_bytes", (json_int_t)c->now.heldout_bytes, "languages", c->now.languages));
+                        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:O}", "documents", (json_int_t)c->now.documents,
+                                  "bytes", (json_int_t)c->now.bytes, "raw_documents", (json_int_t)c->now.raw_documents,
+                                  "raw_bytes", (json_int_t)c->now.raw_bytes, "heldout_documents",
+                                  (json_int_t)c->now.heldout_documents, "heldout_bytes",
+                                  (json_int_t)c->now.heldout_bytes, "languages", c->now.languages));
 done:
     yk_docwriter_abandon(c->train);
     yk_docwriter_abandon(c->heldout);
@@ -309,17 +311,16 @@ static yk_status write_report(cleaner *c, double seconds, yk_error *err)
     rate = raw / 1e6 / (seconds > 0 ? seconds : 1e-9);
     json_t *report = json_pack("{s:O, s:O, s:O, s:f, s:f}", "domains", c->domains, "dropped", c->dropped, "samples",
                                c->samples, "seconds", seconds, "mb_per_s", rate);
-    char *text = report ? json_dumps(report, JSON_INDENT(1)) : NULL, *path = yk_path("%s/clean/report.json", c->job->dir);
-    if (!text || !path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_file_write(path, text, strlen(text), err));
+    char *path = yk_path("%s/clean/report.json", c->job->dir);
+    if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_json_write(path, report, err));
     json_object_set_new(c->job->summary, "corpus",
                         json_pack("{s:I, s:I, s:O, s:O, s:f}", "documents", (json_int_t)c->documents, "bytes",
                                   (json_int_t)c->bytes, "dropped", c->dropped, "domains", c->domains, "mb_per_s",
                                   rate));
-    yk_log("clean      %s of %s kept, read at %.1f MB/s", yk_human_bytes((double)c->bytes, kept), yk_human_bytes(raw, size),
-           rate);
+    yk_log("clean      %s of %s kept, read at %.1f MB/s", yk_human_bytes((double)c->bytes, kept),
+           yk_human_bytes(raw, size), rate);
 done:
-    free(text);
     free(path);
     json_decref(report);
     return st;
@@ -359,7 +360,8 @@ yk_status yk_clean_stage(const yk_job *job, bool *finished, yk_error *err)
     *finished = true;
     if (!dir) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     if (job->recipe->corpora == 0)
-        YK_FAIL(YK_ERR_CONFIG, "the recipe has no `corpus:`; name files or folders there (see README, \"Your own text\")");
+        YK_FAIL(YK_ERR_CONFIG, "the recipe has no `corpus:`; name files or folders there (see README, \"Your own "
+                "text\")");
     YK_TRY(yk_mkdirs(dir, err));
     YK_TRY(start(&c, err));
     for (size_t i = 0; i < job->recipe->corpora && *finished; i++)

@@ -58,7 +58,8 @@ static yk_status compress(yk_docwriter *w, const char *bytes, size_t n, ZSTD_End
 yk_status yk_docwriter_add(yk_docwriter *w, const yk_document *doc, yk_error *err)
 {
     yk_status st = YK_OK;
-    json_t *row = json_pack("{s:s%, s:s, s:s}", "text", doc->text, doc->length, "source", doc->source, "lang", doc->lang);
+    json_t *row = json_pack("{s:s%, s:s, s:s}", "text", doc->text, doc->length, "source", doc->source, "lang",
+                            doc->lang);
     char *line = row ? json_dumps(row, JSON_COMPACT) : NULL;
     if (!line) YK_FAIL(YK_ERR_INTERNAL, "%s: a document that is not UTF-8", doc->source);
     YK_TRY(compress(w, line, strlen(line), ZSTD_e_continue, err));
@@ -88,7 +89,8 @@ void yk_docwriter_abandon(yk_docwriter *w)
     free(w);
 }
 
-static yk_status give(const char *path, size_t number, const yk_buf *line, yk_document_fn fn, void *context, yk_error *err)
+static yk_status give(const char *path, size_t number, const yk_buf *line, yk_document_fn fn, void *context,
+                      yk_error *err)
 {
     yk_status st = YK_OK;
     json_error_t why;

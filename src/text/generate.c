@@ -19,8 +19,9 @@ static void sentence(const yk_rng *r, uint64_t *at, yk_buf *out)
     static const char *const how[] = {"a wooden", "the heavy", "one broken", "a small", "the green", "an empty"};
     static const char *const what[] = {"yoke", "basket", "lantern", "book of songs", "wheel", "jar of honey", "blanket",
                                        "clock", "ladder", "letter"};
-    static const char *const where[] = {"beside the river", "behind the mill", "in the morning", "before the rain comes",
-                                        "near the bridge", "after a long day", "with great care", "under the oak"};
+    static const char *const where[] = {"beside the river", "behind the mill", "in the morning",
+                                        "before the rain comes", "near the bridge", "after a long day",
+                                        "with great care", "under the oak"};
     char first[64];
     strcpy(first, PICK(who));
     first[0] = (char)(first[0] - 'a' + 'A');

@@ -24,7 +24,8 @@ yk_status yk_language_new(yk_language **out, yk_error *err)
     YK_NEW(l, 1);
     l->textcat = special_textcat_Init(YOKE_TEXTCAT_DIR "/fpdb.conf", YOKE_TEXTCAT_DIR "/");
     if (!l->textcat)
-        YK_FAIL(YK_ERR_IO, YOKE_TEXTCAT_DIR "/fpdb.conf: cannot read the language fingerprints; install libexttextcat-data");
+        YK_FAIL(YK_ERR_IO, YOKE_TEXTCAT_DIR
+                "/fpdb.conf: cannot read the language fingerprints; install libexttextcat-data");
     *out = l;
     l = NULL;
 done:

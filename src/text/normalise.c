@@ -130,8 +130,8 @@ static void add_flowing(yk_buf *out, const char *text)
 
 static void walk(const xmlNode *n, yk_buf *out, bool verbatim, int depth)
 {
-    static const char *const paragraphs[] = {"p", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "blockquote", "table", "ul",
-                                             "ol", "dl", "section", "article", "header", "footer", NULL};
+    static const char *const paragraphs[] = {"p", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "blockquote", "table",
+                                             "ul", "ol", "dl", "section", "article", "header", "footer", NULL};
     static const char *const lines[] = {"div", "li", "dt", "dd", "tr", "br", "hr", "caption", "main", "aside", NULL};
     for (; n && depth < 500; n = n->next) {
         if (n->type == XML_TEXT_NODE || n->type == XML_CDATA_SECTION_NODE) {

@@ -100,6 +100,15 @@ static void operands(maker *m, int64_t *a, int64_t *b)
     *b = with_digits(m, (m->level + 1) / 2);
 }
 
+static void pose_two(maker *m, const char *const *patterns, size_t n, const char *lead, int64_t a, int64_t b)
+{
+    part x, y;
+    snprintf(x, sizeof x, "%lld", (long long)a);
+    snprintf(y, sizeof y, "%lld", (long long)b);
+    pose(m, patterns, n, lead, (const char *const[]){x, y, NULL});
+}
+#define POSE_TWO(m, patterns, lead, a, b) pose_two(m, patterns, COUNT(patterns), lead, a, b)
+
 static void swap(int64_t *a, int64_t *b)
 {
     int64_t t = *a;
@@ -135,12 +144,9 @@ static void make_sum(maker *m)
     static const char *const ask[] = {"What is @1 + @2?", "@1 + @2 = ?", "Add @1 and @2.", "How much is @1 plus @2?",
                                       "What is the sum of @1 and @2?"};
     int64_t a, b;
-    part x, y;
     operands(m, &a, &b);
     if (between(m, 0, 1)) swap(&a, &b);
-    snprintf(x, sizeof x, "%lld", (long long)a);
-    snprintf(y, sizeof y, "%lld", (long long)b);
-    POSE(m, ask, "The sum of @1 and @2 is ", x, y);
+    POSE_TWO(m, ask, "The sum of @1 and @2 is ", a, b);
     if (a < 10 && b < 10) add_digits(m, a, b);
     else add_columns(m, a, b);
     answer_number(m, a + b);
@@ -172,12 +178,9 @@ static void make_difference(maker *m)
     static const char *const ask[] = {"What is @1 - @2?", "@1 - @2 = ?", "Subtract @2 from @1.",
                                       "How much is @1 minus @2?", "Take @2 away from @1."};
     int64_t a, b;
-    part x, y;
     operands(m, &a, &b);
     if (a < b) swap(&a, &b);
-    snprintf(x, sizeof x, "%lld", (long long)a);
-    snprintf(y, sizeof y, "%lld", (long long)b);
-    POSE(m, ask, "The difference of @1 and @2 is ", x, y);
+    POSE_TWO(m, ask, "The difference of @1 and @2 is ", a, b);
     subtract(m, a, b);
     answer_number(m, a - b);
 }
@@ -208,12 +211,9 @@ static void make_product(maker *m)
     static const char *const ask[] = {"What is @1 * @2?", "@1 * @2 = ?", "Multiply @1 by @2.",
                                       "How much is @1 times @2?", "What is the product of @1 and @2?"};
     int64_t a, b;
-    part x, y;
     operands(m, &a, &b);
-    snprintf(x, sizeof x, "%lld", (long long)a);
-    snprintf(y, sizeof y, "%lld", (long long)b);
-    POSE(m, ask, "The product of @1 and @2 is ", x, y);
-    if (a == 0 || b == 0) STEP(m, "%s * %s = 0", x, y);
+    POSE_TWO(m, ask, "The product of @1 and @2 is ", a, b);
+    if (a == 0 || b == 0) STEP(m, "%lld * %lld = 0", (long long)a, (long long)b);
     else if (a < 10) count_up(m, a, b);
     else if (b < 10) multiply_places(m, a, b);
     else multiply_places(m, b, a);

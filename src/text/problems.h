@@ -7,8 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What the problems of a kind of file are for. A problem belongs to one of them by hash of what it is (kind and operands
- * in their order, not the phrasing), so that files of different uses share no problem however they are made. */
+/* What the problems of a kind of file are for. A problem belongs to one of them by hash of what it is (kind and
+ * operands in their order, not the phrasing), so that files of different uses share no problem however they
+ * are made. */
 typedef enum yk_problem_use {
     YK_PROBLEM_TUNE,         /* fine-tuning and preference pairs: 65 in 100   */
     YK_PROBLEM_TUNE_HELDOUT, /* held out of those: 5 in 100                   */

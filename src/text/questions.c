@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/rng.h"
 #include "text/documents.h"
@@ -380,12 +381,7 @@ static yk_status write_rows(const asker *c, file_id id, yk_error *err)
     if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     if (f->n) qsort(f->rows, f->n, sizeof *f->rows, by_rank);
     YK_TRY(yk_outfile_open(&out, path, err));
-    for (size_t i = 0; i < f->n; i++) {
-        char *line = json_dumps(f->rows[i].json, JSON_COMPACT);
-        if (!line) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-        fprintf(out.f, "%s\n", line);
-        free(line);
-    }
+    for (size_t i = 0; i < f->n; i++) YK_TRY(yk_json_add_line(out.f, path, json_incref(f->rows[i].json), err));
     YK_TRY(yk_outfile_commit(&out, err));
 done:
     yk_outfile_abandon(&out);
@@ -418,15 +414,13 @@ static yk_status write_report(asker *c, yk_error *err)
 {
     yk_status st = YK_OK;
     json_t *kinds = json_object(), *samples = json_array(), *report = NULL;
-    char *text = NULL, *path = yk_path("%s/questions/report.json", c->job->dir);
+    char *path = yk_path("%s/questions/report.json", c->job->dir);
     const file *f = c->file;
     if (!kinds || !samples || !path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     YK_TRY(count_kinds(&f[TRAIN], "train", kinds, samples, err));
     YK_TRY(count_kinds(&f[HELDOUT], "heldout", kinds, NULL, err));
     report = json_pack("{s:O, s:O, s:O}", "kinds", kinds, "dropped", c->dropped, "samples", samples);
-    text = report ? json_dumps(report, JSON_INDENT(1) | JSON_SORT_KEYS) : NULL;
-    if (!text) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_file_write(path, text, strlen(text), err));
+    YK_TRY(yk_json_write(path, report, err));
     json_object_set_new(c->job->summary, "questions",
                         json_pack("{s:I, s:I, s:I, s:I, s:O}", "train", (json_int_t)f[TRAIN].n, "heldout",
                                   (json_int_t)f[HELDOUT].n, "pairs", (json_int_t)f[PAIRS_TRAIN].n, "problems",
@@ -437,7 +431,6 @@ done:
     json_decref(kinds);
     json_decref(samples);
     json_decref(report);
-    free(text);
     free(path);
     return st;
 }

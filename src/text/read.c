@@ -81,8 +81,8 @@ static yk_status add_path(yk_reader *r, const char *path, yk_error *err)
     glob_t found = {0};
     int rc = glob(path, GLOB_NOSORT | GLOB_TILDE | GLOB_BRACE, NULL, &found);
     if (rc == GLOB_NOMATCH)
-        YK_FAIL(YK_ERR_INPUT, "%s: no such file or folder (corpus entry `%s`); paths are relative to the current directory",
-                path, r->corpus->domain);
+        YK_FAIL(YK_ERR_INPUT, "%s: no such file or folder (corpus entry `%s`); paths are relative to the current "
+                "directory", path, r->corpus->domain);
     if (rc != 0) YK_FAIL(YK_ERR_INPUT, "%s: cannot be searched: %s", path, strerror(errno));
     qsort(found.gl_pathv, found.gl_pathc, sizeof *found.gl_pathv, by_bytes);
     for (size_t i = 0; i < found.gl_pathc; i++) {

@@ -1,5 +1,6 @@
 /* tokenizer.json: version 1.0 of Hugging Face's `tokenizers`, model BPE at byte level. */
 #include "base/file.h"
+#include "base/json.h"
 #include "token/split.h"
 #include "token/vocabulary.h"
 
@@ -82,9 +83,9 @@ static json_t *build(const yk_tokenizer *t)
                               "use_regex", 0);
     json_t *split = json_pack("{s:s, s:{s:s}, s:s, s:b}", "type", "Split", "pattern", "Regex", t->pattern, "behavior",
                               "Isolated", "invert", 0);
-    json_t *model = json_pack("{s:s, s:n, s:n, s:n, s:n, s:b, s:b, s:b, s:o, s:o}", "type", "BPE", "dropout", "unk_token",
-                              "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", 0, "byte_fallback", 0,
-                              "ignore_merges", 0, "vocab", vocab, "merges", merges);
+    json_t *model = json_pack("{s:s, s:n, s:n, s:n, s:n, s:b, s:b, s:b, s:o, s:o}", "type", "BPE", "dropout",
+                              "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", 0,
+                              "byte_fallback", 0, "ignore_merges", 0, "vocab", vocab, "merges", merges);
     json_t *root = json_pack("{s:s, s:n, s:n, s:o, s:o, s:{s:s, s:[o, O]}, s:O, s:O, s:o}", "version", "1.0",
                              "truncation", "padding", "added_tokens", added, "normalizer",
                              t->nfc ? json_pack("{s:s}", "type", "NFC") : json_null(), "pre_tokenizer", "type",
@@ -98,13 +99,8 @@ static json_t *build(const yk_tokenizer *t)
 
 yk_status yk_tokenizer_save(const yk_tokenizer *t, const char *path, yk_error *err)
 {
-    yk_status st = YK_OK;
     json_t *root = build(t);
-    char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
-    if (!text) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_file_write(path, text, strlen(text), err));
-done:
-    free(text);
+    yk_status st = yk_json_write(path, root, err);
     json_decref(root);
     return st;
 }
@@ -129,8 +125,8 @@ static yk_status read_pretokenizer(const json_t *pre, const char **pattern, yk_e
             else if (strcmp(type_of(x), "ByteLevel") == 0 && i + 1 == json_array_size(list))
                 level = x;
             else
-                return yk_fail(err, YK_ERR_INPUT, "pre_tokenizer: `%s` at place %zu is not supported; one Split with a Regex "
-                               "and then ByteLevel are", type_of(x), i);
+                return yk_fail(err, YK_ERR_INPUT, "pre_tokenizer: `%s` at place %zu is not supported; one Split with a "
+                               "Regex and then ByteLevel are", type_of(x), i);
         }
     }
     if (strcmp(type_of(level), "ByteLevel") != 0)
@@ -179,7 +175,8 @@ static yk_status read_merge(const json_t *x, const json_t *vocab, size_t rank, i
         if (i != 1) space ? yk_buf_add(text, whole, (size_t)(space - whole)) : yk_buf_puts(text, a);
         if (i != 0) yk_buf_puts(text, space ? space + 1 : b);
         id[i] = json_object_get(vocab, text->data);
-        if (!id[i]) YK_FAIL(YK_ERR_INPUT, "merge %zu needs the token `%s`, which the vocabulary lacks", rank, text->data);
+        if (!id[i])
+            YK_FAIL(YK_ERR_INPUT, "merge %zu needs the token `%s`, which the vocabulary lacks", rank, text->data);
     }
     merge[0] = (int32_t)json_integer_value(id[0]);
     merge[1] = (int32_t)json_integer_value(id[1]);
@@ -244,7 +241,8 @@ yk_status yk_tokenizer_load(yk_tokenizer **t, const char *path, yk_error *err)
     if (text.len > MAX_FILE) YK_FAIL(YK_ERR_INPUT, "%s: too large for a tokenizer.json", path);
     root = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES, &why);
     if (!root)
-        YK_FAIL(YK_ERR_DAMAGED, "%s:%d:%d: not valid JSON, perhaps truncated: %s", path, why.line, why.column, why.text);
+        YK_FAIL(YK_ERR_DAMAGED, "%s:%d:%d: not valid JSON, perhaps truncated: %s", path, why.line, why.column,
+                why.text);
     st = yk_context(err, read_root(t, root, err), "%s", path);
 done:
     json_decref(root);

@@ -405,7 +405,8 @@ yk_status yk_bpe_trainer_learn(yk_bpe_trainer *b, int32_t vocab, yk_tokenizer **
     learner l = {0};
     int32_t(*merge)[2] = NULL;
     int32_t wanted = vocab - 256 - YK_SPECIAL_COUNT, n = 0;
-    if (wanted < 0) YK_FAIL(YK_ERR_CONFIG, "a vocabulary of %d is too small; %d is the least", vocab, 256 + YK_SPECIAL_COUNT);
+    if (wanted < 0)
+        YK_FAIL(YK_ERR_CONFIG, "a vocabulary of %d is too small; %d is the least", vocab, 256 + YK_SPECIAL_COUNT);
     YK_TRY(flush(b, err));
     YK_NEW(merge, wanted);
     YK_TRY(learner_start(&l, &b->set[0], err));

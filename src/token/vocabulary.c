@@ -109,7 +109,8 @@ yk_status yk_tokenizer_index(yk_tokenizer *t, const int32_t *merged, yk_error *e
     for (int32_t i = 0; i < t->vocab; i++)
         if (t->token[i].length == 1 && !t->token[i].special) t->byte_id[(uint8_t)t->token[i].bytes[0]] = i;
     for (int b = 0; b < 256; b++)
-        if (t->byte_id[b] < 0) YK_FAIL(YK_ERR_INPUT, "no token for byte 0x%02x; only byte-level vocabularies are supported", b);
+        if (t->byte_id[b] < 0)
+            YK_FAIL(YK_ERR_INPUT, "no token for byte 0x%02x; only byte-level vocabularies are supported", b);
     for (size_t r = 0; r < t->merges; r++) {
         uint64_t key = yk_pair(t->merge[r][0], t->merge[r][1]), there;
         if (yk_table_get(&t->rank, key, &there)) continue; /* the earlier merge wins */

@@ -47,8 +47,8 @@ yk_status yk_decoder_new(yk_decoder **out, yk_session *s, int64_t slots, int64_t
     if (slots > s->max_rows) slots = s->max_rows;
     *d = (yk_decoder){.s = s, .slots = slots, .positions = positions, .vocab = yk_tokenizer_vocab(s->tokenizer)};
     if (positions > yk_model_get_shape(s->model)->positions)
-        YK_FAIL(YK_ERR_INTERNAL, "a sequence of %lld tokens is asked for; the model has %lld positions", (long long)positions,
-                (long long)yk_model_get_shape(s->model)->positions);
+        YK_FAIL(YK_ERR_INTERNAL, "a sequence of %lld tokens is asked for; the model has %lld positions",
+                (long long)positions, (long long)yk_model_get_shape(s->model)->positions);
     YK_TRY(yk_cache_new(&d->cache, s->model, slots * positions, err));
     YK_NEW(d->place, slots);
     YK_NEW(d->cache_row, s->max_rows);

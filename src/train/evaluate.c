@@ -21,8 +21,8 @@ static void add_window(yk_session *s, const yk_shard *shard, uint64_t doc, int64
         s->position[row] = (int32_t)j;
         s->weight[row] = j < unscored ? 0.0f : 1.0f;
     }
-    s->segment[s->segments++] = (yk_segment){.query = (int32_t)s->rows, .key = (int32_t)s->rows, .count = (int32_t)count,
-                                             .keys = (int32_t)count, .causal = 1};
+    s->segment[s->segments++] = (yk_segment){.query = (int32_t)s->rows, .key = (int32_t)s->rows,
+                                             .count = (int32_t)count, .keys = (int32_t)count, .causal = 1};
     s->rows += count;
 }
 

@@ -11,8 +11,8 @@ yk_status yk_lanes_new(yk_lanes *l, yk_model *model, const yk_kernels *k, const 
     YK_NEW(l->partial, l->levels);
     for (int i = 0; i < l->levels; i++)
         if (!(l->partial[i] = k->alloc(l->floats * (int64_t)sizeof(float))))
-            YK_FAIL(YK_ERR_MEMORY, "%lld lanes need %d more gradient buffers of %lld bytes", (long long)lanes, l->levels,
-                    (long long)l->floats * 4);
+            YK_FAIL(YK_ERR_MEMORY, "%lld lanes need %d more gradient buffers of %lld bytes", (long long)lanes,
+                    l->levels, (long long)l->floats * 4);
 done:
     return st;
 }
@@ -32,7 +32,7 @@ void yk_lanes_merge(yk_lanes *l, int64_t lane)
     for (; lane >> level & 1; level++)
         l->k->add(&l->team, &(yk_add){.y = gradient, .a = l->partial[level], .b = gradient, .n = l->floats});
     if (lane + 1 == l->lanes) return;
-    l->k->copy_rows(&l->team, &(yk_copy_rows){.y = l->partial[level], .x = gradient, .rows = l->floats / 16, .width = 64,
-                                              .y_row = 64, .x_row = 64});
+    l->k->copy_rows(&l->team, &(yk_copy_rows){.y = l->partial[level], .x = gradient, .rows = l->floats / 16,
+                                              .width = 64, .y_row = 64, .x_row = 64});
     l->k->zero(&l->team, gradient, l->floats * (int64_t)sizeof(float));
 }

@@ -1,6 +1,7 @@
 #include "train/learner.h"
 
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "store/checkpoint.h"
 
@@ -14,11 +15,6 @@ yk_adamw_options yk_adamw_of(const yk_recipe *r)
 {
     return (yk_adamw_options){.beta1 = r->pretrain_beta1, .beta2 = r->pretrain_beta2, .eps = r->pretrain_eps,
                               .decay = r->pretrain_weight_decay, .clip = r->pretrain_clip};
-}
-
-json_t *yk_json_number_or_null(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
 }
 
 yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const yk_weights *weights,
@@ -185,8 +181,9 @@ yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
     l->loss = all.loss / unit;
     l->rate = yk_learning_rate(&l->o.schedule, l->step);
     if (l->counts_flushed) l->flushed = yk_learner_count_flushed(l, l->weights.gradient);
-    l->step_skipped = !yk_optimiser_step(&l->optimiser, l->s->k, &l->s->team, isfinite(l->loss) ? 1 / (unit * l->scale) : NAN,
-                                         l->rate, l->applied + 1, &l->norm);
+    l->step_skipped = !yk_optimiser_step(&l->optimiser, l->s->k, &l->s->team,
+                                         isfinite(l->loss) ? 1 / (unit * l->scale) : NAN, l->rate, l->applied + 1,
+                                         &l->norm);
     if (l->step_skipped) {
         YK_TRY(skip_step(l, err));
     } else {
@@ -204,8 +201,8 @@ done:
 json_t *yk_learner_row(const yk_learner *l, double seconds)
 {
     json_t *row = json_pack("{s:s, s:I, s:o, s:f, s:o, s:f, s:b}", "type", "step", "step", (json_int_t)l->step, "loss",
-                            yk_json_number_or_null(l->loss), "lr", l->rate, "grad_norm", yk_json_number_or_null(l->norm),
-                            "seconds", seconds, "skipped", l->step_skipped);
+                            yk_json_number_or_null(l->loss), "lr", l->rate, "grad_norm",
+                            yk_json_number_or_null(l->norm), "seconds", seconds, "skipped", l->step_skipped);
     if (l->scale != 1) json_object_set_new(row, "loss_scale", json_real(l->scale));
     return row;
 }
@@ -230,7 +227,8 @@ static yk_status state_of(const yk_learner *l, state *x, yk_error *err)
     yk_status st = YK_OK;
     int count;
     yk_model_params(l->s->model, &count);
-    yk_also part[PARTS + YK_MOST_ALSO] = {{"", l->weights.weight}, {"optimizer.m.", l->optimiser.m}, {"optimizer.v.", l->optimiser.v}};
+    yk_also part[PARTS + YK_MOST_ALSO] = {{"", l->weights.weight}, {"optimizer.m.", l->optimiser.m},
+                                          {"optimizer.v.", l->optimiser.v}};
     for (int i = 0; i < l->alsos; i++) part[PARTS + i] = l->also[i];
     x->n = (size_t)(PARTS + l->alsos) * (size_t)count;
     YK_NEW(x->tensor, x->n);
@@ -247,9 +245,10 @@ void yk_learner_also(yk_learner *l, const char *prefix, float *base)
 
 json_t *yk_learner_counters(const yk_learner *l)
 {
-    return json_pack("{s:I, s:I, s:I, s:{s:f, s:I}, s:s, s:f}", "step", (json_int_t)l->step, "applied", (json_int_t)l->applied,
-                     "skipped", (json_int_t)l->skipped, "loss_scale", "value", l->loss_scale.value, "good",
-                     (json_int_t)l->loss_scale.good, "losses", l->chain, "seconds", l->seconds);
+    return json_pack("{s:I, s:I, s:I, s:{s:f, s:I}, s:s, s:f}", "step", (json_int_t)l->step, "applied",
+                     (json_int_t)l->applied, "skipped", (json_int_t)l->skipped, "loss_scale", "value",
+                     l->loss_scale.value, "good", (json_int_t)l->loss_scale.good, "losses", l->chain, "seconds",
+                     l->seconds);
 }
 
 static json_t *document_of(const yk_learner *l, const json_t *extra)
@@ -257,8 +256,8 @@ static json_t *document_of(const yk_learner *l, const json_t *extra)
     yk_buf recipe = {0};
     yk_recipe_canonical(l->job->recipe, l->o.keys, &recipe);
     json_t *d = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:s}", "kind", l->o.kind, "data", l->o.data,
-                          "began_with", l->began_with, "isa", l->s->k->name, "numerics", yk_contract_of(l->job->recipe), "openblas", l->s->openblas, "recipe",
-                          recipe.data ? recipe.data : "");
+                          "began_with", l->began_with, "isa", l->s->k->name, "numerics", yk_contract_of(l->job->recipe),
+                          "openblas", l->s->openblas, "recipe", recipe.data ? recipe.data : "");
     json_t *counters = yk_learner_counters(l);
     if (d && counters) json_object_update(d, counters);
     if (d && extra) json_object_update(d, (json_t *)extra);
@@ -307,8 +306,8 @@ static yk_status same_recipe(const yk_learner *l, const char *theirs, const char
         size_t na = strcspn(a, "\n"), nb = strcspn(b, "\n");
         if (na != nb || memcmp(a, b, na) != 0) {
             st = yk_fail(err, YK_ERR_SHAPE,
-                         "%s: was made with `%.*s`, the recipe now has `%.*s`; choose another --run-dir, or remove %s to "
-                         "train anew", path, (int)na, a, (int)nb, b, l->o.folder);
+                         "%s: was made with `%.*s`, the recipe now has `%.*s`; choose another --run-dir, or remove %s "
+                         "to train anew", path, (int)na, a, (int)nb, b, l->o.folder);
             break;
         }
         a += na + (a[na] != 0);
@@ -318,12 +317,12 @@ static yk_status same_recipe(const yk_learner *l, const char *theirs, const char
     return st;
 }
 
-static yk_status same_hash(const yk_learner *l, const char *theirs, const char *mine, const char *differs, const char *path,
-                           yk_error *err)
+static yk_status same_hash(const yk_learner *l, const char *theirs, const char *mine, const char *differs,
+                           const char *path, yk_error *err)
 {
     if (theirs && strcmp(theirs, mine) == 0) return YK_OK;
-    return yk_fail(err, YK_ERR_SHAPE, "%s: %s than there is now; choose another --run-dir, or remove %s to train anew", path,
-                   differs, l->o.folder);
+    return yk_fail(err, YK_ERR_SHAPE, "%s: %s than there is now; choose another --run-dir, or remove %s to train anew",
+                   path, differs, l->o.folder);
 }
 
 static yk_status same_beginning(const yk_learner *l, const json_t *d, const char *path, yk_error *err)
@@ -332,9 +331,10 @@ static yk_status same_beginning(const yk_learner *l, const json_t *d, const char
     const char *recipe = json_string_value(json_object_get(d, "recipe"));
     if (!recipe) YK_FAIL(YK_ERR_DAMAGED, "%s: is no checkpoint of training", path);
     YK_TRY(same_recipe(l, recipe, path, err));
-    YK_TRY(same_hash(l, json_string_value(json_object_get(d, "data")), l->o.data, "was trained on other text", path, err));
-    YK_TRY(same_hash(l, json_string_value(json_object_get(d, "began_with")), l->began_with, "began with another model", path,
-                     err));
+    YK_TRY(same_hash(l, json_string_value(json_object_get(d, "data")), l->o.data, "was trained on other text",
+                     path, err));
+    YK_TRY(same_hash(l, json_string_value(json_object_get(d, "began_with")), l->began_with, "began with another model",
+                     path, err));
 done:
     return st;
 }

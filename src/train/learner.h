@@ -62,7 +62,8 @@ typedef struct yk_learner {
 /* AdamW as the recipe's group `pretrain` has it, which all stages share but for what they set themselves. */
 yk_adamw_options yk_adamw_of(const yk_recipe *r);
 
-/* `weights` NULL: those of the session's model; they are what training begins with. Strings of the options must live as long as the learner. */
+/* `weights` NULL: those of the session's model; they are what training begins with. Strings of the options must live as
+ * long as the learner. */
 yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const yk_weights *weights,
                           const yk_learner_options *o, yk_error *err);
 void yk_learner_close(yk_learner *l);
@@ -73,7 +74,8 @@ typedef struct yk_work {
     /* Appends the rows of an item to the session's (yk_session_add); false, and nothing appended, when they do not fit
      * beside those that are there. An item is never split over passes; one without rows has no place. */
     bool (*add)(void *context, int64_t item, yk_session *s);
-    /* Called after each pass, in order, when s->loss and s->weight hold those of its rows (not scaled); NULL: nothing. */
+    /* Called after each pass, in order, when s->loss and s->weight hold those of its rows (not scaled).
+     * NULL: nothing. */
     void (*passed)(void *context, const yk_session *s);
     const yk_objective *objective; /* NULL: cross-entropy with the rows' weights, or */
     const yk_teaching *teaching;   /* distillation with them; NULL: none */
@@ -82,9 +84,9 @@ typedef struct yk_work {
     double unit; /* the gradient of the sum over rows is divided by this; 0: by the sum of the weights of all rows */
 } yk_work;
 
-/* One optimiser step. Lanes are computed one after another and merged by the fixed tree; the losses of rows are summed in
- * order inside their lane. A step whose loss or gradient is not finite is skipped and counted; YK_ERR_NUMERIC after many
- * in a row. The chain of losses grows by the step's. */
+/* One optimiser step. Lanes are computed one after another and merged by the fixed tree; the losses of rows are summed
+ * in order inside their lane. A step whose loss or gradient is not finite is skipped and counted; YK_ERR_NUMERIC after
+ * many in a row. The chain of losses grows by the step's. */
 yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err);
 
 /* {"type": "step", step, loss, lr, grad_norm, seconds, skipped, loss_scale}: the begin of a metrics row. */
@@ -103,17 +105,15 @@ yk_status yk_learner_save(yk_learner *l, const char *path, const json_t *extra, 
 yk_status yk_learner_save_step(yk_learner *l, const json_t *extra, yk_error *err); /* and prunes old ones */
 bool yk_learner_save_is_due(const yk_learner *l);
 
-/* Goes on from the newest checkpoint in the folder; *document (new) is NULL when there is none. YK_ERR_SHAPE when it was
- * made with other keys or data, or from other weights. */
+/* Goes on from the newest checkpoint in the folder; *document (new) is NULL when there is none. YK_ERR_SHAPE when it
+ * was made with other keys or data, or from other weights. */
 yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err);
 
 /* Over the weights and both moments in declaration order, then the chain of losses. */
 void yk_learner_digest(const yk_learner *l, char hex[33]);
 
-/* How many of `x` [floats of the model] are not zero and below 2^-56, which bf16 flushes (numerics contract, rule 4). */
+/* How many of `x` [floats of the model] are not zero and below 2^-56, which bf16 flushes (numerics contract,
+ * rule 4). */
 int64_t yk_learner_count_flushed(const yk_learner *l, const float *x);
-
-/* A number, or null where it is not finite: JSON has no other. */
-json_t *yk_json_number_or_null(double x);
 
 #endif

@@ -74,8 +74,9 @@ yk_status yk_needs_fit(const yk_recipe *r, int64_t vocab, const yk_room *room, c
     for (const char *const *p = yk_recompute_policies + 1; *p; p++) {
         YK_TRY(yk_needs_of(&n, r, vocab, *p, micro, k, team, err));
         if (n.total <= room->bytes)
-            YK_FAIL(YK_ERR_MEMORY, "pretraining needs %s of memory and there are %s (%s); with `recompute: %s` it would "
-                    "need %s, with the same result", needed, there, room->of, *p, yk_human_bytes((double)n.total, then));
+            YK_FAIL(YK_ERR_MEMORY, "pretraining needs %s of memory and there are %s (%s); with `recompute: %s` it "
+                    "would need %s, with the same result", needed, there, room->of, *p,
+                    yk_human_bytes((double)n.total, then));
     }
     YK_TRY(largest_micro(r, vocab, micro, room->bytes, k, team, &smaller, err));
     YK_TRY(yk_needs_of(&n, r, vocab, "block", smaller ? smaller : 1, k, team, err));

@@ -1,11 +1,11 @@
 #include "train/metrics.h"
 
 #include "base/file.h"
+#include "base/json.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 
 /* Rewrites a file with only the whole lines up to `step`; mixture lines belong to the end of a run. */
 static yk_status drop_after(const char *path, int64_t step, yk_error *err)
@@ -60,41 +60,25 @@ void yk_metrics_close(yk_metrics *m)
     *m = (yk_metrics){0};
 }
 
-static yk_status add_line(FILE *f, json_t *row, yk_error *err)
+static yk_status add_line(FILE *f, const char *name, json_t *row, yk_error *err)
 {
-    yk_status st = YK_OK;
-    char *line = row ? json_dumps(row, JSON_COMPACT) : NULL;
-    if (!line) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    if (fprintf(f, "%s\n", line) < 0 || fflush(f) != 0)
-        YK_FAIL(YK_ERR_IO, "cannot append to metrics.jsonl or samples.jsonl: %s", strerror(errno));
-done:
-    free(line);
-    json_decref(row);
+    yk_status st = yk_json_add_line(f, name, row, err);
+    if (st == YK_OK && fflush(f) != 0) st = yk_fail(err, YK_ERR_IO, "%s: cannot write: %s", name, strerror(errno));
     return st;
 }
 
 yk_status yk_metrics_add(yk_metrics *m, json_t *row, yk_error *err)
 {
-    return add_line(m->metrics, row, err);
+    return add_line(m->metrics, "metrics.jsonl", row, err);
 }
 
 yk_status yk_metrics_sample(yk_metrics *m, int64_t step, const char *prompt, const yk_buf *text, yk_error *err)
 {
     yk_status st = YK_OK;
-    yk_buf valid = {0};
     if (!m->samples) YK_TRY(open_to_append(&m->samples, m->samples_path, err));
-    yk_buf_reserve(&valid, 1);
-    for (size_t i = 0; i < text->len;) {
-        utf8proc_int32_t c;
-        utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)text->data + i,
-                                              (utf8proc_ssize_t)(text->len - i), &c);
-        if (n > 0 && c != 0) yk_buf_add(&valid, text->data + i, (size_t)n);
-        else yk_buf_puts(&valid, "\xEF\xBF\xBD");
-        i += n > 0 ? (size_t)n : 1;
-    }
-    YK_TRY(add_line(m->samples, json_pack("{s:I, s:s, s:s}", "step", (json_int_t)step, "prompt", prompt, "text",
-                                          valid.data), err));
+    json_t *row = json_pack("{s:I, s:s, s:o}", "step", (json_int_t)step, "prompt", prompt, "text",
+                            yk_json_of_bytes(text->data, text->len));
+    YK_TRY(add_line(m->samples, m->samples_path, row, err));
 done:
-    yk_buf_free(&valid);
     return st;
 }

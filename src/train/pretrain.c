@@ -1,6 +1,7 @@
 /* The pretrain stage: the loop around the step. */
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "train/decoder.h"
 #include "train/learner.h"
@@ -40,7 +41,8 @@ int64_t yk_micro_batch(const yk_recipe *r)
 }
 
 /* What must be equal for a checkpoint to be gone on from. */
-static const char *const key_prefixes[] = {"seed", "lanes", "precision", "numerics", "corpus.", "clean.", "tokenizer.", "model.", "pretrain.", NULL};
+static const char *const key_prefixes[] = {"seed", "lanes", "precision", "numerics", "corpus.", "clean.", "tokenizer.",
+                                           "model.", "pretrain.", NULL};
 
 static json_t *own_document(const trainer *t)
 {
@@ -85,11 +87,13 @@ static yk_status resume(trainer *t, yk_error *err)
 static json_t *flushed_shares(const trainer *t)
 {
     double all = (double)yk_model_parameters(t->s.model);
-    return json_pack("{s:f, s:o}", "weights", (double)yk_learner_count_flushed(&t->l, yk_model_weights(t->s.model)) / all,
-                     "gradients", t->l.step > 0 ? json_real((double)t->l.flushed / all) : json_null());
+    double weights = (double)yk_learner_count_flushed(&t->l, yk_model_weights(t->s.model));
+    return json_pack("{s:f, s:o}", "weights", weights / all, "gradients",
+                     t->l.step > 0 ? json_real((double)t->l.flushed / all) : json_null());
 }
 
-/* The first evaluation takes all of the held-out text, as the last one (the evaluate stage) does; those between, a part. */
+/* The first evaluation takes all of the held-out text, as the last one (the evaluate stage) does; those between,
+ * a part. */
 static yk_status evaluate(trainer *t, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -107,16 +111,16 @@ static yk_status evaluate(trainer *t, yk_error *err)
     double bpb = all.nats / M_LN2 / all.bytes;
     if (t->l.step == 0) t->start_bpb = t->best_bpb = bpb;
     json_t *row = json_pack("{s:s, s:I, s:I, s:o, s:O}", "type", "eval", "step", (json_int_t)t->l.step, "tokens",
-                            (json_int_t)(t->l.step * t->r->pretrain_batch * t->r->pretrain_seq), "bpb", yk_json_number_or_null(bpb),
-                            "by_domain", by_domain);
+                            (json_int_t)(t->l.step * t->r->pretrain_batch * t->r->pretrain_seq), "bpb",
+                            yk_json_number_or_null(bpb), "by_domain", by_domain);
     if (t->s.k->precision == YK_BF16) json_object_set_new(row, "flushed", flushed_shares(t));
     YK_TRY(yk_metrics_add(&t->metrics, row, err));
     if (t->l.step > 0 && bpb < t->best_bpb) {
         t->best_bpb = bpb;
         YK_TRY(save_best(t, err));
     }
-    yk_log("pretrain   step %lld of %lld: held-out %.3f bits per byte", (long long)t->l.step, (long long)t->r->pretrain_steps,
-           bpb);
+    yk_log("pretrain   step %lld of %lld: held-out %.3f bits per byte", (long long)t->l.step,
+           (long long)t->r->pretrain_steps, bpb);
 done:
     json_decref(by_domain);
     return st;
@@ -204,11 +208,11 @@ static double step_bpb(const trainer *t)
 static void show_step(trainer *t, double tokens_per_s)
 {
     double share = tokens_per_s * yk_model_flops_per_token(t->s.model, t->r->pretrain_seq) / t->peak;
-    double left = (double)((t->r->pretrain_steps - t->l.step) * t->r->pretrain_batch * t->r->pretrain_seq) / tokens_per_s;
+    double tokens = (double)((t->r->pretrain_steps - t->l.step) * t->r->pretrain_batch * t->r->pretrain_seq);
     char time[32];
     yk_progress("pretrain   %lld/%lld  loss %.3f  %.3f bits/byte  %.0f tokens/s  %.0f %% of peak  %s left",
-                (long long)t->l.step, (long long)t->r->pretrain_steps, t->l.loss, step_bpb(t), tokens_per_s, 100 * share,
-                yk_human_seconds(left, time));
+                (long long)t->l.step, (long long)t->r->pretrain_steps, t->l.loss, step_bpb(t), tokens_per_s,
+                100 * share, yk_human_seconds(tokens / tokens_per_s, time));
 }
 
 static yk_status record_step(trainer *t, double seconds, yk_error *err)
@@ -277,8 +281,8 @@ static yk_status summarise(trainer *t, yk_error *err)
     double tokens = (double)(t->l.step * t->r->pretrain_batch * t->r->pretrain_seq);
     double rate = t->l.seconds > 0 ? tokens / t->l.seconds : 0;
     yk_learner_digest(&t->l, digest);
-    json_t *pretrain = json_pack("{s:I, s:f, s:f, s:f, s:I, s:f, s:{s:f}}", "steps", (json_int_t)t->l.step, "tokens", tokens,
-                                 "tokens_per_s", rate, "peak_share",
+    json_t *pretrain = json_pack("{s:I, s:f, s:f, s:f, s:I, s:f, s:{s:f}}", "steps", (json_int_t)t->l.step, "tokens",
+                                 tokens, "tokens_per_s", rate, "peak_share",
                                  rate * yk_model_flops_per_token(t->s.model, t->r->pretrain_seq) / t->peak,
                                  "skipped_steps", (json_int_t)t->l.skipped, "loss_scale", t->l.loss_scale.value,
                                  "heldout_bpb", "start", t->start_bpb);

@@ -39,8 +39,8 @@ typedef struct yk_choices {
 int32_t yk_sampling_draw(const yk_sampling *how, const yk_kernels *k, yk_choices *x, int64_t vocab, const yk_rng *rng,
                          uint64_t index);
 
-/* Applies the repetition penalty for the ids of a prompt and of what followed to x->logit; an id that comes twice counts
- * once. `seen` [V] is zero before and after. */
+/* Applies the repetition penalty for the ids of a prompt and of what followed to x->logit; an id that comes twice
+ * counts once. `seen` [V] is zero before and after. */
 void yk_sampling_penalise(const yk_sampling *how, yk_choices *x, const int32_t *prompt, int64_t length,
                           const int32_t *answer, int64_t n, uint8_t *seen);
 

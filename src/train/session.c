@@ -66,7 +66,8 @@ yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir
     s->end = yk_tokenizer_special(s->tokenizer, YK_TOKEN_END);
     s->mask = yk_tokenizer_special(s->tokenizer, YK_TOKEN_MASK);
     if (s->end < 0 || s->mask < 0)
-        YK_FAIL(YK_ERR_INPUT, "%s: lacks the special token %s or %s that training needs", path, YK_TOKEN_END, YK_TOKEN_MASK);
+        YK_FAIL(YK_ERR_INPUT, "%s: lacks the special token %s or %s that training needs", path, YK_TOKEN_END,
+                YK_TOKEN_MASK);
     s->plain = yk_tokenizer_vocab(s->tokenizer) - YK_SPECIAL_COUNT;
     yk_room room = yk_room_left("");
     if (o->training && !o->score) YK_TRY(yk_needs_fit(r, yk_tokenizer_vocab(s->tokenizer), &room, s->k, team, err));
@@ -178,7 +179,8 @@ yk_batch yk_session_batch(const yk_session *s)
 static void add_segment(yk_session *s, int64_t n)
 {
     int32_t row = (int32_t)s->rows;
-    s->segment[s->segments++] = (yk_segment){.query = row, .key = row, .count = (int32_t)n, .keys = (int32_t)n, .causal = 1};
+    s->segment[s->segments++] = (yk_segment){.query = row, .key = row, .count = (int32_t)n, .keys = (int32_t)n,
+                                             .causal = 1};
     s->rows += n;
 }
 

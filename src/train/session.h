@@ -35,9 +35,9 @@ typedef struct yk_session_options {
     bool score;    /* the model has a score head */
 } yk_session_options;
 
-/* Loads <run_dir>/tokenizer/tokenizer.json and plans the model of the recipe. The weights are initialised from the seed.
- * For pretraining it is asked first whether there is memory enough. With `numerics: fast` whether OpenBLAS multiplies is
- * decided once a run: its newest checkpoint says so, else it is measured. */
+/* Loads <run_dir>/tokenizer/tokenizer.json and plans the model of the recipe. The weights are initialised from the
+ * seed. For pretraining it is asked first whether there is memory enough. With `numerics: fast` whether OpenBLAS
+ * multiplies is decided once a run: its newest checkpoint says so, else it is measured. */
 yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir, const yk_team *team,
                           const yk_session_options *o, yk_error *err);
 void yk_session_close(yk_session *s);
@@ -46,7 +46,8 @@ void yk_session_close(yk_session *s);
 yk_status yk_session_load(yk_session *s, const char *checkpoint, bool with_score, yk_error *err);
 
 /* Saves the weights that the model uses, without moments. */
-yk_status yk_session_save(const yk_session *s, const char *checkpoint, bool with_score, json_t *document, yk_error *err);
+yk_status yk_session_save(const yk_session *s, const char *checkpoint, bool with_score, json_t *document,
+                          yk_error *err);
 
 /* Gathering sequences for one pass. Rows of a sequence attend to each other alone. */
 void yk_session_clear(yk_session *s);

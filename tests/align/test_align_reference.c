@@ -119,8 +119,8 @@ static void losses_and_gradients_agree(void **state)
     const yk_kernels *k;
     for (int t = 0; (k = yk_kernels_at(t, YK_FP32)); t++)
         for (size_t i = 0; yk_kernels_runs_here(k) && i < sizeof losses / sizeof *losses; i++) {
-            reference x = {.name = losses[i].name, .shape = SHAPE(32, 1, 4, 1, 32, 64, true, true), .loss = losses[i].loss,
-                           .gradients = losses[i].gradients};
+            reference x = {.name = losses[i].name, .shape = SHAPE(32, 1, 4, 1, 32, 64, true, true),
+                           .loss = losses[i].loss, .gradients = losses[i].gradients};
             x.shape.score = true;
             yk_model *m = make(&x, k);
             rows_fn rows = losses[i].rows;

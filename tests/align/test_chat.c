@@ -53,15 +53,18 @@ static size_t count(const yk_sequence *q, const char *special)
 static void templates_write_what_they_say(void **state)
 {
     (void)state;
-    static const yk_turn turns[] = {{YK_SYSTEM, "Be kind."}, {YK_USER, "Say <|im_end|> <think>"}, {YK_ASSISTANT, "<think>a</think><answer>7</answer>"},
-                                    {YK_USER, "more"}, {YK_ASSISTANT, "no"}};
+    static const yk_turn turns[] = {{YK_SYSTEM, "Be kind."}, {YK_USER, "Say <|im_end|> <think>"},
+                                    {YK_ASSISTANT, "<think>a</think><answer>7</answer>"}, {YK_USER, "more"},
+                                    {YK_ASSISTANT, "no"}};
     yk_error err;
     yk_chat *c;
     yk_sequence q = {0};
     must(yk_chat_new(&c, "chatml", x.s.tokenizer, &err), &err);
     must(yk_chat_encode(c, turns, 5, &q, &err), &err);
-    decoded(&q, "<|endoftext|><|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nSay <|im_end|> <think><|im_end|>\n"
-                "<|im_start|>assistant\n<think>a</think><answer>7</answer><|im_end|>\n<|im_start|>user\nmore<|im_end|>\n"
+    decoded(&q, "<|endoftext|><|im_start|>system\nBe kind.<|im_end|>\n"
+                "<|im_start|>user\nSay <|im_end|> <think><|im_end|>\n"
+                "<|im_start|>assistant\n<think>a</think><answer>7</answer><|im_end|>\n"
+                "<|im_start|>user\nmore<|im_end|>\n"
                 "<|im_start|>assistant\nno<|im_end|>\n");
     learnt(&q, "<think>a</think><answer>7</answer><|im_end|>no<|im_end|>");
     assert_int_equal(count(&q, "<|im_end|>"), 5); /* that of the user's text is not one */
@@ -130,7 +133,8 @@ static const struct {
 static void malformed_lines_are_named(void **state)
 {
     (void)state;
-    static const char *const good[] = {"{\"prompt\": \"a\", \"completion\": \"b\"}", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\"}",
+    static const char *const good[] = {"{\"prompt\": \"a\", \"completion\": \"b\"}",
+                                       "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\"}",
                                        "{\"prompt\": \"a\", \"answer\": \"b\"}", "{\"good\": \"a\", \"bad\": \"b\"}"};
     for (size_t i = 0; i < sizeof malformed / sizeof *malformed; i++) {
         yk_error err = {""};
@@ -138,7 +142,8 @@ static void malformed_lines_are_named(void **state)
         char text[512];
         snprintf(text, sizeof text, "%s\n\n%s\n", good[malformed[i].form], malformed[i].line);
         assert_int_equal(read_text(&e, malformed[i].form, text, 0, &err), YK_ERR_INPUT);
-        if (!strstr(err.text, malformed[i].why) || !strstr(err.text, "lines.jsonl:3: ")) fail_msg("%s: %s", malformed[i].line, err.text);
+        if (!strstr(err.text, malformed[i].why) || !strstr(err.text, "lines.jsonl:3: "))
+            fail_msg("%s: %s", malformed[i].line, err.text);
         must(read_text(&e, malformed[i].form, text, 1, &err), &err);
         assert_int_equal(e.n, 1);
         assert_int_equal(e.bad, 1);

@@ -1,5 +1,6 @@
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/math64.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -141,6 +142,40 @@ static void files_are_replaced_whole(void **state)
     free(clean), free(deep), free(file);
 }
 
+static json_t *row_of(const char *bytes, size_t n)
+{
+    return json_pack("{s:o, s:o, s:o}", "text", yk_json_of_bytes(bytes, n), "x", yk_json_number_or_null(0.5), "y",
+                     yk_json_number_or_null(NAN));
+}
+
+/* What is written can be read again, whatever it is of. */
+static void json_is_written_so_that_it_can_be_read(void **state)
+{
+    (void)state;
+    static const char bytes[] = "a\0\xFF\xC3\xA9\xC3\"";
+    yk_error err;
+    yk_buf line = {0};
+    char path[] = "/tmp/yoke-test-XXXXXX";
+    FILE *f = fdopen(mkstemp(path), "wb");
+    assert_non_null(f);
+    assert_int_equal(yk_json_add_line(f, path, row_of(bytes, sizeof bytes - 1), &err), YK_OK);
+    assert_int_equal(yk_json_add_line(f, path, row_of(NULL, 0), &err), YK_OK);
+    assert_int_equal(yk_json_add_line(f, path, NULL, &err), YK_ERR_MEMORY);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(yk_file_read(path, &line, &err), YK_OK);
+    assert_string_equal(line.data, "{\"text\":\"a\xEF\xBF\xBD\xEF\xBF\xBD\xC3\xA9\xEF\xBF\xBD\\\"\","
+                                   "\"x\":0.5,\"y\":null}\n"
+                                   "{\"text\":\"\",\"x\":0.5,\"y\":null}\n");
+    json_t *row = row_of(bytes, sizeof bytes - 1);
+    assert_int_equal(yk_json_write(path, row, &err), YK_OK);
+    json_t *back = json_load_file(path, 0, NULL);
+    assert_true(json_equal(row, back));
+    assert_int_equal(yk_json_write(path, NULL, &err), YK_ERR_MEMORY);
+    json_decref(row), json_decref(back);
+    yk_buf_free(&line);
+    unlink(path);
+}
+
 static void a_locked_directory_names_its_holder(void **state)
 {
     (void)state;
@@ -196,6 +231,7 @@ int main(void)
         cmocka_unit_test(digest_ignores_pieces),
         cmocka_unit_test(context_is_prepended),
         cmocka_unit_test(files_are_replaced_whole),
+        cmocka_unit_test(json_is_written_so_that_it_can_be_read),
         cmocka_unit_test(a_locked_directory_names_its_holder),
         cmocka_unit_test(teams_cover_every_row_once),
     };

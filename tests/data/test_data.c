@@ -134,8 +134,8 @@ static yk_sampler *sampler_of(const world *w, double masked_share)
     yk_error err;
     yk_sampler *s = NULL;
     yk_sampler_options o = {.seed = 11, .seq = SEQ, .samples = SAMPLES, .end = yk_tokenizer_special(w->t, YK_TOKEN_END),
-                            .mask = yk_tokenizer_special(w->t, YK_TOKEN_MASK), .plain = 256, .masked_share = masked_share,
-                            .mask_rate = 0.3, .mask_rate_end = 0.15, .mask_span = 3};
+                            .mask = yk_tokenizer_special(w->t, YK_TOKEN_MASK), .plain = 256,
+                            .masked_share = masked_share, .mask_rate = 0.3, .mask_rate_end = 0.15, .mask_span = 3};
     assert_int_equal(yk_sampler_new(&s, w->domain, 2, &o, &err), YK_OK);
     return s;
 }

@@ -73,8 +73,8 @@ static yk_model *make(int shape, const char *isa, int threads)
     return make_in(YK_FP32, shape, isa, threads);
 }
 
-/* What is learnt: the cross-entropy, or an objective: a sum of coefficient x value^2 over rows, of log-probabilities or of
- * scores; or a teacher's distributions. */
+/* What is learnt: the cross-entropy, or an objective: a sum of coefficient x value^2 over rows, of log-probabilities or
+ * of scores; or a teacher's distributions. */
 typedef enum learnt { ENTROPY, SQUARED_LOGP, SQUARED_SCORE, TAUGHT, LEARNT } learnt;
 
 enum { LOGITS = ROWS * VOCAB };
@@ -169,7 +169,8 @@ static void train_in_parts(yk_model *m, int parts, float *loss)
 }
 
 /* (loss(w + h u) - loss(w - h u)) / 2h for one parameter and a random direction u. */
-static double central_difference(yk_model *m, learnt what, const yk_param *p, const float *keep, const yk_rng *u, double h)
+static double central_difference(yk_model *m, learnt what, const yk_param *p, const float *keep, const yk_rng *u,
+                                 double h)
 {
     float *w = yk_model_weights(m) + p->offset;
     double side[2];

@@ -1,4 +1,5 @@
-/* Loss, gradients and 20 steps of AdamW against the same model in PyTorch (tests/peers/reference.py), on every table. */
+/* Loss, gradients and 20 steps of AdamW against the same model in PyTorch (tests/peers/reference.py), on
+ * every table. */
 #include "reference.h"
 #include "reference_values.h"
 

@@ -126,8 +126,9 @@ static int set_up(void **state)
         yk_buf_printf(&f->content[7], "{\"trial\":%d,\"rung\":%d,\"step\":%d,\"values\":{\"pretrain.lr\":%g,"
                       "\"pretrain.<b>\":\"<i>%d\"},\"score\":%s,\"seconds\":1}\n", i % 9, i / 9, i < 9 ? 40 : 120,
                       1e-4 * (i + 1) * (i + 1), i, i == 4 ? "null" : i % 2 ? "1.5" : "9.25");
-    yk_buf_puts(&f->content[8], "{\"asked\":40,\"kept\":7,\"dropped\":{\"too <likely>\":33,\"copied\":0},"
-                                "\"samples\":[{\"reason\":\"kept\",\"passage\":\"<p>\",\"question\":\"What is \\\"&amp;\\\"?\",\"answer\":\"]]>\"}]}");
+    yk_buf_puts(&f->content[8], "{\"done\":40,\"kept\":7,\"dropped\":{\"too <likely>\":33,\"copied\":0},"
+                                "\"samples\":[{\"reason\":\"kept\",\"passage\":\"<p>\","
+                                "\"question\":\"What is \\\"&amp;\\\"?\",\"answer\":\"]]>\"}]}");
     put_all(f);
     *state = f;
     return 0;

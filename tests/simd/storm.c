@@ -135,7 +135,10 @@ static void *watch(storm *s, void *x, int64_t n, int64_t size)
 }
 
 /* Outputs that the kernel also reads, and such as it writes alone: what it leaves out stays as it is in all sets. */
-static void *in_out(storm *s, yk_type t, int64_t n, range r) { return watch(s, in(s, t, n, r), n, yk_type_size(s->k, t)); }
+static void *in_out(storm *s, yk_type t, int64_t n, range r)
+{
+    return watch(s, in(s, t, n, r), n, yk_type_size(s->k, t));
+}
 
 static void *fresh(storm *s, int64_t n, int64_t size)
 {
@@ -392,8 +395,8 @@ static const struct { const char *name; void (*run)(storm *s); int precisions; }
     {"rmsnorm", rmsnorm_case, YK_PRECISIONS}, {"layernorm", layernorm_case, YK_PRECISIONS},
     {"rope", rope_case, YK_PRECISIONS}, {"swiglu", swiglu_case, YK_PRECISIONS}, {"gelu", gelu_case, YK_PRECISIONS},
     {"cross_entropy", cross_entropy_case, YK_PRECISIONS},
-    {"distillation", distillation_case, YK_PRECISIONS}, {"bias", bias_case, YK_PRECISIONS}, {"add", add_case, 1}, {"copy_rows", copy_rows_case, 1},
-    {"sum_squares", sum_squares_case, 1}, {"adamw", adamw_case, 1},
+    {"distillation", distillation_case, YK_PRECISIONS}, {"bias", bias_case, YK_PRECISIONS}, {"add", add_case, 1},
+    {"copy_rows", copy_rows_case, 1}, {"sum_squares", sum_squares_case, 1}, {"adamw", adamw_case, 1},
     {"map", map_case, 1}, {"count_below", count_below_case, 1},
 };
 enum { CASES = sizeof cases / sizeof *cases };

@@ -82,7 +82,8 @@ static float rounded(float x, yk_precision precision)
     int e;
     if (precision == YK_FP32 || x == 0.0f || !isfinite(x)) return x;
     frexp((double)x, &e);
-    if (precision == YK_BF16) return fabs((double)x) < 0x1p-56 ? 0.0f : (float)ldexp(rint(ldexp((double)x, 8 - e)), e - 8);
+    if (precision == YK_BF16)
+        return fabs((double)x) < 0x1p-56 ? 0.0f : (float)ldexp(rint(ldexp((double)x, 8 - e)), e - 8);
     int unit = e - 11 < -24 ? -24 : e - 11;
     double y = ldexp(rint(ldexp((double)x, -unit)), unit);
     return fabs(y) > 65504 ? copysignf(INFINITY, x) : (float)y;
@@ -220,9 +221,10 @@ static void rmsnorm_case(yk_precision precision, yk_type x_type)
     enum { N = NORM_ROWS, G = NORM_GROUPS, C = NORM_WIDTH, ROW = NORM_ROW };
     static char forward[N * ROW * 4];
     for (int t = 0; t < tables; t++) {
-        yk_rmsnorm a = {.y = out[t][0], .rstd = out[t][1], .x = x_type == YK_STORED ? stored[0] : in[0], .x_type = x_type,
-                        .weight = in[1], .dy = in[2], .dx = out[t][2], .dweight = out[t][3], .rows = N, .groups = G,
-                        .width = C, .x_row = ROW, .y_row = ROW, .dx_row = ROW, .dy_row = ROW, .eps = 1e-5f};
+        yk_rmsnorm a = {.y = out[t][0], .rstd = out[t][1], .x = x_type == YK_STORED ? stored[0] : in[0],
+                        .x_type = x_type, .weight = in[1], .dy = in[2], .dx = out[t][2], .dweight = out[t][3],
+                        .rows = N, .groups = G, .width = C, .x_row = ROW, .y_row = ROW, .dx_row = ROW, .dy_row = ROW,
+                        .eps = 1e-5f};
         for (int i = 0; i < 4; i++) memset(out[t][i], 0, ROOM * 4);
         (table[t] + precision)->rmsnorm_forward(&(yk_team){.threads = 1 + t}, &a);
         memcpy(forward, out[t][0], sizeof forward);
@@ -334,9 +336,10 @@ static void rope_turns_and_turns_back(void **state)
             (table[t] + p)->rope(&(yk_team){.threads = 1 + t}, &a);
         }
         same_stored(0, N * H * D, p);
-        for (int i = 0; i < N * H * D; i += D)
-            close_to(get(p, out[0][0], i), in[0][i] * cos(position[i / H / D]) - in[0][i + D / 2] * sin(position[i / H / D]),
-                     3 * grain(p));
+        for (int i = 0; i < N * H * D; i += D) {
+            const int32_t at = position[i / H / D];
+            close_to(get(p, out[0][0], i), in[0][i] * cos(at) - in[0][i + D / 2] * sin(at), 3 * grain(p));
+        }
     }
 }
 
@@ -359,7 +362,8 @@ static void swiglu_matches_its_definition(void **state)
         same_stored(0, N * F, p), same_stored(1, 2 * N * F, p), same_stored(2, N * F, p);
         for (int r = 0; r < N; r++)
             for (int i = 0; i < F; i++) {
-                double g = get(p, stored[0], r * 2 * F + i), u = get(p, stored[0], r * 2 * F + F + i), s = 1 / (1 + exp(-g));
+                double g = get(p, stored[0], r * 2 * F + i), u = get(p, stored[0], r * 2 * F + F + i);
+                double s = 1 / (1 + exp(-g));
                 double dy = rounded(in[1][r * F + i], p);
                 close_to(get(p, out[0][0], r * F + i), g * s * u, 2 * grain(p));
                 close_to(get(p, out[0][1], r * 2 * F + i), dy * u * s * (1 + g * (1 - s)), 10 * grain(p));
@@ -474,7 +478,8 @@ static void distillation_matches_its_definition(void **state)
         same_bits(1, N), same_bits(2, N * V);
         for (int r = 0; r < N; r++) {
             double slope[V], w = (double)weight[r];
-            close_to((double)out[0][1][r], w * distilled(in[0] + r * V, in[1] + r * V, V, target[r], mix, tau, slope), 2e-6);
+            close_to((double)out[0][1][r], w * distilled(in[0] + r * V, in[1] + r * V, V, target[r], mix, tau, slope),
+                     2e-6);
             for (int i = 0; i < V; i++) close_to((double)out[0][2][r * V + i], w * slope[i], 2 * grain(p));
         }
     }
@@ -486,11 +491,11 @@ enum { AN = 200, AH = 4, AK = 2, AD = 32, AQ = AH * AD, AKV = 2 * AK * AD };
 static yk_attention attention_case(yk_precision precision, int t, const yk_segment *segment, int segments)
 {
     int64_t half = AK * AD * yk_type_size(table[0] + precision, YK_STORED);
-    return (yk_attention){.o = out[t][0], .lse = out[t][1], .q = stored[0], .k = stored[1], .v = (char *)stored[1] + half,
-                          .d_o = stored[2], .dq = out[t][2], .dk = out[t][3], .dv = out[t][3] + AK * AD,
-                          .segment = segment, .segments = segments, .heads = AH, .kv_heads = AK, .head_size = AD,
-                          .q_row = AQ, .k_row = AKV, .v_row = AKV, .o_row = AQ, .dq_row = AQ, .dkv_row = AKV, .scale = 0.2f,
-                          .scratch = scratch};
+    return (yk_attention){.o = out[t][0], .lse = out[t][1], .q = stored[0], .k = stored[1],
+                          .v = (char *)stored[1] + half, .d_o = stored[2], .dq = out[t][2], .dk = out[t][3],
+                          .dv = out[t][3] + AK * AD, .segment = segment, .segments = segments, .heads = AH,
+                          .kv_heads = AK, .head_size = AD, .q_row = AQ, .k_row = AKV, .v_row = AKV, .o_row = AQ,
+                          .dq_row = AQ, .dkv_row = AKV, .scale = 0.2f, .scratch = scratch};
 }
 
 static void attention_is_near(yk_precision precision, const yk_segment *segment, int segments, double tolerance)
@@ -579,9 +584,10 @@ static void adamw_matches_its_definition(void **state)
     for (int i = 0; i < N; i++) in[3][i] *= in[3][i];
     for (int t = 0; t < tables; t++) {
         for (int i = 0; i < 4; i++) memcpy(out[t][i], in[i], N * 4);
-        table[t]->adamw(&(yk_team){.threads = 1 + t}, &(yk_adamw){.weight = out[t][0], .gradient = out[t][1], .m = out[t][2],
-                        .v = out[t][3], .n = N, .scale = 0.5f, .lr = 0.01f, .beta1 = 0.9f, .beta2 = 0.95f,
-                        .eps = 1e-8f, .decay = 0.1f, .bias1 = 0.271f, .bias2 = 0.142625f});
+        const yk_adamw a = {.weight = out[t][0], .gradient = out[t][1], .m = out[t][2], .v = out[t][3], .n = N,
+                            .scale = 0.5f, .lr = 0.01f, .beta1 = 0.9f, .beta2 = 0.95f, .eps = 1e-8f, .decay = 0.1f,
+                            .bias1 = 0.271f, .bias2 = 0.142625f};
+        table[t]->adamw(&(yk_team){.threads = 1 + t}, &a);
     }
     for (int i = 0; i < 4; i++) same_bits(i, N);
     for (int i = 0; i < N; i++) {
@@ -604,10 +610,10 @@ static void sums_and_copies(void **state)
         assert_memory_equal(partial[t], partial[0], sizeof partial[0]);
         table[t]->add(&(yk_team){.threads = 1 + t}, &(yk_add){out[t][0], in[0], in[1], N});
         memset(out[t][1], 0, ROOM * 4);
-        table[t]->embed_forward(&(yk_team){.threads = 1 + t}, &(yk_embed){.y = out[t][2], .table = in[1], .id = id, .rows = R,
-                                                               .width = W});
-        table[t]->embed_backward(&(yk_team){.threads = 1 + t}, &(yk_embed){.dy = in[0], .dtable = out[t][1], .id = id, .rows = R,
-                                                                .width = W});
+        const yk_embed e = {.y = out[t][2], .table = in[1], .dy = in[0], .dtable = out[t][1], .id = id, .rows = R,
+                            .width = W};
+        table[t]->embed_forward(&(yk_team){.threads = 1 + t}, &e);
+        table[t]->embed_backward(&(yk_team){.threads = 1 + t}, &e);
     }
     same_bits(0, N), same_bits(1, 4 * W), same_bits(2, R * W);
     for (int i = 0; i < N; i++) sum += (double)in[0][i] * in[0][i];

@@ -53,7 +53,8 @@ static yk_buf sample_text(void)
 {
     yk_buf text = {0};
     yk_rng r = yk_rng_make(1, YK_STREAM_TEST, 0);
-    for (uint64_t i = 0; text.len < 300000; i++) yk_buf_printf(&text, "line %llu\n", (unsigned long long)yk_rng_below(&r, i, 1000000));
+    for (uint64_t i = 0; text.len < 300000; i++)
+        yk_buf_printf(&text, "line %llu\n", (unsigned long long)yk_rng_below(&r, i, 1000000));
     return text;
 }
 
@@ -160,7 +161,8 @@ static void html_becomes_text(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         yk_error err;
         yk_buf html = {0}, text = {0}, tidy = {0};
-        yk_buf_printf(&html, "<html><head><meta charset=\"utf-8\"><title>t</title></head><body>%s</body></html>", cases[i][0]);
+        yk_buf_printf(&html, "<html><head><meta charset=\"utf-8\"><title>t</title></head><body>%s</body></html>",
+                      cases[i][0]);
         assert_int_equal(yk_html_to_text(&html, &text, &err), YK_OK);
         assert_true(yk_normalise(text.data, text.len, &tidy));
         assert_string_equal(tidy.data, cases[i][1]);
@@ -258,7 +260,8 @@ static void rules_drop_what_they_name(void **state)
     }
     assert_string_equal(judged("Three words here.", false, "en"), "too few words");
     yk_buf text = {0};
-    for (int i = 0; i < 30; i++) yk_buf_printf(&text, "- item number %d in a list of many such things\n", i * 7919 % 1000);
+    for (int i = 0; i < 30; i++)
+        yk_buf_printf(&text, "- item number %d in a list of many such things\n", i * 7919 % 1000);
     assert_string_equal(judged(text.data, false, "en"), "bullet lines");
     yk_buf_clear(&text);
     for (uint64_t i = 0; i < 40; i++) { /* every fifth sentence again */
@@ -316,12 +319,18 @@ static void languages_are_told(void **state)
     (void)state;
     static const char *const cases[][2] = {
         {"en", "The kernel of an operating system is the part that is loaded first and stays in memory all the time."},
-        {"de", "Die Installation des Betriebssystems ist nicht schwer, wenn man weiß, welche Geräte der Rechner hat."},
-        {"fr", "Ce chapitre explique comment préparer les fichiers nécessaires avant de démarrer le programme d'installation."},
-        {"ru", "Эта глава объясняет, как подготовить все необходимые файлы перед запуском программы установки системы."},
-        {"el", "Αυτό το κεφάλαιο εξηγεί πώς να ετοιμάσετε τα αρχεία πριν ξεκινήσετε το πρόγραμμα εγκατάστασης."},
-        {"ja", "この章では、インストールプログラムを起動する前に必要なファイルを準備する方法を説明します。"},
-        {"ko", "이 장에서는 설치 프로그램을 시작하기 전에 필요한 파일을 준비하는 방법을 설명합니다."},
+        {"de", "Die Installation des Betriebssystems ist nicht schwer, wenn man weiß, "
+               "welche Geräte der Rechner hat."},
+        {"fr", "Ce chapitre explique comment préparer les fichiers nécessaires avant "
+               "de démarrer le programme d'installation."},
+        {"ru", "Эта глава объясняет, как подготовить все необходимые "
+               "файлы перед запуском программы установки системы."},
+        {"el", "Αυτό το κεφάλαιο εξηγεί πώς να ετοιμάσετε τα "
+               "αρχεία πριν ξεκινήσετε το πρόγραμμα εγκατάστασης."},
+        {"ja", "この章では、インストールプログラムを起動する前に"
+               "必要なファイルを準備する方法を説明します。"},
+        {"ko", "이 장에서는 설치 프로그램을 시작하기 전에 "
+               "필요한 파일을 준비하는 방법을 설명합니다."},
         {"zh", "本章说明如何在启动安装程序之前准备好所有需要的文件。"},
     };
     yk_error err;

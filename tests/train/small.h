@@ -31,8 +31,9 @@ static void must(yk_status st, const yk_error *err)
 
 static void small_tokenizer(const char *dir)
 {
-    static const char prose[] = "The farmer walks to the field and the rain comes. What is 3 + 4? The sum of 3 and 4 is 7.\n"
-                                "If you have 12 apples and give 5 away, 7 are left. user assistant system answer think\n";
+    static const char prose[] =
+        "The farmer walks to the field and the rain comes. What is 3 + 4? The sum of 3 and 4 is 7.\n"
+        "If you have 12 apples and give 5 away, 7 are left. user assistant system answer think\n";
     yk_error err;
     yk_bpe_trainer *b = NULL;
     yk_tokenizer *t = NULL;

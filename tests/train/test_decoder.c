@@ -154,7 +154,8 @@ static void tokens_do_not_depend_on_the_batch(void **state)
         small_open(&x, &(yk_session_options){.rows = rows[kind]}, kind % 3 + 1, NULL);
         unsetenv("YOKE_ISA");
         yk_sampling how = yk_sampling_of(&x.s);
-        how.temperature = 0.9, how.top_k = 40, how.top_p = 0.95, how.repetition_penalty = 1.2, how.tokens = 50, how.seed = 5;
+        how.temperature = 0.9, how.top_k = 40, how.top_p = 0.95, how.repetition_penalty = 1.2;
+        how.tokens = 50, how.seed = 5;
         yk_request r[PROMPTS], turned[PROMPTS];
         fill_requests(&x.s, r, PROMPTS, 0);
         for (int i = 0; i < PROMPTS; i++) turned[i] = r[kind == 4 ? PROMPTS - 1 - i : i];
@@ -190,7 +191,8 @@ static void draws_have_their_probabilities(void **state)
     (void)state;
     enum { V = 50, DRAWS = 20000 };
     static const yk_sampling hows[] = {
-        {.temperature = 1, .banned = -1}, {.temperature = 0.5, .banned = 3}, {.temperature = 1, .top_k = 5, .banned = -1},
+        {.temperature = 1, .banned = -1}, {.temperature = 0.5, .banned = 3},
+        {.temperature = 1, .top_k = 5, .banned = -1},
         {.temperature = 1.5, .top_p = 0.7, .banned = -1}, {.temperature = 1, .top_k = 8, .top_p = 0.6, .banned = -1},
         {.temperature = 1, .top_k = 1, .banned = -1}, {.temperature = 1, .top_p = 1e-6, .banned = -1}};
     const yk_rng rng = yk_rng_make(3, YK_STREAM_TEST, 2);
@@ -209,7 +211,8 @@ static void draws_have_their_probabilities(void **state)
                 order[j - 1] = t;
             }
         for (int i = 0; i < V; i++) {
-            p[i] = how->banned == order[i] || (how->top_k && i >= how->top_k) ? 0 : exp((double)logit[order[i]] / how->temperature);
+            const bool out = how->banned == order[i] || (how->top_k && i >= how->top_k);
+            p[i] = out ? 0 : exp((double)logit[order[i]] / how->temperature);
             total += p[i];
         }
         for (int i = 0; i < V && how->top_p > 0; i++) {
@@ -222,8 +225,8 @@ static void draws_have_their_probabilities(void **state)
         for (int i = 0; i < V; i++) {
             double want = p[i] / total, sigma = sqrt(want * (1 - want) / DRAWS);
             if (fabs(count[order[i]] / (double)DRAWS - want) > 5 * sigma + 1e-12)
-                fail_msg("sampling %zu: id %d came %d times of %d, its probability is %g", h, order[i], count[order[i]], DRAWS,
-                         want);
+                fail_msg("sampling %zu: id %d came %d times of %d, its probability is %g", h, order[i], count[order[i]],
+                         DRAWS, want);
         }
     }
 }
@@ -236,7 +239,8 @@ static void draws_are_those_of_the_definition(void **state)
     static const yk_sampling hows[] = {
         {.temperature = 1, .banned = -1}, {.temperature = 0.7, .top_k = 20, .banned = 5},
         {.temperature = 1, .top_p = 0.95, .banned = -1},
-        {.temperature = 2, .top_k = 63, .top_p = 0.99, .banned = 0}, {.temperature = 1, .top_p = 0.999999, .banned = -1}};
+        {.temperature = 2, .top_k = 63, .top_p = 0.99, .banned = 0},
+        {.temperature = 1, .top_p = 0.999999, .banned = -1}};
     static const int sizes[] = {1, 2, 17, 63, 64};
     const yk_rng rng = yk_rng_make(8, YK_STREAM_TEST, 2), drawn = yk_rng_make(7, YK_STREAM_SAMPLE, 3);
     yk_error err;
