@@ -9,10 +9,6 @@ run() { # stages, options
     "$yoke" run "$recipe" --run-dir "$dir/run" --set "stages=[$stages]" --set sft.steps=3 --set sft.samples=0 "$@" \
         2>"$dir/log" | tail -n 1
 }
-fresh() {
-    rm -rf "$dir/run"
-    cp -r "$dir/base" "$dir/run"
-}
 again() { # options; the stages before are done
     fresh
     run "$before, propose, sft" "$@"
@@ -72,14 +68,8 @@ made=$(rows)
 for file in train.jsonl report.json; do
     fresh
     many --set threads=1 >/dev/null &
-    wait=0
-    until [ -e "$dir/run/propose/$file" ] || [ $wait -gt 500 ]; do
-        sleep 0.01
-        wait=$((wait + 1))
-    done
-    id=$(cat "$dir/run/lock" 2>/dev/null)
-    [ -z "$id" ] || kill -KILL "$id" 2>/dev/null
-    wait
+    await "$dir/run/propose/$file"
+    end_run KILL
     verdict "kill -9 after $file" "$wanted" "$(many)"
     verdict "kill -9 after $file, the same file" "$made" "$(rows)"
 done
