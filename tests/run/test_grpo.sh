@@ -68,7 +68,7 @@ run "$all" --set sft.lr=1e-4 >/dev/null
 says "a model made anew" 'grpo/checkpoints.*began with another model'
 
 # Other forms of the objective run, and differ.
-for options in grpo.kl=0 grpo.loss=token grpo.clip_high=0.28 grpo.scale_by_std=false verify.reward_length=0.5; do
+for options in grpo.kl=0 grpo.loss=sequence grpo.clip_high=0.28 grpo.scale_by_std=false verify.reward_length=0.5; do
     found=$(again --set $options --set verify.length_target=4 --set verify.length_max=16)
     case $found in "$first") found=same ;; "digest "*) found=other ;; esac
     # the first updates of such a small model are never clipped
