@@ -76,7 +76,7 @@ rm -r "$dir/run/refine/model.h5" "$dir/run/refine/checkpoints"
 verdict "a file of answers that was cut short" "$wanted" "$(many)"
 
 # Other forms of the objective run, and differ.
-for options in grpo.kl=0 grpo.loss=token grpo.clip_high=0.28 grpo.scale_by_std=false verify.reward_length=0.5; do
+for options in grpo.kl=0 grpo.loss=sequence grpo.clip_high=0.28 grpo.scale_by_std=false verify.reward_length=0.5; do
     found=$(again --set $options --set verify.length_target=4 --set verify.length_max=16)
     case $found in "$first") found=same ;; "digest "*) found=other ;; esac
     # the first updates of such a small model are never clipped
