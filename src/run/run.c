@@ -12,6 +12,7 @@
 #include "text/clean.h"
 #include "text/documents.h"
 #include "text/questions.h"
+#include "train/made.h"
 #include "train/session.h"
 #include "train/train.h"
 #include "tune/tune.h"
@@ -309,6 +310,8 @@ yk_status yk_run(const yk_recipe *r, const char *name, const char *dir, const vo
     YK_TRY(announce(&u, err));
     YK_TRY(read_state(&u, err));
     YK_TRY(write_recipe(&u, true, err));
+    YK_TRY(yk_run_imported(dir, &u.model, err));
+    u.job.model = u.model;
     YK_TRY(yk_manifest_write(&u.job, err));
     YK_TRY(perform_all(&u, &finished, err));
     YK_TRY(write_recipe(&u, false, err));
