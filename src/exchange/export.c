@@ -86,14 +86,14 @@ done:
     return st;
 }
 
-/* <run>/<folder>/<name>, when it is there; *there may be NULL, and it must be. */
+/* <run>/<folder>/<name>, when it is there. */
 static yk_status copy(const exporter *x, const char *folder, const char *name, bool *there, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_buf bytes = {0};
     char *from = yk_path("%s/%s/%s", x->run, folder, name), *to = yk_path("%s/%s", x->dir, name);
     if (!from || !to) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    if (there && !(*there = yk_exists(from))) goto done;
+    if (!(*there = yk_exists(from))) goto done;
     YK_TRY(yk_file_read(from, &bytes, err));
     YK_TRY(yk_file_write(to, bytes.data, bytes.len, err));
 done:
@@ -139,18 +139,53 @@ done:
     return st;
 }
 
+/* What puts the token before a text with which documents begin in training. */
+static json_t *begin_of_text(const exporter *x)
+{
+    json_t *begin = json_pack("{s:{s:s, s:i}}", "SpecialToken", "id", YK_TOKEN_END, "type_id", 0);
+    json_t *a = json_pack("{s:{s:s, s:i}}", "Sequence", "id", "A", "type_id", 0);
+    json_t *b = json_pack("{s:{s:s, s:i}}", "Sequence", "id", "B", "type_id", 1);
+    return json_pack("{s:s, s:[O, O], s:[o, o, o], s:{s:{s:s, s:[i], s:[s]}}}", "type", "TemplateProcessing", "single", begin, a,
+                     "pair", begin, a, b, "special_tokens", YK_TOKEN_END, "id", YK_TOKEN_END, "ids", x->s.end, "tokens",
+                     YK_TOKEN_END);
+}
+
+static yk_status write_vocabulary(const exporter *x, yk_error *err)
+{
+    yk_status st = YK_OK;
+    bool there;
+    json_t *file = NULL, *both;
+    char *path = yk_path("%s/tokenizer/tokenizer.json", x->run), *imported = yk_path("%s/import", x->run);
+    if (!path || !imported) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (yk_exists(imported)) {
+        YK_TRY(copy(x, "tokenizer", "tokenizer.json", &there, err));
+        goto done;
+    }
+    YK_TRY(yk_hf_json(path, &file, err));
+    both = json_pack("{s:s, s:[O, o]}", "type", "Sequence", "processors", json_object_get(file, "post_processor"),
+                     begin_of_text(x));
+    if (!both) YK_FAIL(YK_ERR_INPUT, "%s: has no `post_processor`, or memory is short", path);
+    json_object_set_new(file, "post_processor", both);
+    YK_TRY(write_json(x, "tokenizer.json", file, err));
+done:
+    json_decref(file);
+    free(path);
+    free(imported);
+    return st;
+}
+
 static yk_status write_tokenizer(const exporter *x, yk_error *err)
 {
     yk_status st = YK_OK;
     bool there = false;
     yk_buf template = {0};
     json_t *config = NULL;
-    YK_TRY(copy(x, "tokenizer", "tokenizer.json", NULL, err));
+    YK_TRY(write_vocabulary(x, err));
     if (!x->talks) YK_TRY(copy(x, "import", "tokenizer_config.json", &there, err));
     if (there) goto done;
-    config = json_pack("{s:s, s:I, s:s, s:s, s:s, s:b, s:b}", "tokenizer_class", "PreTrainedTokenizerFast", "model_max_length",
+    config = json_pack("{s:s, s:I, s:s, s:s, s:s, s:b}", "tokenizer_class", "PreTrainedTokenizerFast", "model_max_length",
                        (json_int_t)x->r.pretrain_seq, "bos_token", YK_TOKEN_END, "eos_token", YK_TOKEN_END, "pad_token",
-                       YK_TOKEN_END, "add_bos_token", 1, "clean_up_tokenization_spaces", 0);
+                       YK_TOKEN_END, "clean_up_tokenization_spaces", 0);
     if (x->talks) {
         YK_TRY(yk_chat_jinja(x->r.sft_template, &template, err));
         json_object_set_new(config, "chat_template", json_string(template.data));

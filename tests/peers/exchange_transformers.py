@@ -154,7 +154,7 @@ def make(config, seed=1):
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").float().eval()
     with torch.no_grad():
         for name, p in model.named_parameters():
-            p.copy_(torch.randn_like(p) * (0.2 if p.dim() == 2 else 0.1) + (1.0 if "norm" in name and "bias" not in name else 0))
+            p.copy_(torch.randn_like(p) * (0.2 if p.dim() == 2 else 0.1) + (1.0 if ("norm" in name or "ln_" in name) and "bias" not in name else 0))
     return model
 
 
@@ -249,7 +249,7 @@ def examples(t, talks):
             else:
                 weight += [0.0] * (len(so_far) - len(weight))
             ids = so_far
-        yield torch.tensor([ids]), torch.tensor(weight)
+        yield torch.tensor([ids[:SEQ]]), torch.tensor(weight[:SEQ])
 
 
 def tune(y, tokenizer_folder):
