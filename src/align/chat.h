@@ -18,6 +18,11 @@ typedef struct yk_chat yk_chat;
 yk_status yk_chat_new(yk_chat **c, const char *template, const yk_tokenizer *t, yk_error *err);
 void yk_chat_free(yk_chat *c);
 
+/* The template in Jinja2, as tokenizer_config.json and GGUF hold it: with `messages` of `role` and `content`,
+ * `bos_token` (the end-of-document token) and `add_generation_prompt`. What it renders is one text, so that a piece may
+ * reach from a mark of `plain` into what follows; those of chatml are special tokens or ends of lines. */
+yk_status yk_chat_jinja(const char *template, yk_buf *out, yk_error *err);
+
 /* A sequence to learn from. */
 typedef struct yk_sequence {
     yk_ids ids;
