@@ -34,14 +34,43 @@ static yk_status special(const yk_tokenizer *t, const char *name, int32_t *id, y
                    "anew, or set sft.template: plain", name);
 }
 
-static yk_status find(const char *name, const template **t, yk_error *err)
+static const template *find_template(const char *name)
 {
     for (size_t i = 0; i < sizeof templates / sizeof *templates; i++)
-        if (strcmp(name, templates[i].name) == 0) {
-            *t = &templates[i];
-            return YK_OK;
+        if (strcmp(name, templates[i].name) == 0) return &templates[i];
+    return NULL;
+}
+
+/* Texts one after another as a literal of Jinja's. */
+static void literal(yk_buf *out, const char *a, const char *b)
+{
+    const char *const texts[] = {a ? a : "", b};
+    yk_buf_puts(out, "'");
+    for (int i = 0; i < 2; i++)
+        for (const char *p = texts[i]; *p; p++) {
+            if (*p == '\n') yk_buf_puts(out, "\\n");
+            else yk_buf_add(out, p, 1);
         }
-    return yk_fail(err, YK_ERR_CONFIG, "there is no chat template `%s`", name);
+    yk_buf_puts(out, "'");
+}
+
+yk_status yk_chat_jinja(const char *name, yk_buf *out, yk_error *err)
+{
+    const template *t = find_template(name);
+    if (!t) return yk_fail(err, YK_ERR_CONFIG, "there is no chat template `%s`", name);
+    yk_buf_puts(out, "{{ '" YK_TOKEN_END "' }}{% for message in messages %}");
+    for (int r = 0; r < YK_ROLES; r++) {
+        yk_buf_printf(out, "{%% %s message['role'] == '%s' %%}{{ ", r ? "elif" : "if", yk_role_name[r]);
+        literal(out, t->begin, t->role[r]);
+        yk_buf_puts(out, " + message['content'] + ");
+        literal(out, r == YK_ASSISTANT ? t->answer_end : t->end, t->after);
+        yk_buf_puts(out, " }}");
+    }
+    yk_buf_puts(out, "{% else %}{{ raise_exception('roles are system, user and assistant') }}{% endif %}{% endfor %}"
+                     "{% if add_generation_prompt %}{{ ");
+    literal(out, t->begin, t->role[YK_ASSISTANT]);
+    yk_buf_puts(out, " }}{% endif %}");
+    return YK_OK;
 }
 
 yk_status yk_chat_new(yk_chat **out, const char *name, const yk_tokenizer *t, yk_error *err)
@@ -49,7 +78,8 @@ yk_status yk_chat_new(yk_chat **out, const char *name, const yk_tokenizer *t, yk
     yk_status st = YK_OK;
     yk_chat *c = NULL;
     YK_NEW(c, 1);
-    YK_TRY(find(name, &c->t, err));
+    c->t = find_template(name);
+    if (!c->t) YK_FAIL(YK_ERR_CONFIG, "there is no chat template `%s`", name);
     YK_TRY(special(t, YK_TOKEN_END, &c->document, err));
     YK_TRY(special(t, c->t->begin, &c->begin, err));
     YK_TRY(special(t, c->t->end, &c->end, err));
@@ -201,34 +231,6 @@ yk_status yk_chat_encode(yk_chat *c, const yk_turn *turn, size_t turns, yk_seque
     }
 done:
     return st;
-}
-
-/* A text as a string of Jinja2. */
-static void add_quoted(yk_buf *out, const char *text)
-{
-    for (; text && *text; text++) *text == '\n' ? yk_buf_puts(out, "\\n") : yk_buf_add(out, text, 1);
-}
-
-yk_status yk_chat_jinja(const char *name, yk_buf *out, yk_error *err)
-{
-    const template *t = NULL;
-    yk_status st = find(name, &t, err);
-    if (st != YK_OK) return st;
-    yk_buf_puts(out, "{{ bos_token }}{% for message in messages %}");
-    for (int role = 0; role < YK_ROLES; role++) {
-        yk_buf_printf(out, "{%% %s message['role'] == '%s' %%}{{ '", role ? "elif" : "if", yk_role_name[role]);
-        add_quoted(out, t->begin);
-        add_quoted(out, t->role[role]);
-        yk_buf_puts(out, "' + message['content'] + '");
-        add_quoted(out, role == YK_ASSISTANT ? t->answer_end : t->end);
-        add_quoted(out, t->after);
-        yk_buf_puts(out, "' }}");
-    }
-    yk_buf_puts(out, "{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '");
-    add_quoted(out, t->begin);
-    add_quoted(out, t->role[YK_ASSISTANT]);
-    yk_buf_puts(out, "' }}{% endif %}");
-    return YK_OK;
 }
 
 void yk_chat_ends(const yk_chat *c, yk_sampling *how)

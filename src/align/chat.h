@@ -18,11 +18,6 @@ typedef struct yk_chat yk_chat;
 yk_status yk_chat_new(yk_chat **c, const char *template, const yk_tokenizer *t, yk_error *err);
 void yk_chat_free(yk_chat *c);
 
-/* The template in Jinja2, as tokenizer_config.json and GGUF hold it: with `messages` of `role` and `content`,
- * `bos_token` (the end-of-document token) and `add_generation_prompt`. What it renders is one text, so that a piece may
- * reach from a mark of `plain` into what follows; those of chatml are special tokens or ends of lines. */
-yk_status yk_chat_jinja(const char *template, yk_buf *out, yk_error *err);
-
 /* A sequence to learn from. */
 typedef struct yk_sequence {
     yk_ids ids;
@@ -49,6 +44,11 @@ yk_status yk_chat_answer(yk_chat *c, const char *content, yk_sequence *q, yk_err
 
 /* Then an answer that the model generated, its last id the one that ended it or not. */
 yk_status yk_chat_generated(yk_chat *c, const int32_t *id, size_t n, yk_sequence *q, yk_error *err);
+
+/* Appends the template as Jinja, for the tokenizer_config.json of Hugging Face's tokenizers. There the marks are text that
+ * their tokenizer turns into special tokens, wherever it stands; and a blank before content (template plain) goes into the
+ * content's first token. */
+yk_status yk_chat_jinja(const char *template, yk_buf *out, yk_error *err);
 
 /* Sets the ids that end an answer. */
 void yk_chat_ends(const yk_chat *c, yk_sampling *how);

@@ -144,7 +144,7 @@ static bool encode_block(const float *x, uint8_t *out)
     float most = 0;
     for (int i = 0; i < QUANT; i++) most = fmaxf(most, fabsf(x[i]));
     const float d = most / 127, inverse = d >= 0x1p-126f ? 1 / d : 0;
-    const uint16_t scale = yk_fp16(d);
+    const uint16_t scale = yk_to_fp16(d);
     memcpy(out, &scale, sizeof scale);
     for (int i = 0; i < QUANT; i++) out[sizeof scale + (size_t)i] = (uint8_t)(int8_t)roundf(x[i] * inverse);
     return scale < 0x7c00;
@@ -158,8 +158,8 @@ static bool encode(const yk_gguf_layout *layout, const float *x, int64_t n, uint
         uint16_t half = 0;
         switch (layout->code) {
         case YK_GGUF_Q8_0: fits = encode_block(x + i, out) && fits; continue;
-        case YK_GGUF_F16: half = yk_fp16(x[i]), fits = fits && (half & 0x7fff) < 0x7c00; break;
-        case YK_GGUF_BF16: half = yk_bf16(x[i]), fits = fits && (half & 0x7fff) < 0x7f80; break;
+        case YK_GGUF_F16: half = yk_to_fp16(x[i]), fits = fits && (half & 0x7fff) < 0x7c00; break;
+        case YK_GGUF_BF16: half = yk_to_bf16(x[i]), fits = fits && (half & 0x7fff) < 0x7f80; break;
         default: memcpy(out, x + i, sizeof *x); continue;
         }
         memcpy(out, &half, sizeof half);
