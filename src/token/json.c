@@ -29,15 +29,16 @@ static void add_utf8(yk_buf *out, uint32_t c)
         yk_buf_add(out, u, 2);
 }
 
-static void to_alphabet(const yk_token *t, yk_buf *out)
+void yk_tokenizer_text(const yk_tokenizer *t, int32_t id, yk_buf *out)
 {
+    const yk_token *token = &t->token[id];
     yk_buf_clear(out);
     yk_buf_reserve(out, 1);
-    if (t->special) {
-        yk_buf_add(out, t->bytes, t->length);
+    if (token->special) {
+        yk_buf_add(out, token->bytes, token->length);
         return;
     }
-    for (uint32_t i = 0; i < t->length; i++) add_utf8(out, code_point((uint8_t)t->bytes[i]));
+    for (uint32_t i = 0; i < token->length; i++) add_utf8(out, code_point((uint8_t)token->bytes[i]));
 }
 
 /* The inverse; false when a character stands for no byte. */
@@ -66,7 +67,7 @@ static json_t *build(const yk_tokenizer *t)
     yk_buf text = {0}, second = {0};
     json_t *vocab = json_object(), *merges = json_array(), *added = json_array();
     for (int32_t i = 0; i < t->vocab; i++) {
-        to_alphabet(&t->token[i], &text);
+        yk_tokenizer_text(t, i, &text);
         if (t->token[i].special)
             json_array_append_new(added, json_pack("{s:i, s:s, s:b, s:b, s:b, s:b, s:b}", "id", i, "content", text.data,
                                                    "single_word", 0, "lstrip", 0, "rstrip", 0, "normalized", 0,
@@ -75,8 +76,8 @@ static json_t *build(const yk_tokenizer *t)
             json_object_set_new(vocab, text.data, json_integer(i));
     }
     for (size_t r = 0; r < t->merges; r++) {
-        to_alphabet(&t->token[t->merge[r][0]], &text);
-        to_alphabet(&t->token[t->merge[r][1]], &second);
+        yk_tokenizer_text(t, t->merge[r][0], &text);
+        yk_tokenizer_text(t, t->merge[r][1], &second);
         json_array_append_new(merges, json_pack("[s, s]", text.data, second.data));
     }
     json_t *level = json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space", 0, "trim_offsets", 0,

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "base/team.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,13 @@ void yk_tokenizer_free(yk_tokenizer *t);
 
 int32_t yk_tokenizer_vocab(const yk_tokenizer *t);
 int32_t yk_tokenizer_special(const yk_tokenizer *t, const char *token); /* -1: none */
+
+/* What other formats of tokenizers take over: ids 0 .. vocab - 1, ranks 0 .. merges - 1. */
+bool yk_tokenizer_is_special(const yk_tokenizer *t, int32_t id);
+void yk_tokenizer_text(const yk_tokenizer *t, int32_t id, yk_buf *out); /* in the byte alphabet; of special tokens their own */
+size_t yk_tokenizer_merges(const yk_tokenizer *t);
+void yk_tokenizer_merge(const yk_tokenizer *t, size_t rank, int32_t pair[2]);
+const char *yk_tokenizer_split(const yk_tokenizer *t); /* whose split pattern: qwen2, gpt2; NULL: another */
 
 /* An encoder: one thread's working memory (regular-expression state, a cache of pieces) over a tokenizer that
  * it keeps a pointer to. */

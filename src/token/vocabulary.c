@@ -1,5 +1,7 @@
 #include "token/vocabulary.h"
 
+#include "token/split.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,6 +143,27 @@ int32_t yk_tokenizer_special(const yk_tokenizer *t, const char *token)
     for (int32_t i = t->vocab - 1; i >= 0; i--)
         if (t->token[i].special && strcmp(t->token[i].bytes, token) == 0) return i;
     return -1;
+}
+
+bool yk_tokenizer_is_special(const yk_tokenizer *t, int32_t id)
+{
+    return t->token[id].special;
+}
+
+size_t yk_tokenizer_merges(const yk_tokenizer *t)
+{
+    return t->merges;
+}
+
+void yk_tokenizer_merge(const yk_tokenizer *t, size_t rank, int32_t pair[2])
+{
+    pair[0] = t->merge[rank][0];
+    pair[1] = t->merge[rank][1];
+}
+
+const char *yk_tokenizer_split(const yk_tokenizer *t)
+{
+    return strcmp(t->pattern, yk_pattern_qwen2) == 0 ? "qwen2" : strcmp(t->pattern, yk_pattern_gpt2) == 0 ? "gpt2" : NULL;
 }
 
 void yk_tokenizer_decode(const yk_tokenizer *t, const int32_t *ids, size_t n, yk_buf *out)
