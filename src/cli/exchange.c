@@ -1,7 +1,9 @@
 /* Commands that exchange models with other programs: export, import. */
 #include "cli/cli.h"
+#include "cli/open.h"
 #include "config/schema.h"
 #include "exchange/exchange.h"
+#include "exchange/gguf.h"
 
 #include <string.h>
 
@@ -38,21 +40,44 @@ static int place_of(const char *word, const char *const *list)
     return -1;
 }
 
-static yk_status export(int argc, char **argv, yk_error *err)
+static yk_status export_hf(const options *o, yk_error *err)
 {
     static const char *const types[] = {[YK_SAFE_F32] = "f32", [YK_SAFE_BF16] = "bf16", [YK_SAFE_F16] = "f16", NULL};
     yk_status st = YK_OK;
-    options o = {.to = "hf", .type = "f32"};
-    yk_export_options with = {.shard_bytes = SHARD_BYTES};
-    YK_TRY(yk_parse(&yk_command_export, argc, argv, 2, take, &o, err));
-    int type = place_of(o.type, types);
-    if (strcmp(o.to, "hf") != 0) YK_FAIL(YK_ERR_USAGE, "--to: there is hf, found `%s`", o.to);
-    if (type < 0) YK_FAIL(YK_ERR_USAGE, "--type: there are f32, bf16 and f16, found `%s`", o.type);
-    if (o.shard_size && (!yk_parse_int(o.shard_size, &with.shard_bytes) || with.shard_bytes < 1))
-        YK_FAIL(YK_ERR_USAGE, "--shard-size: is a number of bytes, such as 2G; found `%s`", o.shard_size);
+    yk_export_options with = {.shard_bytes = SHARD_BYTES, .checkpoint = o->checkpoint};
+    int type = place_of(o->type, types);
+    if (type < 0) YK_FAIL(YK_ERR_USAGE, "--type: for hf there are f32, bf16 and f16, found `%s`", o->type);
+    if (o->shard_size && (!yk_parse_int(o->shard_size, &with.shard_bytes) || with.shard_bytes < 1))
+        YK_FAIL(YK_ERR_USAGE, "--shard-size: is a number of bytes, such as 2G; found `%s`", o->shard_size);
     with.type = (yk_safe_type)type;
-    with.checkpoint = o.checkpoint;
-    YK_TRY(yk_hf_export(o.place[0], o.place[1], &with, err));
+    YK_TRY(yk_hf_export(o->place[0], o->place[1], &with, err));
+done:
+    return st;
+}
+
+static yk_status export_gguf(const options *o, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_opened x = {0};
+    yk_gguf_type type;
+    const char *slash = strrchr(o->place[0], '/');
+    if (!yk_gguf_type_of(o->type, &type))
+        YK_FAIL(YK_ERR_USAGE, "--type: for gguf there are f32, bf16, f16 and q8_0, found `%s`", o->type);
+    YK_TRY(yk_open_run(&x, &(yk_open_options){.run = o->place[0], .checkpoint = o->checkpoint}, err));
+    YK_TRY(yk_export_gguf(&x.s, slash && slash[1] ? slash + 1 : o->place[0], o->place[1], type, err));
+done:
+    yk_opened_close(&x);
+    return st;
+}
+
+static yk_status export(int argc, char **argv, yk_error *err)
+{
+    yk_status st = YK_OK;
+    options o = {.to = "hf", .type = "f32"};
+    YK_TRY(yk_parse(&yk_command_export, argc, argv, 2, take, &o, err));
+    if (strcmp(o.to, "hf") == 0) YK_TRY(export_hf(&o, err));
+    else if (strcmp(o.to, "gguf") == 0) YK_TRY(export_gguf(&o, err));
+    else YK_FAIL(YK_ERR_USAGE, "--to: there are hf and gguf, found `%s`", o.to);
 done:
     return st;
 }
@@ -75,18 +100,20 @@ done:
 }
 
 static const struct argp_option export_option[] = {
-    {"to", 'f', "FORMAT", 0, "hf: a directory for Hugging Face's transformers (default)", 0},
-    {"type", 't', "TYPE", 0, "of the weights: f32, bf16 or f16 (f32)", 0},
-    {"shard-size", 's', "BYTES", 0, "most bytes of weights in one file (2G)", 0},
+    {"to", 'f', "FORMAT", 0, "hf: a directory for Hugging Face's transformers (default); gguf: a file for llama.cpp", 0},
+    {"type", 't', "TYPE", 0, "of the weights: f32, bf16 or f16 (f32); of gguf also q8_0", 0},
+    {"shard-size", 's', "BYTES", 0, "hf: most bytes of weights in one file (2G)", 0},
     {"checkpoint", 'c', "FILE", 0, "instead of the model that the run's last stage left", 0},
     {0},
 };
 
 const yk_command yk_command_export = {
-    "export", "RUN_DIR DIR", "write a model for other programs",
-    "Writes the model that a run's last stage left, with its tokenizer and chat template, as a directory that transformers "
-    "and what builds on it can load. Which models can be exported is in doc/exchange.md.\v"
-    "Example:\n  yoke export runs/quickstart /tmp/quickstart-hf --type bf16",
+    "export", "RUN_DIR PATH", "write a model for other programs",
+    "Writes the model that a run's last stage left, with its tokenizer and chat template, as a directory that "
+    "transformers and what builds on it can load, or as a file for llama.cpp. Which models can be exported is in "
+    "doc/exchange.md.\v"
+    "Examples:\n  yoke export runs/quickstart /tmp/quickstart-hf --type bf16\n"
+    "  yoke export runs/quickstart /tmp/quickstart.gguf --to gguf --type q8_0",
     export_option, export};
 
 static const struct argp_option import_option[] = {

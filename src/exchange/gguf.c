@@ -42,13 +42,14 @@ typedef struct architecture {
 } architecture;
 
 static const architecture llama = {"llama", true, false, "attention.layer_norm_rms_epsilon"};
+static const architecture qwen2 = {"qwen2", false, false, "attention.layer_norm_rms_epsilon"};
 static const architecture qwen3 = {"qwen3", false, false, "attention.layer_norm_rms_epsilon"};
 static const architecture gpt2 = {"gpt2", false, true, "attention.layer_norm_epsilon"};
 
 static yk_status choose(const yk_model_shape *s, const architecture **a, yk_error *err)
 {
     const char *key = NULL;
-    *a = s->layernorm ? &gpt2 : s->qk_norm ? &qwen3 : &llama;
+    *a = s->layernorm ? &gpt2 : s->qk_norm ? &qwen3 : s->qkv_bias ? &qwen2 : &llama;
     if (s->layernorm) {
         if (!s->gelu) key = "model.mlp: swiglu";
         else if (!s->learned_positions) key = "model.position: rope";
@@ -58,8 +59,10 @@ static yk_status choose(const yk_model_shape *s, const architecture **a, yk_erro
         key = "model.mlp: gelu";
     } else if (s->learned_positions) {
         key = "model.position: learned";
-    } else if (s->qk_norm && s->bias) {
-        key = "model.bias: true beside model.qk_norm";
+    } else if (s->qk_norm && (s->bias || s->qkv_bias)) {
+        key = "biases beside model.qk_norm";
+    } else if (s->rope_factor > 1) {
+        key = "model.rope_factor above 1"; /* llama.cpp has it; no file of it was compared yet */
     }
     if (!key) return YK_OK;
     return yk_fail(err, YK_ERR_CONFIG, "no architecture of llama.cpp has model.norm: %s with %s; export to hf instead, or train "

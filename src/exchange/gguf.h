@@ -10,7 +10,7 @@ bool yk_gguf_type_of(const char *text, yk_gguf_type *type);
 
 /* Writes the weights that the session's model uses, without a score head. `name` becomes general.name.
  *
- * Architecture: llama, with qk_norm qwen3; gpt2 of layernorm, gelu and learned positions. Matrices are of `type`; vectors
+ * Architecture: llama, with qk_norm qwen3, with qkv_bias qwen2; gpt2 of layernorm, gelu and learned positions. Matrices are of `type`; vectors
  * and learned positions stay F32, and where a row is no whole number of blocks of Q8_0 the matrix is F16. A chat template
  * goes with the model when the recipe has a stage that learns from conversations.
  *
