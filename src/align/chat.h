@@ -45,9 +45,9 @@ yk_status yk_chat_answer(yk_chat *c, const char *content, yk_sequence *q, yk_err
 /* Then an answer that the model generated, its last id the one that ended it or not. */
 yk_status yk_chat_generated(yk_chat *c, const int32_t *id, size_t n, yk_sequence *q, yk_error *err);
 
-/* Appends the template as Jinja, for the tokenizer_config.json of Hugging Face's tokenizers. There the marks are text that
- * their tokenizer turns into special tokens, wherever it stands; and a blank before content (template plain) goes into the
- * content's first token. */
+/* Appends the template as Jinja, for the tokenizer_config.json of Hugging Face's tokenizers. There the marks are text
+ * that their tokenizer turns into special tokens, wherever it stands; and a blank before content (template plain) goes
+ * into the content's first token. */
 yk_status yk_chat_jinja(const char *template, yk_buf *out, yk_error *err);
 
 /* Sets the ids that end an answer. */

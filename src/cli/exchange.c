@@ -84,14 +84,14 @@ static const struct argp_option export_option[] = {
 
 const yk_command yk_command_export = {
     "export", "RUN_DIR DIR", "write a model for other programs",
-    "Writes the model that a run's last stage left, with its tokenizer and chat template, as a directory that transformers "
-    "and what builds on it can load. Which models can be exported is in doc/exchange.md.\v"
+    "Writes the model that a run's last stage left, with its tokenizer and chat template, as a directory that "
+    "transformers and what builds on it can load. Which models can be exported is in doc/exchange.md.\v"
     "Example:\n  yoke export runs/quickstart /tmp/quickstart-hf --type bf16",
     export_option, export};
 
 static const struct argp_option import_option[] = {
     {"precision", 'p', "P", 0, "of the run: fp32, bf16 or fp16 (fp32)", 0},
-    {"seq", 'n', "N", 0, "pretrain.seq, the longest sequence of the run (as many as the model allows, at most 2048)", 0},
+    {"seq", 'n', "N", 0, "pretrain.seq, the longest sequence (as many tokens as the model allows, at most 2048)", 0},
     {0},
 };
 

@@ -32,7 +32,8 @@ typedef struct importer {
 static const char *shape_text(int rank, const int64_t *shape, char out[SHAPE_ROOM])
 {
     int n = snprintf(out, SHAPE_ROOM, "[");
-    for (int d = 0; d < rank && n < SHAPE_ROOM - 24; d++) n += snprintf(out + n, 24, "%s%" PRId64, d ? "," : "", shape[d]);
+    for (int d = 0; d < rank && n < SHAPE_ROOM - 24; d++)
+        n += snprintf(out + n, 24, "%s%" PRId64, d ? "," : "", shape[d]);
     snprintf(out + n, 3, "]");
     return out;
 }
@@ -83,11 +84,12 @@ static yk_status check_tied(const importer *x, const yk_safetensors *file, const
     yk_status st = YK_OK;
     const yk_hf_tensor *table = &x->tensor[0];
     if (t->rank != 2 || t->shape[0] != table->shape[0] || t->shape[1] != table->shape[1])
-        YK_FAIL(YK_ERR_INPUT, "%s: tensor %s is of another shape than %s, to which it is tied", file->path, t->name, table->name);
+        YK_FAIL(YK_ERR_INPUT, "%s: tensor %s is of another shape than %s, to which it is tied", file->path, t->name,
+                table->name);
     YK_TRY(yk_safetensors_read(file, t, x->room, err));
     if (memcmp(x->room, yk_model_weights(x->s.model) + table->offset, (size_t)table->count * sizeof *x->room) != 0)
-        YK_FAIL(YK_ERR_INPUT, "%s: tensor %s differs from %s, though `tie_word_embeddings` says that they are one", file->path,
-                t->name, table->name);
+        YK_FAIL(YK_ERR_INPUT, "%s: tensor %s differs from %s, though `tie_word_embeddings` says that they are one",
+                file->path, t->name, table->name);
 done:
     return st;
 }
@@ -181,8 +183,8 @@ static void put_text(yk_buf *out, const char *key, const char *text, const char 
 static void put_model(yk_buf *out, const yk_model_shape *s)
 {
     yk_buf_printf(out, "model:\n  vocab: %" PRId64 "\n  width: %" PRId64 "\n  layers: %" PRId64 "\n  heads: %" PRId64
-                  "\n  kv_heads: %" PRId64 "\n  head_size: %" PRId64 "\n  ffn: %" PRId64 "\n", s->vocab, s->width, s->layers,
-                  s->heads, s->kv_heads, s->head_size, s->ffn);
+                  "\n  kv_heads: %" PRId64 "\n  head_size: %" PRId64 "\n  ffn: %" PRId64 "\n", s->vocab, s->width,
+                  s->layers, s->heads, s->kv_heads, s->head_size, s->ffn);
     yk_buf_printf(out, "  norm: %s\n  mlp: %s\n  position: %s\n", s->layernorm ? "layernorm" : "rmsnorm",
                   s->gelu ? "gelu" : "swiglu", s->learned_positions ? "learned" : "rope");
     const struct { const char *key; bool on; } flags[] = {
@@ -239,8 +241,8 @@ static yk_status take_tokenizer(importer *x, yk_error *err)
     YK_TRY(copy(x, "tokenizer.json", "tokenizer", true, err));
     YK_TRY(yk_tokenizer_load(&t, path, err));
     if (yk_tokenizer_vocab(t) > x->shape.vocab)
-        YK_FAIL(YK_ERR_INPUT, "%s: has %d entries, but `vocab_size` in config.json is %" PRId64, path, yk_tokenizer_vocab(t),
-                x->shape.vocab);
+        YK_FAIL(YK_ERR_INPUT, "%s: has %d entries, but `vocab_size` in config.json is %" PRId64, path,
+                yk_tokenizer_vocab(t), x->shape.vocab);
     YK_TRY(copy(x, "tokenizer_config.json", "import", false, err));
     YK_TRY(copy(x, "generation_config.json", "import", false, err));
     YK_TRY(write_recipe(x, t, err));

@@ -150,7 +150,8 @@ typedef struct model {
     size_t tensors;
     const float (*logits)[PROBES];
 } model;
-#define MODEL(name) {#name, name##_config, name##_tensors, sizeof name##_tensors / sizeof *name##_tensors, name##_logits}
+#define MODEL(name) {#name, name##_config, name##_tensors, sizeof name##_tensors / sizeof *name##_tensors, \
+                     name##_logits}
 static const model models[] = {MODEL(llama), MODEL(llama3), MODEL(qwen2), MODEL(qwen3), MODEL(gpt2)};
 enum { MODELS = sizeof models / sizeof *models };
 
@@ -213,8 +214,8 @@ static void check_logits(imported *m, const model *of)
     for (int r = 0; r < FEW; r++)
         for (int k = 0; k < PROBES; k++)
             if (!(fabsf(logits[r * vocab + k] - of->logits[r][k]) < 1e-4f))
-                fail_msg("%s: logit %d of row %d is %g, transformers has %g", of->name, k, r, (double)logits[r * vocab + k],
-                         (double)of->logits[r][k]);
+                fail_msg("%s: logit %d of row %d is %g, transformers has %g", of->name, k, r,
+                         (double)logits[r * vocab + k], (double)of->logits[r][k]);
     free(logits);
 }
 
@@ -270,7 +271,8 @@ static const struct {
     int model;
     const char *key, *value, *says;
 } settings[] = {
-    {0, "architectures", "[\"MixtralForCausalLM\"]", "`architectures` has `MixtralForCausalLM`; there are LlamaForCausalLM"},
+    {0, "architectures", "[\"MixtralForCausalLM\"]",
+     "`architectures` has `MixtralForCausalLM`; there are LlamaForCausalLM"},
     {0, "architectures", "[]", NULL},
     {0, "hidden_size", NULL, "`hidden_size` is missing"},
     {0, "hidden_size", "\"32\"", "`hidden_size` should be a whole number above 0"},
@@ -292,7 +294,8 @@ static const struct {
     {0, "rope_parameters", "{\"full_attention\": {\"rope_type\": \"default\"}}", "has no `rope_type`"},
     {0, "rope_parameters", "7", "`rope_parameters` should be an object"},
     {0, "rope_parameters", "{\"rope_type\": \"llama3\"}", "`factor` of the rotary embedding"},
-    {0, "rope_parameters", "{\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 1, \"high_freq_factor\": 2, "
+    {0, "rope_parameters",
+     "{\"rope_type\": \"llama3\", \"factor\": 8, \"low_freq_factor\": 1, \"high_freq_factor\": 2, "
      "\"original_max_position_embeddings\": 512}", "are 1 and 2; only 1 and 4"},
     {0, "rope_parameters", "{\"rope_type\": \"default\", \"rope_theta\": -1}", "`rope_theta` of the rotary embedding"},
     {0, "partial_rotary_factor", "0.5", "`partial_rotary_factor` is not 1"},
@@ -318,7 +321,8 @@ static void settings_that_mean_something_else_are_named(void **state)
             json_object_del(config, settings[i].key);
         yk_status st = yk_hf_config_read(config, "x/config.json", &kind, &shape, &err);
         if (st != (settings[i].says ? YK_ERR_INPUT : YK_OK) ||
-            (settings[i].says && (!strstr(err.text, settings[i].says) || strncmp(err.text, "x/config.json: ", 15) != 0)))
+            (settings[i].says && (!strstr(err.text, settings[i].says) ||
+                                  strncmp(err.text, "x/config.json: ", 15) != 0)))
             fail_msg("%s = %s: %s", settings[i].key, settings[i].value ? settings[i].value : "", err.text);
         json_decref(config);
     }
