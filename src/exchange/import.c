@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "config/schema.h"
 #include "exchange/config.h"
 #include "exchange/shards.h"
 #include "train/session.h"
@@ -134,6 +135,18 @@ static yk_status load_weights(importer *x, yk_error *err)
     for (size_t i = 0; i < x->shards.n; i++) YK_TRY(check_others(x, &x->shards.file[i], err));
 done:
     return st;
+}
+
+/* Before memory is taken for it: a model whose numbers cannot nearly be in the files. */
+static yk_status check_size(const importer *x, yk_error *err)
+{
+    double bytes = 0, wanted = yk_recipe_parameters(&x->r);
+    for (size_t i = 0; i < x->shards.n; i++)
+        for (size_t k = 0; k < x->shards.file[i].n; k++)
+            bytes += (double)(x->shards.file[i].tensor[k].end - x->shards.file[i].tensor[k].begin);
+    if (bytes >= wanted) return YK_OK;
+    return yk_fail(err, YK_ERR_INPUT, "%s: config.json tells of %.3g parameters, but the files have %.3g bytes of weights",
+                   x->from, wanted, bytes);
 }
 
 /* --- the run directory ------------------------------------------------------------------------ */
@@ -293,6 +306,7 @@ yk_status yk_hf_import(const char *dir, const char *run, const yk_import_options
     YK_TRY(yk_outdir_open(&out, run, err));
     x.run = out.path, x.aside = out.aside;
     YK_TRY(take_tokenizer(&x, err));
+    YK_TRY(check_size(&x, err));
     YK_TRY(yk_team_make(&team, 0, err));
     YK_TRY(yk_session_open(&x.s, &x.r, x.aside, &team, &(yk_session_options){.rows = ROWS}, err));
     YK_TRY(load_weights(&x, err));

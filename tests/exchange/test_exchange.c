@@ -360,6 +360,13 @@ static void tensors_that_do_not_fit_are_named(void **state)
     put_file(hf, "tokenizer.json", "{}");
     refused(hf, "tokenizer.json");
     add_tokenizer(&x, hf);
+    json_t *config = json_loads(llama->config, 0, NULL);
+    json_object_set_new(config, "num_hidden_layers", json_integer(1000));
+    char *many = json_dumps(config, 0);
+    write_model(hf, &(model){.config = many}, llama->tensor, n, NULL);
+    refused(hf, "config.json tells of");
+    json_decref(config);
+    free(many);
     write_model(hf, llama, llama->tensor + 1, n - 1, NULL);
     refused(hf, "no tensor model.embed_tokens.weight, which LlamaForCausalLM has");
     memcpy(item, llama->tensor, n * sizeof *item);
