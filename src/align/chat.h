@@ -52,9 +52,9 @@ yk_status yk_chat_generated(yk_chat *c, const int32_t *id, size_t n, yk_sequence
 yk_status yk_chat_plain(yk_chat *c, const yk_turn *turn, size_t turns, const char *delimiter, const char *choice,
                         yk_sequence *q, yk_error *err);
 
-/* Appends the template as Jinja, for the tokenizer_config.json of Hugging Face's tokenizers. There the marks are text that
- * their tokenizer turns into special tokens, wherever it stands; and a blank before content (template plain) goes into the
- * content's first token. */
+/* Appends the template as Jinja, for the tokenizer_config.json of Hugging Face's tokenizers. There the marks are text
+ * that their tokenizer turns into special tokens, wherever it stands; and a blank before content (template plain) goes
+ * into the content's first token. */
 yk_status yk_chat_jinja(const char *template, yk_buf *out, yk_error *err);
 
 /* Sets the ids that end an answer. */

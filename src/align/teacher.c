@@ -55,8 +55,8 @@ yk_status yk_teacher_open(yk_teacher *t, const char *dir, yk_course *c, yk_error
     YK_TRY(yk_session_open(&t->s, &t->recipe, dir, c->job->team, &(yk_session_options){.rows = rows}, err));
     int64_t vocab = yk_model_get_shape(t->s.model)->vocab, ours = yk_model_get_shape(c->s.model)->vocab;
     if (vocab != ours)
-        YK_FAIL(YK_ERR_CONFIG, "%s: has %lld rows of the embedding, the student %lld; model.vocab must be the same", dir,
-                (long long)vocab, (long long)ours);
+        YK_FAIL(YK_ERR_CONFIG, "%s: has %lld rows of the embedding, the student %lld; model.vocab must be the same",
+                dir, (long long)vocab, (long long)ours);
     YK_TRY(yk_session_load(&t->s, t->path, false, err));
     YK_TRY(yk_model_pack(t->s.model, false, err));
     YK_NEW(t->logits, part * vocab);

@@ -1,4 +1,4 @@
-/* Two-byte floats of files: bf16, and IEEE fp16 with subnormal numbers. To nearest, ties to even; not a number stays so. */
+/* Two-byte floats of files: bf16, and IEEE fp16 with subnormal numbers. To nearest, ties to even; NaN stays NaN. */
 #ifndef YK_BASE_HALF_H
 #define YK_BASE_HALF_H
 

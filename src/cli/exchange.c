@@ -118,7 +118,7 @@ const yk_command yk_command_export = {
 
 static const struct argp_option import_option[] = {
     {"precision", 'p', "P", 0, "of the run: fp32, bf16 or fp16 (fp32)", 0},
-    {"seq", 'n', "N", 0, "pretrain.seq, the longest sequence of the run (as many as the model allows, at most 2048)", 0},
+    {"seq", 'n', "N", 0, "pretrain.seq, the longest sequence (as many tokens as the model allows, at most 2048)", 0},
     {0},
 };
 

@@ -112,7 +112,8 @@ static yk_status check_fixed(const json_t *config, const yk_hf_kind *kind, yk_er
         return yk_fail(err, YK_ERR_INPUT, "`quantization_config`: quantised weights are not supported");
     json_array_foreach(member(config, "layer_types"), i, x)
         if (!has_value(x, "\"full_attention\""))
-            return yk_fail(err, YK_ERR_INPUT, "`layer_types` has other than \"full_attention\", which is not supported");
+            return yk_fail(err, YK_ERR_INPUT,
+                           "`layer_types` has other than \"full_attention\", which is not supported");
     return YK_OK;
 }
 
@@ -134,7 +135,8 @@ static yk_status read_llama3(const json_t *rope, yk_model_shape *s, yk_error *er
     YK_TRY(read_positive(rope, "high_freq_factor", &high, err));
     YK_TRY(read_positive(rope, "original_max_position_embeddings", &original, err));
     if (low != 1 || high != 4)
-        YK_FAIL(YK_ERR_INPUT, "`low_freq_factor` and `high_freq_factor` are %g and %g; only 1 and 4 are supported", low, high);
+        YK_FAIL(YK_ERR_INPUT, "`low_freq_factor` and `high_freq_factor` are %g and %g; only 1 and 4 are supported",
+                low, high);
     s->rope_original = (int64_t)original;
 done:
     return st;
@@ -175,7 +177,8 @@ static const char *key_of(const yk_hf_kind *kind, size_t offset, const char *oth
 /* What follows from the other settings, and what the kernels can compute. */
 static yk_status complete(const yk_hf_kind *kind, yk_model_shape *s, yk_error *err)
 {
-    const char *heads = key_of(kind, offsetof(yk_model_shape, heads), ""), *width = key_of(kind, offsetof(yk_model_shape, width), "");
+    const char *heads = key_of(kind, offsetof(yk_model_shape, heads), "");
+    const char *width = key_of(kind, offsetof(yk_model_shape, width), "");
     if (!s->kv_heads) s->kv_heads = s->heads;
     if (!s->ffn) s->ffn = 4 * s->width;
     if (!s->head_size && s->width % s->heads != 0)
@@ -235,10 +238,11 @@ static void put_rope(json_t *config, const yk_model_shape *s)
 
 json_t *yk_hf_config_make(const yk_hf_kind *kind, const yk_model_shape *shape, yk_safe_type type)
 {
-    static const char *const names[] = {[YK_SAFE_F32] = "float32", [YK_SAFE_BF16] = "bfloat16", [YK_SAFE_F16] = "float16"};
+    static const char *const names[] = {[YK_SAFE_F32] = "float32", [YK_SAFE_BF16] = "bfloat16",
+                                        [YK_SAFE_F16] = "float16"};
     yk_model_shape s = *shape;
-    json_t *config = json_pack("{s:[s], s:s, s:s, s:b}", "architectures", kind->architecture, "model_type", kind->model_type,
-                               "torch_dtype", names[type], "use_cache", 1);
+    json_t *config = json_pack("{s:[s], s:s, s:s, s:b}", "architectures", kind->architecture, "model_type",
+                               kind->model_type, "torch_dtype", names[type], "use_cache", 1);
     if (!config) return NULL;
     for (const yk_hf_setting *x = kind->settings; x->key; x++) {
         const void *field = field_of(&s, x);

@@ -124,7 +124,8 @@ static yk_status write_configs(const exporter *x, yk_error *err)
 {
     yk_status st = YK_OK;
     bool there = false;
-    json_t *config = yk_hf_config_make(x->kind, yk_model_get_shape(x->s.model), x->o->type), *generation = NULL, *ends = NULL;
+    json_t *config = yk_hf_config_make(x->kind, yk_model_get_shape(x->s.model), x->o->type), *generation = NULL;
+    json_t *ends = NULL;
     YK_TRY(ends_of(x, &ends, err));
     generation = json_pack("{s:i, s:O}", "bos_token_id", x->s.end, "eos_token_id", ends);
     if (!config || !generation) YK_FAIL(YK_ERR_MEMORY, "out of memory");
@@ -145,9 +146,9 @@ static json_t *begin_of_text(const exporter *x)
     json_t *begin = json_pack("{s:{s:s, s:i}}", "SpecialToken", "id", YK_TOKEN_END, "type_id", 0);
     json_t *a = json_pack("{s:{s:s, s:i}}", "Sequence", "id", "A", "type_id", 0);
     json_t *b = json_pack("{s:{s:s, s:i}}", "Sequence", "id", "B", "type_id", 1);
-    return json_pack("{s:s, s:[O, O], s:[o, o, o], s:{s:{s:s, s:[i], s:[s]}}}", "type", "TemplateProcessing", "single", begin, a,
-                     "pair", begin, a, b, "special_tokens", YK_TOKEN_END, "id", YK_TOKEN_END, "ids", x->s.end, "tokens",
-                     YK_TOKEN_END);
+    return json_pack("{s:s, s:[O, O], s:[o, o, o], s:{s:{s:s, s:[i], s:[s]}}}", "type", "TemplateProcessing", "single",
+                     begin, a, "pair", begin, a, b, "special_tokens", YK_TOKEN_END, "id", YK_TOKEN_END, "ids",
+                     x->s.end, "tokens", YK_TOKEN_END);
 }
 
 static yk_status write_vocabulary(const exporter *x, yk_error *err)
@@ -183,9 +184,9 @@ static yk_status write_tokenizer(const exporter *x, yk_error *err)
     YK_TRY(write_vocabulary(x, err));
     if (!x->talks) YK_TRY(copy(x, "import", "tokenizer_config.json", &there, err));
     if (there) goto done;
-    config = json_pack("{s:s, s:I, s:s, s:s, s:s, s:b}", "tokenizer_class", "PreTrainedTokenizerFast", "model_max_length",
-                       (json_int_t)x->r.pretrain_seq, "bos_token", YK_TOKEN_END, "eos_token", YK_TOKEN_END, "pad_token",
-                       YK_TOKEN_END, "clean_up_tokenization_spaces", 0);
+    config = json_pack("{s:s, s:I, s:s, s:s, s:s, s:b}", "tokenizer_class", "PreTrainedTokenizerFast",
+                       "model_max_length", (json_int_t)x->r.pretrain_seq, "bos_token", YK_TOKEN_END, "eos_token",
+                       YK_TOKEN_END, "pad_token", YK_TOKEN_END, "clean_up_tokenization_spaces", 0);
     if (x->talks) {
         YK_TRY(yk_chat_jinja(x->r.sft_template, &template, err));
         json_object_set_new(config, "chat_template", json_string(template.data));

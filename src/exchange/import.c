@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "config/schema.h"
 #include "exchange/config.h"
 #include "exchange/shards.h"
 #include "train/session.h"
@@ -32,7 +33,8 @@ typedef struct importer {
 static const char *shape_text(int rank, const int64_t *shape, char out[SHAPE_ROOM])
 {
     int n = snprintf(out, SHAPE_ROOM, "[");
-    for (int d = 0; d < rank && n < SHAPE_ROOM - 24; d++) n += snprintf(out + n, 24, "%s%" PRId64, d ? "," : "", shape[d]);
+    for (int d = 0; d < rank && n < SHAPE_ROOM - 24; d++)
+        n += snprintf(out + n, 24, "%s%" PRId64, d ? "," : "", shape[d]);
     snprintf(out + n, 3, "]");
     return out;
 }
@@ -83,11 +85,12 @@ static yk_status check_tied(const importer *x, const yk_safetensors *file, const
     yk_status st = YK_OK;
     const yk_hf_tensor *table = &x->tensor[0];
     if (t->rank != 2 || t->shape[0] != table->shape[0] || t->shape[1] != table->shape[1])
-        YK_FAIL(YK_ERR_INPUT, "%s: tensor %s is of another shape than %s, to which it is tied", file->path, t->name, table->name);
+        YK_FAIL(YK_ERR_INPUT, "%s: tensor %s is of another shape than %s, to which it is tied", file->path, t->name,
+                table->name);
     YK_TRY(yk_safetensors_read(file, t, x->room, err));
     if (memcmp(x->room, yk_model_weights(x->s.model) + table->offset, (size_t)table->count * sizeof *x->room) != 0)
-        YK_FAIL(YK_ERR_INPUT, "%s: tensor %s differs from %s, though `tie_word_embeddings` says that they are one", file->path,
-                t->name, table->name);
+        YK_FAIL(YK_ERR_INPUT, "%s: tensor %s differs from %s, though `tie_word_embeddings` says that they are one",
+                file->path, t->name, table->name);
 done:
     return st;
 }
@@ -132,6 +135,18 @@ static yk_status load_weights(importer *x, yk_error *err)
     for (size_t i = 0; i < x->shards.n; i++) YK_TRY(check_others(x, &x->shards.file[i], err));
 done:
     return st;
+}
+
+/* Before memory is taken for it: a model whose numbers cannot nearly be in the files. */
+static yk_status check_size(const importer *x, yk_error *err)
+{
+    double bytes = 0, wanted = yk_recipe_parameters(&x->r);
+    for (size_t i = 0; i < x->shards.n; i++)
+        for (size_t k = 0; k < x->shards.file[i].n; k++)
+            bytes += (double)(x->shards.file[i].tensor[k].end - x->shards.file[i].tensor[k].begin);
+    if (bytes >= wanted) return YK_OK;
+    return yk_fail(err, YK_ERR_INPUT, "%s: config.json tells of %.3g parameters, but the files have %.3g bytes of weights",
+                   x->from, wanted, bytes);
 }
 
 /* --- the run directory ------------------------------------------------------------------------ */
@@ -181,8 +196,8 @@ static void put_text(yk_buf *out, const char *key, const char *text, const char 
 static void put_model(yk_buf *out, const yk_model_shape *s)
 {
     yk_buf_printf(out, "model:\n  vocab: %" PRId64 "\n  width: %" PRId64 "\n  layers: %" PRId64 "\n  heads: %" PRId64
-                  "\n  kv_heads: %" PRId64 "\n  head_size: %" PRId64 "\n  ffn: %" PRId64 "\n", s->vocab, s->width, s->layers,
-                  s->heads, s->kv_heads, s->head_size, s->ffn);
+                  "\n  kv_heads: %" PRId64 "\n  head_size: %" PRId64 "\n  ffn: %" PRId64 "\n", s->vocab, s->width,
+                  s->layers, s->heads, s->kv_heads, s->head_size, s->ffn);
     yk_buf_printf(out, "  norm: %s\n  mlp: %s\n  position: %s\n", s->layernorm ? "layernorm" : "rmsnorm",
                   s->gelu ? "gelu" : "swiglu", s->learned_positions ? "learned" : "rope");
     const struct { const char *key; bool on; } flags[] = {
@@ -239,8 +254,8 @@ static yk_status take_tokenizer(importer *x, yk_error *err)
     YK_TRY(copy(x, "tokenizer.json", "tokenizer", true, err));
     YK_TRY(yk_tokenizer_load(&t, path, err));
     if (yk_tokenizer_vocab(t) > x->shape.vocab)
-        YK_FAIL(YK_ERR_INPUT, "%s: has %d entries, but `vocab_size` in config.json is %" PRId64, path, yk_tokenizer_vocab(t),
-                x->shape.vocab);
+        YK_FAIL(YK_ERR_INPUT, "%s: has %d entries, but `vocab_size` in config.json is %" PRId64, path,
+                yk_tokenizer_vocab(t), x->shape.vocab);
     YK_TRY(copy(x, "tokenizer_config.json", "import", false, err));
     YK_TRY(copy(x, "generation_config.json", "import", false, err));
     YK_TRY(write_recipe(x, t, err));
@@ -291,6 +306,7 @@ yk_status yk_hf_import(const char *dir, const char *run, const yk_import_options
     YK_TRY(yk_outdir_open(&out, run, err));
     x.run = out.path, x.aside = out.aside;
     YK_TRY(take_tokenizer(&x, err));
+    YK_TRY(check_size(&x, err));
     YK_TRY(yk_team_make(&team, 0, err));
     YK_TRY(yk_session_open(&x.s, &x.r, x.aside, &team, &(yk_session_options){.rows = ROWS}, err));
     YK_TRY(load_weights(&x, err));

@@ -55,15 +55,18 @@ static const yk_hf_setting llama_settings[] = {
 static const yk_hf_setting qwen2_settings[] = {LLAMA_SETTINGS, {"head_dim", YK_HF_INT, AT(head_size), 0}, {0}};
 static const yk_hf_setting qwen3_settings[] = {LLAMA_SETTINGS, {"head_dim", YK_HF_INT, AT(head_size), 128}, {0}};
 static const yk_hf_setting gpt2_settings[] = {
-    {"vocab_size", YK_HF_INT, AT(vocab), NAN}, {"n_embd", YK_HF_INT, AT(width), NAN}, {"n_layer", YK_HF_INT, AT(layers), NAN},
-    {"n_head", YK_HF_INT, AT(heads), NAN}, {"n_inner", YK_HF_INT, AT(ffn), 0}, {"n_positions", YK_HF_INT, AT(positions), NAN},
+    {"vocab_size", YK_HF_INT, AT(vocab), NAN}, {"n_embd", YK_HF_INT, AT(width), NAN},
+    {"n_layer", YK_HF_INT, AT(layers), NAN}, {"n_head", YK_HF_INT, AT(heads), NAN},
+    {"n_inner", YK_HF_INT, AT(ffn), 0}, {"n_positions", YK_HF_INT, AT(positions), NAN},
     {"layer_norm_epsilon", YK_HF_REAL, AT(norm_eps), 1e-5}, {"initializer_range", YK_HF_REAL, AT(init_std), 0.02},
     {"tie_word_embeddings", YK_HF_FLAG, AT(tied), 1}, {0}};
 
 static const yk_hf_fixed llama_fixed[] = {{"hidden_act", "\"silu\"", "\"swish\""}, {0}};
-static const yk_hf_fixed qwen2_fixed[] = {{"hidden_act", "\"silu\"", "\"swish\""}, {"use_sliding_window", "false", NULL}, {0}};
+static const yk_hf_fixed qwen2_fixed[] = {{"hidden_act", "\"silu\"", "\"swish\""},
+                                          {"use_sliding_window", "false", NULL}, {0}};
 static const yk_hf_fixed qwen3_fixed[] = {
-    {"hidden_act", "\"silu\"", "\"swish\""}, {"use_sliding_window", "false", NULL}, {"attention_bias", "false", NULL}, {0}};
+    {"hidden_act", "\"silu\"", "\"swish\""}, {"use_sliding_window", "false", NULL}, {"attention_bias", "false", NULL},
+    {0}};
 static const yk_hf_fixed gpt2_fixed[] = {
     {"activation_function", "\"gelu_new\"", "\"gelu_pytorch_tanh\""}, {"scale_attn_weights", "true", NULL},
     {"scale_attn_by_inverse_layer_idx", "false", NULL}, {"add_cross_attention", "false", NULL}, {0}};
@@ -87,12 +90,14 @@ static const char *const not_this[YK_FEATURES][2] = {
     {"model.norm: rmsnorm", "model.norm: layernorm"}, {"model.mlp: swiglu", "model.mlp: gelu"},
     {"model.position: rope", "model.position: learned"}, {"model.bias: false", "model.bias: true"},
     {"model.qkv_bias: false", "model.qkv_bias: true"}, {"model.qk_norm: false", "model.qk_norm: true"},
-    {"model.kv_heads = model.heads", ""}, {"model.heads x model.head_size = model.width", ""}, {"model.rope_factor: 1", ""}};
+    {"model.kv_heads = model.heads", ""}, {"model.heads x model.head_size = model.width", ""},
+    {"model.rope_factor: 1", ""}};
 
 static unsigned features_of(const yk_model_shape *s)
 {
     return (s->layernorm ? YK_HAS_LAYERNORM : 0) | (s->gelu ? YK_HAS_GELU : 0) |
-           (s->learned_positions ? YK_HAS_LEARNED_POSITIONS : 0) | (s->bias ? YK_HAS_BIAS : s->qkv_bias ? YK_HAS_QKV_BIAS : 0) |
+           (s->learned_positions ? YK_HAS_LEARNED_POSITIONS : 0) |
+           (s->bias ? YK_HAS_BIAS : s->qkv_bias ? YK_HAS_QKV_BIAS : 0) |
            (s->qk_norm ? YK_HAS_QK_NORM : 0) | (s->kv_heads != s->heads ? YK_HAS_GROUPS : 0) |
            (s->heads * s->head_size != s->width ? YK_HAS_FREE_HEADS : 0) |
            (s->rope_factor > 1 && !s->learned_positions ? YK_HAS_ROPE_FACTOR : 0);
@@ -118,7 +123,8 @@ yk_status yk_hf_kind_of(const yk_model_shape *s, const yk_hf_kind **kind, yk_err
     for (int i = 0; i < YK_FEATURES; i++)
         if (differs(nearest, features) & 1u << i)
             yk_buf_printf(&needs, "%s%s", needs.len ? ", " : "", not_this[i][(nearest->must & 1u << i) != 0]);
-    yk_fail(err, YK_ERR_CONFIG, "no architecture of transformers is known that computes this model; the nearest, %s, needs %s",
+    yk_fail(err, YK_ERR_CONFIG,
+            "no architecture of transformers is known that computes this model; the nearest, %s, needs %s",
             nearest->architecture, needs.data);
     yk_buf_free(&needs);
     return YK_ERR_CONFIG;
@@ -169,8 +175,8 @@ static yk_hf_tensor tensor_of(const yk_hf_name *row, const yk_model_shape *s, co
     int64_t from, count, columns = p->rank == 2 ? p->shape[1] : 1;
     rows_of(row->part, s, p->shape[0], &from, &count);
     if (number)
-        snprintf(t.name, sizeof t.name, "%.*s%lld%s%s", (int)(number - row->theirs), row->theirs, (long long)layer, number + 1,
-                 kind);
+        snprintf(t.name, sizeof t.name, "%.*s%lld%s%s", (int)(number - row->theirs), row->theirs, (long long)layer,
+                 number + 1, kind);
     else
         snprintf(t.name, sizeof t.name, "%s%s", row->theirs, kind);
     t.offset = p->offset + from * columns;
@@ -199,7 +205,8 @@ yk_status yk_hf_tensors(const yk_hf_kind *kind, const yk_model *m, yk_hf_tensor 
             YK_ROOM(*tensor, *n, cap);
             (*tensor)[(*n)++] = tensor_of(row, yk_model_get_shape(m), &p[i], digits ? atoll(digits) : -1);
         }
-        if (*n == before) YK_FAIL(YK_ERR_INTERNAL, "%s has no name for the parameter %s", kind->architecture, p[i].name);
+        if (*n == before)
+            YK_FAIL(YK_ERR_INTERNAL, "%s has no name for the parameter %s", kind->architecture, p[i].name);
     }
 done:
     if (st != YK_OK) {

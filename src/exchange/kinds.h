@@ -1,5 +1,5 @@
-/* The kinds of models that Hugging Face's transformers computes as Yoke does: which shapes they have, what they call the
- * settings of their config.json, and what they call tensors. Each table serves both directions. */
+/* The kinds of models that Hugging Face's transformers computes as Yoke does: which shapes they have, what they call
+ * the settings of their config.json, and what they call tensors. Each table serves both directions. */
 #ifndef YK_EXCHANGE_KINDS_H
 #define YK_EXCHANGE_KINDS_H
 

@@ -49,8 +49,8 @@ static yk_status check_index(const yk_shards *s, const json_t *map, const char *
             const yk_safetensors *in;
             yk_shards_find(s, s->file[i].tensor[k].name, &in);
             if (!json_object_get(map, s->file[i].tensor[k].name) || in != &s->file[i])
-                return yk_fail(err, YK_ERR_INPUT, "%s: has tensor %s, which the index has not, or elsewhere", s->path[i],
-                               s->file[i].tensor[k].name);
+                return yk_fail(err, YK_ERR_INPUT, "%s: has tensor %s, which the index has not, or elsewhere",
+                               s->path[i], s->file[i].tensor[k].name);
         }
     return YK_OK;
 }

@@ -13,8 +13,8 @@ typedef struct yk_shards {
     size_t n;
 } yk_shards;
 
-/* YK_ERR_INPUT names what is missing or wrong: no file, a name of a file that leads elsewhere, a tensor that is not where
- * the index has it or is in two files. yk_shards_close() also after an error. */
+/* YK_ERR_INPUT names what is missing or wrong: no file, a name of a file that leads elsewhere, a tensor that is not
+ * where the index has it or is in two files. yk_shards_close() also after an error. */
 yk_status yk_shards_open(yk_shards *s, const char *dir, yk_error *err);
 void yk_shards_close(yk_shards *s);
 

@@ -19,16 +19,16 @@ static int64_t blocks_again(const char *policy)
 
 yk_model_shape yk_model_shape_of(const yk_recipe *r, int64_t vocab)
 {
-    return (yk_model_shape){.vocab = r->model_vocab ? r->model_vocab : vocab, .width = r->model_width, .layers = r->model_layers,
-                            .heads = r->model_heads, .kv_heads = r->model_kv_heads,
+    return (yk_model_shape){.vocab = r->model_vocab ? r->model_vocab : vocab, .width = r->model_width,
+                            .layers = r->model_layers, .heads = r->model_heads, .kv_heads = r->model_kv_heads,
                             .head_size = r->model_head_size, .ffn = r->model_ffn, .positions = r->pretrain_seq,
                             .qk_norm = r->model_qk_norm, .tied = r->model_tied,
                             .layernorm = strcmp(r->model_norm, "layernorm") == 0,
                             .gelu = strcmp(r->model_mlp, "gelu") == 0,
                             .learned_positions = strcmp(r->model_position, "learned") == 0, .bias = r->model_bias,
                             .qkv_bias = r->model_qkv_bias, .rope_theta = r->model_rope_theta,
-                            .rope_factor = r->model_rope_factor, .rope_original = r->model_rope_original, .norm_eps = r->model_norm_eps,
-                            .init_std = r->model_init_std,
+                            .rope_factor = r->model_rope_factor, .rope_original = r->model_rope_original,
+                            .norm_eps = r->model_norm_eps, .init_std = r->model_init_std,
                             .recompute_attention = strcmp(r->recompute, "attention") == 0,
                             .recompute_blocks = blocks_again(r->recompute)};
 }

@@ -58,9 +58,11 @@ static yk_status read_tensor(yk_safe_tensor *t, const json_t *x, uint64_t base, 
     if (!dtype || !json_is_array(shape) || json_array_size(place) != 2)
         return yk_fail(err, YK_ERR_INPUT, "must have `dtype`, `shape` and two `data_offsets`");
     while (k < TYPES && strcmp(dtype, types[k].name) != 0) k++;
-    if (k == TYPES) return yk_fail(err, YK_ERR_INPUT, "is of the unknown type `%.16s`", is_printable(dtype) ? dtype : "?");
+    if (k == TYPES)
+        return yk_fail(err, YK_ERR_INPUT, "is of the unknown type `%.16s`", is_printable(dtype) ? dtype : "?");
     if (json_array_size(shape) > YK_SAFE_RANK)
-        return yk_fail(err, YK_ERR_INPUT, "has %zu dimensions; at most %d are supported", json_array_size(shape), YK_SAFE_RANK);
+        return yk_fail(err, YK_ERR_INPUT, "has %zu dimensions; at most %d are supported", json_array_size(shape),
+                       YK_SAFE_RANK);
     t->dtype = types[k].name;
     t->type = types[k].type;
     t->rank = (int)json_array_size(shape);
@@ -71,7 +73,8 @@ static yk_status read_tensor(yk_safe_tensor *t, const json_t *x, uint64_t base, 
             return yk_fail(err, YK_ERR_INPUT, "has an impossible shape");
     if (!take_size(json_array_get(place, 0), &begin) || !take_size(json_array_get(place, 1), &end) || begin > end ||
         (uint64_t)end > bytes)
-        return yk_fail(err, YK_ERR_INPUT, "lies outside the %" PRIu64 " bytes of data: the file is truncated or damaged", bytes);
+        return yk_fail(err, YK_ERR_INPUT,
+                       "lies outside the %" PRIu64 " bytes of data: the file is truncated or damaged", bytes);
     if ((uint64_t)(end - begin) != needs)
         return yk_fail(err, YK_ERR_INPUT, "has %" PRId64 " bytes, but its shape needs %" PRIu64, end - begin, needs);
     t->begin = base + (uint64_t)begin;
@@ -103,10 +106,12 @@ static yk_status check_cover(const yk_safetensors *f, uint64_t at, uint64_t end,
         const yk_safe_tensor *t = &f->tensor[i];
         if (t->begin != at)
             return yk_fail(err, YK_ERR_INPUT, "tensor %s %s", t->name,
-                           t->begin < at ? "overlaps the one before it" : "does not follow the one before it: there is a hole");
+                           t->begin < at ? "overlaps the one before it"
+                                         : "does not follow the one before it: there is a hole");
         at = t->end;
     }
-    return at == end ? YK_OK : yk_fail(err, YK_ERR_INPUT, "%" PRIu64 " bytes of the data belong to no tensor", end - at);
+    return at == end ? YK_OK
+                     : yk_fail(err, YK_ERR_INPUT, "%" PRIu64 " bytes of the data belong to no tensor", end - at);
 }
 
 static yk_status read_header(yk_safetensors *f, const json_t *header, uint64_t base, uint64_t end, yk_error *err)
@@ -119,8 +124,8 @@ static yk_status read_header(yk_safetensors *f, const json_t *header, uint64_t b
         if (strcmp(name, "__metadata__") == 0) continue;
         yk_safe_tensor *t = &f->tensor[f->n];
         if (!*name || strlen(name) > MOST_NAME || !is_printable(name))
-            YK_FAIL(YK_ERR_INPUT, "a tensor's name is empty, longer than %d bytes, or not of printable ASCII characters",
-                    MOST_NAME);
+            YK_FAIL(YK_ERR_INPUT,
+                    "a tensor's name is empty, longer than %d bytes, or not of printable ASCII characters", MOST_NAME);
         st = read_tensor(t, x, base, end - base, err);
         if (st != YK_OK) {
             yk_context(err, st, "tensor %s", name);
@@ -146,8 +151,10 @@ static yk_status parse_header(const yk_safetensors *f, uint64_t size, json_t **h
     json_error_t why;
     YK_TRY(yk_get(f->fd, f->path, &n, LENGTH, 0, &got, err));
     if (got < LENGTH) YK_FAIL(YK_ERR_INPUT, "%zu bytes are too few for a safetensors file", got);
-    if (n > MOST_HEADER) YK_FAIL(YK_ERR_INPUT, "its header would have %" PRIu64 " bytes, more than the %d allowed", n, MOST_HEADER);
-    if (n > size - LENGTH) YK_FAIL(YK_ERR_INPUT, "its header would have %" PRIu64 " bytes: the file is truncated or damaged", n);
+    if (n > MOST_HEADER)
+        YK_FAIL(YK_ERR_INPUT, "its header would have %" PRIu64 " bytes, more than the %d allowed", n, MOST_HEADER);
+    if (n > size - LENGTH)
+        YK_FAIL(YK_ERR_INPUT, "its header would have %" PRIu64 " bytes: the file is truncated or damaged", n);
     YK_NEW(text, n + 1);
     YK_TRY(yk_get(f->fd, f->path, text, n, LENGTH, &got, err));
     *header = json_loadb(text, got, JSON_REJECT_DUPLICATES, &why);
@@ -202,7 +209,8 @@ yk_status yk_safetensors_read(const yk_safetensors *f, const yk_safe_tensor *t, 
     const size_t size = t->type == YK_SAFE_F32 ? sizeof *out : sizeof *half;
     const uint64_t most = t->type == YK_SAFE_F32 ? t->end - t->begin : sizeof half;
     if (t->type == YK_SAFE_OTHER)
-        YK_FAIL(YK_ERR_INPUT, "%s: tensor %s is of type %s; F32, BF16 and F16 are supported", f->path, t->name, t->dtype);
+        YK_FAIL(YK_ERR_INPUT, "%s: tensor %s is of type %s; F32, BF16 and F16 are supported", f->path, t->name,
+                t->dtype);
     for (uint64_t at = t->begin; at < t->end;) {
         size_t bytes = (size_t)(t->end - at < most ? t->end - at : most), got;
         YK_TRY(yk_get(f->fd, f->path, t->type == YK_SAFE_F32 ? (void *)out : half, bytes, (int64_t)at, &got, err));
@@ -232,8 +240,8 @@ static yk_status make_header(const yk_safe_item *item, size_t n, yk_safe_type ty
     for (size_t i = 0; header && i < n; i++) {
         json_int_t end = at + yk_safe_bytes(&item[i], type), rows = item[i].shape[0], columns = item[i].shape[1];
         json_t *shape = item[i].rank == 2 ? json_pack("[I, I]", rows, columns) : json_pack("[I]", rows);
-        json_object_set_new(header, item[i].name, json_pack("{s:s, s:o, s:[I, I]}", "dtype", types[type].name, "shape", shape,
-                                                            "data_offsets", at, end));
+        json_object_set_new(header, item[i].name, json_pack("{s:s, s:o, s:[I, I]}", "dtype", types[type].name, "shape",
+                                                            shape, "data_offsets", at, end));
         at = end;
     }
     if (!header || json_object_size(header) != n + 1 || !(text = json_dumps(header, JSON_COMPACT)))

@@ -1,8 +1,8 @@
 /* Safetensors, the format in which models are passed on: https://github.com/huggingface/safetensors.
  *
- * A 64-bit length n, n bytes of JSON, then the data up to the end of the file. JSON: {name: {"dtype": "F32", "shape": [..],
- * "data_offsets": [begin, end]}, ..., "__metadata__": {text: text}}; offsets count from the end of the JSON, and the
- * tensors, row-major, leave no byte of the data out. Numbers are little-endian. */
+ * A 64-bit length n, n bytes of JSON, then the data up to the end of the file. JSON: {name: {"dtype": "F32", "shape":
+ * [..], "data_offsets": [begin, end]}, ..., "__metadata__": {text: text}}; offsets count from the end of the JSON, and
+ * the tensors, row-major, leave no byte of the data out. Numbers are little-endian. */
 #ifndef YK_STORE_SAFETENSORS_H
 #define YK_STORE_SAFETENSORS_H
 
@@ -53,8 +53,8 @@ typedef const float *(*yk_safe_numbers_fn)(void *context, size_t i);
 
 int64_t yk_safe_bytes(const yk_safe_item *item, yk_safe_type type); /* of its data */
 
-/* Writes `<path>.part`, for which space is reserved first, syncs it and renames it over `path`. Rounds to nearest, ties to
- * even; YK_ERR_INPUT where a finite number is too large for the type. */
+/* Writes `<path>.part`, for which space is reserved first, syncs it and renames it over `path`. Rounds to nearest, ties
+ * to even; YK_ERR_INPUT where a finite number is too large for the type. */
 yk_status yk_safetensors_write(const char *path, const yk_safe_item *item, size_t n, yk_safe_type type,
                                yk_safe_numbers_fn numbers, void *context, yk_error *err);
 

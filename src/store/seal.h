@@ -40,8 +40,8 @@ yk_status yk_put(int fd, const char *path, const void *data, uint64_t bytes, uin
  * damaged file: YK_ERR_DAMAGED. */
 yk_status yk_get(int fd, const char *path, void *data, size_t n, int64_t at, size_t *got, yk_error *err);
 
-/* Sees to it that `bytes` can be written: space on the filesystem, the process's limit, then (quotas show only there) the
- * blocks themselves. YK_ERR_IO says what is needed for `what` and what is there. */
+/* Sees to it that `bytes` can be written: space on the filesystem, the process's limit, then (quotas show only there)
+ * the blocks themselves. YK_ERR_IO says what is needed for `what` and what is there. */
 yk_status yk_reserve(int fd, const char *path, const char *what, uint64_t bytes, yk_error *err);
 
 /* YK_ERR_IO "<path>: cannot <what>: <reason of the errno>", with the remedy where space is short.

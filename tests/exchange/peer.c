@@ -1,6 +1,6 @@
 /* What tests/peers/exchange_transformers.py asks of a run:
  *
- *     peer logits RUN TOKENS.json OUT   logits of every position of each sequence [[id, ...], ...]: raw fp32 [positions,V]
+ *     peer logits RUN TOKENS.json OUT   logits of each position of sequences [[id, ...], ...]: raw fp32 [positions,V]
  *     peer greedy RUN TOKENS.json N     the N likeliest ids after each sequence, through the cache, as JSON
  *     peer chat RUN CONVERSATIONS.jsonl the ids of each conversation, as JSON */
 #include "align/chat.h"
@@ -48,7 +48,8 @@ static yk_status take(peer *p, size_t i, int64_t *n, yk_error *err)
 {
     const json_t *x = json_array_get(p->sequences, i);
     *n = (int64_t)json_array_size(x);
-    if (*n < 1 || *n > p->r.pretrain_seq) return yk_fail(err, YK_ERR_INPUT, "sequence %zu has %lld ids", i, (long long)*n);
+    if (*n < 1 || *n > p->r.pretrain_seq)
+        return yk_fail(err, YK_ERR_INPUT, "sequence %zu has %lld ids", i, (long long)*n);
     for (int64_t k = 0; k < *n; k++) p->id[k] = (int32_t)json_integer_value(json_array_get(x, (size_t)k));
     return YK_OK;
 }
@@ -122,7 +123,8 @@ int main(int argc, char **argv)
     yk_error err = {""};
     peer p = {0};
     bool of_tokens = argc == 5, known = of_tokens || (argc == 4 && strcmp(argv[1], "chat") == 0);
-    yk_status st = known ? open_run(&p, argv[2], &err) : yk_fail(&err, YK_ERR_USAGE, "peer logits|greedy|chat RUN FILE ...");
+    yk_status st = known ? open_run(&p, argv[2], &err)
+                         : yk_fail(&err, YK_ERR_USAGE, "peer logits|greedy|chat RUN FILE ...");
     if (st == YK_OK && of_tokens) st = read_sequences(&p, argv[3], &err);
     if (st == YK_OK)
         st = !of_tokens                          ? chat(&p, argv[3], &err)

@@ -286,15 +286,67 @@ def tune(y, tokenizer_folder):
                 f"{STEPS} losses differ by {worst:.1e} at most, {theirs[0]:.4f} to {theirs[-1]:.4f}")
 
 
+# --- what tests/exchange/test_exchange.c is held by ------------------------------------------------------
+
+FEW, PROBES = 12, 6
+TINY = dict(vocab_size=330, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
+            num_key_value_heads=1, max_position_embeddings=64, tie_word_embeddings=False)
+KEPT = {
+    "llama": lambda: transformers.LlamaConfig(**TINY),
+    "llama3": lambda: transformers.LlamaConfig(**{**TINY, "tie_word_embeddings": True}, head_dim=32, rope_parameters=dict(
+        rope_type="llama3", rope_theta=500.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+        original_max_position_embeddings=32)),
+    "qwen2": lambda: transformers.Qwen2Config(**TINY),
+    "qwen3": lambda: transformers.Qwen3Config(**TINY, head_dim=16),
+    "gpt2": lambda: transformers.GPT2Config(vocab_size=330, n_embd=32, n_layer=2, n_head=2, n_positions=64),
+}
+
+
+def stream_of(name):
+    """FNV-1a."""
+    h = 2166136261
+    for c in name.encode():
+        h = (h ^ c) * 16777619 & 0xFFFFFFFF
+    return h
+
+
+def print_values():
+    from reference import numbers
+    print("/* Made by tests/peers/exchange_transformers.py --values with transformers", transformers.__version__, "in fp32. */")
+    for name, config in KEPT.items():
+        model = AutoModelForCausalLM.from_config(config(), attn_implementation="eager").float().eval()
+        tied, tensors = model.config.tie_word_embeddings, []
+        with torch.no_grad():
+            for n, p in model.named_parameters():
+                u = numbers(stream_of(n), p.numel()).reshape(p.shape)
+                p.copy_(u * 0.6 if p.dim() == 2 else u * 0.4 + (1.0 if n.endswith("weight") else 0.0))
+                if not (tied and n == "lm_head.weight"):
+                    tensors.append((n, p.shape))
+            ids = [int((x + 0.5) * 320) for x in numbers(1, FEW)]
+            logits = model(torch.tensor([ids])).logits[0]
+        model.config.architectures = [type(model).__name__]
+        text = json.dumps(json.loads(model.config.to_json_string(use_diff=True)))
+        print(f"static const char {name}_config[] =")
+        print("\n".join("    " + json.dumps(text[i:i + 100]) for i in range(0, len(text), 100)) + ";")
+        print(f"static const yk_safe_item {name}_tensors[] = {{")
+        for n, shape in tensors:
+            print(f'    {{"{n}", {len(shape)}, {{{", ".join(str(x) for x in shape)}}}}},')
+        print(f"}};\nstatic const float {name}_logits[FEW][PROBES] = {{")
+        print(",\n".join("    {" + ", ".join(f"{x:.9g}f" if x % 1 else f"{x:.1f}f" for x in row[:PROBES].tolist()) + "}" for row in logits) + "};")
+
+
 def main():
     o = argparse.ArgumentParser()
     o.add_argument("--build", default="build")
     o.add_argument("--only", default="out,in,talk,tune", help="some of out, in, talk, tune (in before tune)")
     o.add_argument("--keep", help="a folder for all that is made, instead of a temporary one")
+    o.add_argument("--values", action="store_true", help="print tests/exchange/hf_values.h")
     o = o.parse_args()
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(1)
+    if o.values:
+        return print_values()
     only = o.only.split(",")
     with tempfile.TemporaryDirectory() as folder:
         y = Peer(o.build, o.keep or folder)

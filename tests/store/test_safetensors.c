@@ -19,7 +19,8 @@ static void write_as(const world *w, yk_safe_type type)
 {
     yk_error err;
     for (int i = 0; i < A; i++) a[i] = (float)(i - A / 2) * 0.37f;
-    if (yk_safetensors_write(w->path, items, 2, type, numbers, (void *)(uintptr_t)both, &err) != YK_OK) fail_msg("%s", err.text);
+    if (yk_safetensors_write(w->path, items, 2, type, numbers, (void *)(uintptr_t)both, &err) != YK_OK)
+        fail_msg("%s", err.text);
 }
 
 static float rounded(float x, yk_safe_type type)
@@ -36,7 +37,8 @@ static void what_is_written_is_read(void **state)
         yk_safetensors f;
         write_as(w, type);
         if (yk_safetensors_open(&f, w->path, &err) != YK_OK) fail_msg("%s", err.text);
-        const yk_safe_tensor *t = yk_safetensors_find(&f, "model.a.weight"), *u = yk_safetensors_find(&f, "model.b.bias");
+        const yk_safe_tensor *t = yk_safetensors_find(&f, "model.a.weight"),
+            *u = yk_safetensors_find(&f, "model.b.bias");
         assert_true(f.n == 2 && t && u && !yk_safetensors_find(&f, "model.c"));
         assert_true(t->rank == 2 && t->shape[0] == A / 7 && t->shape[1] == 7 && t->begin % 8 == 0);
         assert_int_equal(yk_safetensors_read(&f, t, x, &err), YK_OK);
@@ -76,7 +78,8 @@ static void too_large_a_number_is_named(void **state)
     yk_error err;
     write_as(w, YK_SAFE_F32);
     a[A - 1] = 70000.0f;
-    assert_int_equal(yk_safetensors_write(w->path, items, 2, YK_SAFE_F16, numbers, (void *)(uintptr_t)both, &err), YK_ERR_INPUT);
+    assert_int_equal(yk_safetensors_write(w->path, items, 2, YK_SAFE_F16, numbers, (void *)(uintptr_t)both, &err),
+                     YK_ERR_INPUT);
     assert_non_null(strstr(err.text, "tensor model.a.weight has numbers that are too large for F16"));
     yk_safetensors f; /* what was there before is there still, and nothing beside it */
     assert_int_equal(yk_safetensors_open(&f, w->path, &err), YK_OK);
@@ -97,7 +100,8 @@ static const struct {
 } lies[] = {
     {"{" T("a", "F32", "[2]", "0", "8") "}", 8, NULL},
     {"{" T("a", "F32", "[]", "0", "4") "," T("none", "F16", "[0,9]", "4", "4") "}   ", 4, NULL},
-    {"{\"__metadata__\":{\"format\":\"pt\"}," T("b", "BOOL", "[3]", "8", "11") "," T("a", "F64", "[1]", "0", "8") "}", 11, NULL},
+    {"{\"__metadata__\":{\"format\":\"pt\"}," T("b", "BOOL", "[3]", "8", "11") "," T("a", "F64", "[1]", "0", "8") "}",
+     11, NULL},
     {"{" T("a", "F32", "[2]", "0", "8") "}", 7, "tensor a: lies outside the 7 bytes of data"},
     {"{" T("a", "F32", "[2]", "0", "8") "}", 9, "1 bytes of the data belong to no tensor"},
     {"{" T("a", "F32", "[2]", "0", "9") "}", 9, "tensor a: has 9 bytes, but its shape needs 8"},
@@ -105,13 +109,17 @@ static const struct {
     {"{" T("a", "F32", "[2]", "-8", "0") "}", 8, "tensor a: lies outside"},
     {"{" T("a", "F32", "[2]", "0.0", "8") "}", 8, "tensor a: lies outside"},
     {"{" T("a", "F32", "[2]", "9223372036854775800", "9223372036854775807") "}", 8, "tensor a: lies outside"},
-    {"{" T("a", "F32", "[1]", "0", "4") "," T("b", "F32", "[1]", "8", "12") "}", 12, "tensor b does not follow the one before it"},
-    {"{" T("a", "F32", "[2]", "0", "8") "," T("b", "F32", "[2]", "4", "12") "}", 12, "tensor b overlaps the one before it"},
-    {"{" T("a", "F32", "[1]", "0", "4") "," T("b", "F32", "[1]", "0", "4") "}", 4, "tensor b overlaps the one before it"},
+    {"{" T("a", "F32", "[1]", "0", "4") "," T("b", "F32", "[1]", "8", "12") "}", 12,
+     "tensor b does not follow the one before it"},
+    {"{" T("a", "F32", "[2]", "0", "8") "," T("b", "F32", "[2]", "4", "12") "}", 12,
+     "tensor b overlaps the one before it"},
+    {"{" T("a", "F32", "[1]", "0", "4") "," T("b", "F32", "[1]", "0", "4") "}", 4,
+     "tensor b overlaps the one before it"},
     {"{" T("a", "F32", "[-1]", "0", "4") "}", 4, "tensor a: has an impossible shape"},
     {"{" T("a", "F32", "[\"1\"]", "0", "4") "}", 4, "tensor a: has an impossible shape"},
     {"{" T("a", "F32", "[4294967296,4294967296]", "0", "0") "}", 0, "tensor a: has an impossible shape"},
-    {"{" T("a", "F32", "[9223372036854775807,9223372036854775807,0]", "0", "0") "}", 0, "tensor a: has an impossible shape"},
+    {"{" T("a", "F32", "[9223372036854775807,9223372036854775807,0]", "0", "0") "}", 0,
+     "tensor a: has an impossible shape"},
     {"{" T("a", "F32", "[1,1,1,1,1,1,1,1,1]", "0", "4") "}", 4, "tensor a: has 9 dimensions; at most 8"},
     {"{" T("a", "F4", "[1]", "0", "4") "}", 4, "tensor a: is of the unknown type `F4`"},
     {"{" T("a", "\\u001b[31m", "[1]", "0", "4") "}", 4, "tensor a: is of the unknown type `?`"},
