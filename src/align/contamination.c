@@ -41,7 +41,8 @@ static yk_status meet_all(yk_overlap *o, const yk_recipe *r, const char *dir, co
     } named[] = {{"sft", &r->sft_data}, {"distill", &r->distill_data}, {"reward", &r->reward_data},
                  {"ppo", &r->ppo_data}, {"dpo", &r->dpo_data}, {"grpo", &r->grpo_data}, {"refine", &r->refine_data}};
     static const char *const made[] = {"questions/train.jsonl", "questions/pairs.train.jsonl",
-                                       "questions/problems.train.jsonl", "distill/data.jsonl", "refine/data.jsonl"};
+                                       "questions/problems.train.jsonl", "propose/train.jsonl", "distill/data.jsonl",
+                                       "refine/data.jsonl"};
     yk_status st = YK_OK;
     for (size_t d = 0; d < r->corpora; d++)
         YK_TRY(meet(o, yk_documents_path(dir, r->corpus[d].domain, false), team, err));

@@ -3,6 +3,7 @@
 #include "align/align.h"
 #include "align/answers.h"
 #include "align/proposals.h"
+#include "align/tasks.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
@@ -229,16 +230,29 @@ done:
     return st;
 }
 
+/* The data of an evaluation task, which may be named by a task file. */
+static yk_status read_task(proposing *x, const char *path, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_task t;
+    YK_TRY(yk_task_read(&t, path, NULL, (size_t)x->r->sft_bad_lines, err));
+    for (size_t i = 0; i < t.files.n; i++) YK_TRY(read_evaluation_set(x, t.files.item[i], err));
+done:
+    yk_task_free(&t);
+    return st;
+}
+
 /* What is evaluated on: files of the recipe, and what the stage `questions` has set apart. */
 static yk_status read_evaluation_sets(proposing *x, yk_error *err)
 {
     static const char *const own[] = {"heldout.jsonl", "pairs.heldout.jsonl", "problems.heldout.jsonl"};
     yk_status st = YK_OK;
-    const yk_list *const named[] = {&x->r->questions_against, &x->r->sft_heldout, &x->r->evaluate_tasks};
+    const yk_list *const named[] = {&x->r->questions_against, &x->r->sft_heldout};
     char *path = NULL;
     YK_TRY(yk_overlap_new(&x->overlap, (size_t)x->r->questions_overlap_words, err));
     for (size_t i = 0; i < sizeof named / sizeof *named; i++)
         for (size_t k = 0; k < named[i]->n; k++) YK_TRY(read_evaluation_set(x, named[i]->item[k], err));
+    for (size_t i = 0; i < x->r->evaluate_tasks.n; i++) YK_TRY(read_task(x, x->r->evaluate_tasks.item[i], err));
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
         free(path);
         path = yk_path("%s/questions/%s", x->c.job->dir, own[i]);

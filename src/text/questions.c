@@ -198,7 +198,7 @@ static yk_status place_problem(asker *c, const yk_problem *p, uint64_t index, yk
     if (f->problems == f->most) return YK_OK;
     YK_TRY(is_clear(c, plain, NULL, &fits, err));
     if (!fits) goto done;
-    yk_buf_printf(&suffixed, "%s%s", plain, YK_PROBLEM_SUFFIX);
+    yk_buf_printf(&suffixed, "%s%s", plain, c->r->questions_hint ? YK_PROBLEM_SUFFIX : "");
     if (id >= PROBLEMS_TRAIN) x = problem_row(p, suffixed.data);
     else if (id >= PAIRS_TRAIN) x = make_pair(p, plain, suffixed.data, form, full);
     else if (form < c->r->questions_steps_share) x = tuning_row(p, suffixed.data, YK_STEPS);

@@ -13,6 +13,22 @@ digest() { # environment and options of a fresh run
     rm -rf "$dir/run"
     "$@" --run-dir "$dir/run" 2>"$dir/log" | tail -n 1
 }
+fresh() { # $dir/run becomes what it was before the stages under test
+    rm -rf "$dir/run"
+    cp -r "$dir/base" "$dir/run"
+}
+await() { # file, hundredths of a second after which it is given up
+    tries=0
+    until [ -e "$1" ] || [ $tries -gt "${2:-500}" ]; do
+        sleep 0.01
+        tries=$((tries + 1))
+    done
+}
+end_run() { # signal, to the run of $dir/run that works in the background
+    id=$(cat "$dir/run/lock" 2>/dev/null)
+    [ -z "$id" ] || kill -"$1" "$id" 2>/dev/null
+    wait
+}
 # The sets that are built in; not all of them run here.
 sets() {
     "$yoke" --help | sed -n 's/.*YOKE_ISA=\([^ ]*\).*/\1/p' | tr '|' ' '

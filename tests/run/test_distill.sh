@@ -11,8 +11,7 @@ run() { # stages, options
         --set "distill.teacher=$dir/teacher" "$@" 2>"$dir/log" | tail -n 1
 }
 again() { # options; the stages before are done
-    rm -rf "$dir/run"
-    cp -r "$dir/base" "$dir/run"
+    fresh
     run "$before, distill" "$@"
 }
 
@@ -36,21 +35,11 @@ done
 verdict "what was answered is kept" yes "$([ -s "$dir/run/distill/data.jsonl" ] && echo yes)"
 
 # A kill as soon as the stage has its first checkpoint, and one while the teacher answers. The last loop's is bf16, both.
-rm -rf "$dir/run"
-cp -r "$dir/base" "$dir/run"
+fresh
 for file in sampling.json checkpoints/step-000000003.h5 checkpoints/step-000000009.h5; do
-    "$yoke" run "$recipe" --run-dir "$dir/run" --set "stages=[$before, distill]" --set pretrain.steps=10 \
-        --set distill.steps=12 --set distill.batch=8 --set distill.samples=1 --set distill.tokens=32 \
-        --set distill.checkpoint_every=3 --set "distill.teacher=$dir/teacher" --set precision=bf16 \
-        --set distill.mode=both >/dev/null 2>&1 &
-    id=$! wait=0
-    until [ -e "$dir/run/distill/$file" ] || [ $wait -gt 500 ]; do
-        kill -0 $id 2>/dev/null || break
-        sleep 0.01
-        wait=$((wait + 1))
-    done
-    kill -KILL $id 2>/dev/null
-    wait $id 2>/dev/null
+    run "$before, distill" --set precision=bf16 --set distill.mode=both >/dev/null &
+    await "$dir/run/distill/$file"
+    end_run KILL
 done
 verdict "after kill -9" "$first" "$(run "$before, distill" --set precision=bf16 --set distill.mode=both)"
 verdict "a second time" "$first" "$(run "$before, distill" --set precision=bf16 --set distill.mode=both)"
@@ -60,24 +49,14 @@ data=$dir/base/questions/train.jsonl
 many() { # options
     run "$before, distill" --set precision=bf16 --set distill.mode=sampled --set "distill.data=[$data,$data,$data,$data]" "$@"
 }
-fresh() {
-    rm -rf "$dir/run"
-    cp -r "$dir/base" "$dir/run"
-}
 fresh
 wanted=$(many)
 cp "$dir/run/distill/data.jsonl" "$dir/answers"
 for file in data.jsonl sampling.json; do
     fresh
     many --set threads=1 >/dev/null &
-    wait=0
-    until [ -e "$dir/run/distill/$file" ] || [ $wait -gt 500 ]; do
-        sleep 0.01
-        wait=$((wait + 1))
-    done
-    id=$(cat "$dir/run/lock" 2>/dev/null)
-    [ -z "$id" ] || kill -KILL "$id" 2>/dev/null
-    wait
+    await "$dir/run/distill/$file"
+    end_run KILL
     verdict "many prompts, kill -9 after $file" "$wanted" "$(many)"
     verdict "the same answers" yes "$(cmp -s "$dir/answers" "$dir/run/distill/data.jsonl" && echo yes)"
 done

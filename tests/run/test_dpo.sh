@@ -10,10 +10,6 @@ run() { # stages, options
     "$yoke" run "$recipe" --run-dir "$dir/run" --set "stages=[$stages]" --set pretrain.steps=10 --set sft.steps=20 \
         --set dpo.checkpoint_every=1 "$@" 2>"$dir/log" | tail -n 1
 }
-fresh() {
-    rm -rf "$dir/run"
-    cp -r "$dir/base" "$dir/run"
-}
 again() { # options
     fresh
     run "$before, dpo" "$@"
@@ -45,14 +41,8 @@ verdict "smoothing of a quarter halves the gradient" "$half" "$(first grad_norm 
 fresh
 for step in 1 3; do
     run "$before, dpo" --set dpo.average=true --set threads=1 >/dev/null &
-    wait=0
-    until [ -e "$dir/run/dpo/checkpoints/step-00000000$step.h5" ] || [ $wait -gt 500 ]; do
-        sleep 0.01
-        wait=$((wait + 1))
-    done
-    id=$(cat "$dir/run/lock" 2>/dev/null)
-    [ -z "$id" ] || kill -KILL "$id" 2>/dev/null
-    wait
+    await "$dir/run/dpo/checkpoints/step-00000000$step.h5"
+    end_run KILL
 done
 verdict "after kill -9" "$average" "$(run "$before, dpo" --set dpo.average=true)"
 verdict "a row a step" 7 "$(grep -c '"type":"step"' "$dir/run/dpo/metrics.jsonl")"

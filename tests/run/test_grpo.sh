@@ -16,10 +16,6 @@ run() { # stages, options
 }
 before="clean, tokenizer, questions, pretrain, sft"
 all="$before, grpo, refine"
-fresh() { # with the model that was fine-tuned
-    rm -rf "$dir/run"
-    cp -r "$dir/base" "$dir/run"
-}
 again() { # options
     fresh
     run "$all" "$@"
@@ -46,20 +42,13 @@ verdict "checkpoints hold the reference" 1 "$("$yoke" inspect "$dir/run/grpo/che
 verdict "a row a step" 6 "$(grep -c '"type":"step"' "$dir/run/grpo/metrics.jsonl")"
 
 # A kill as soon as a stage has written its first metrics, and some moments later.
-rm -rf "$dir/run"
-cp -r "$dir/base" "$dir/run"
+fresh
 for stage in grpo refine; do
     for later in 0 0.01 0.02 0.03 0.05; do
         run "$all" >/dev/null &
-        wait=0
-        until [ -e "$dir/run/$stage/metrics.jsonl" ] || [ $wait -gt 300 ]; do
-            sleep 0.01
-            wait=$((wait + 1))
-        done
+        await "$dir/run/$stage/metrics.jsonl" 300
         sleep $later
-        id=$(cat "$dir/run/lock" 2>/dev/null)
-        [ -z "$id" ] || kill -KILL "$id" 2>/dev/null
-        wait
+        end_run KILL
     done
 done
 verdict "after kill -9" "$first" "$(run "$all")"
@@ -77,14 +66,8 @@ wanted=$(many)
 cp "$dir/run/refine/data.jsonl" "$dir/answers"
 fresh
 many --set threads=1 >/dev/null &
-wait=0
-until [ -e "$dir/run/refine/sampling.json" ] || [ $wait -gt 500 ]; do
-    sleep 0.01
-    wait=$((wait + 1))
-done
-id=$(cat "$dir/run/lock" 2>/dev/null)
-[ -z "$id" ] || kill -KILL "$id" 2>/dev/null
-wait
+await "$dir/run/refine/sampling.json"
+end_run KILL
 verdict "refine, kill -9 after a part" "$wanted" "$(many)"
 says "going on with the parts that are there" 'refine .*going on after [0-9]* of 40 '
 verdict "the same answers" yes "$(cmp -s "$dir/answers" "$dir/run/refine/data.jsonl" && echo yes)"
@@ -93,7 +76,7 @@ rm -r "$dir/run/refine/model.h5" "$dir/run/refine/checkpoints"
 verdict "a file of answers that was cut short" "$wanted" "$(many)"
 
 # Other forms of the objective run, and differ.
-for options in grpo.kl=0 grpo.loss=token grpo.clip_high=0.28 grpo.scale_by_std=false verify.reward_length=0.5; do
+for options in grpo.kl=0 grpo.loss=sequence grpo.clip_high=0.28 grpo.scale_by_std=false verify.reward_length=0.5; do
     found=$(again --set $options --set verify.length_target=4 --set verify.length_max=16)
     case $found in "$first") found=same ;; "digest "*) found=other ;; esac
     # the first updates of such a small model are never clipped
@@ -122,20 +105,11 @@ for file in metrics.jsonl checkpoints/step-000000008.h5 checkpoints/step-0000000
     [ $file = metrics.jsonl ] && fresh
     rm -f "$dir/asked"
     asking >/dev/null &
-    wait=0
-    until [ -e "$dir/run/grpo/$file" ] || [ $wait -gt 500 ]; do
-        sleep 0.01
-        wait=$((wait + 1))
-    done
+    await "$dir/run/grpo/$file"
     : >"$dir/slow"
-    until [ -e "$dir/asked" ] || [ $wait -gt 500 ]; do
-        sleep 0.01
-        wait=$((wait + 1))
-    done
+    await "$dir/asked"
     began=$(date +%s)
-    id=$(cat "$dir/run/lock" 2>/dev/null)
-    [ -z "$id" ] || kill -TERM "$id" 2>/dev/null
-    wait
+    end_run TERM
     verdict "a stop while a verifier thinks" yes "$([ $(($(date +%s) - began)) -le 3 ] && echo yes)"
     rm "$dir/slow"
 done
@@ -147,13 +121,8 @@ rm -f "$dir/asked"
 : >"$dir/slow"
 run "$before, evaluate" --set verify.kind=command --set "verify.command=sh $dir/checks $dir" --set verify.time_limit=100 \
     --set "evaluate.tasks=[$dir/heldout.jsonl]" >/dev/null &
-wait=0
-until [ -e "$dir/asked" ] || [ $wait -gt 1000 ]; do
-    sleep 0.01
-    wait=$((wait + 1))
-done
-kill -TERM "$(cat "$dir/run/lock")"
-wait
+await "$dir/asked" 1000
+end_run TERM
 says "a stop while an evaluation waits" 'evaluate .*stopped'
 rm "$dir/slow"
 

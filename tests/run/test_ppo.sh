@@ -11,8 +11,7 @@ run() { # stages, options
         --set ppo.checkpoint_every=1 "$@" 2>"$dir/log" | tail -n 1
 }
 again() { # options
-    rm -rf "$dir/run"
-    cp -r "$dir/base" "$dir/run"
+    fresh
     run "$before, ppo" "$@"
 }
 checkpoints() {
@@ -31,8 +30,7 @@ again --set ppo.kl_limit=1e9 --set ppo.lr=1e-2 >/dev/null
 verdict "a limit that is far away" 4 "$(member steps)"
 
 # A stop in the midst of the step that runs away.
-rm -rf "$dir/run"
-cp -r "$dir/base" "$dir/run"
+fresh
 run "$before, ppo" --set ppo.kl_limit=1e-9 --set ppo.lr=1e-2 --set ppo.epochs=100 --set ppo.prompts=64 >/dev/null &
 wait=0
 until grep -q '"eval"' "$dir/run/ppo/metrics.jsonl" 2>/dev/null || [ $wait -gt 500 ]; do
@@ -40,8 +38,7 @@ until grep -q '"eval"' "$dir/run/ppo/metrics.jsonl" 2>/dev/null || [ $wait -gt 5
     wait=$((wait + 1))
 done
 sleep 0.1
-kill -TERM "$(cat "$dir/run/lock")"
-wait
+end_run TERM
 verdict "a stop saves no policy that ran away" 0 "$(checkpoints)"
 says "but says that it did" 'above ppo.kl_limit, after step 1'
 

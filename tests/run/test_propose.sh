@@ -9,10 +9,6 @@ run() { # stages, options
     "$yoke" run "$recipe" --run-dir "$dir/run" --set "stages=[$stages]" --set sft.steps=3 --set sft.samples=0 "$@" \
         2>"$dir/log" | tail -n 1
 }
-fresh() {
-    rm -rf "$dir/run"
-    cp -r "$dir/base" "$dir/run"
-}
 again() { # options; the stages before are done
     fresh
     run "$before, propose, sft" "$@"
@@ -50,6 +46,18 @@ verdict "sft learns from them" $((300 + $(wc -l <"$dir/run/propose/train.jsonl")
 again --set precision=bf16 $sampled --set "sft.data=[$dir/base/questions/train.jsonl]" >/dev/null
 verdict "not where files are named" 300 "$(sed -n 's/.*"examples": \([0-9]*\).*/\1/p' "$dir/run/summary.json")"
 
+# What evaluation tasks have is kept out, whether lines or a task file name it.
+again --set precision=bf16 >/dev/null
+seen=$(sed -n 's/.*"completion":"\([^"\\]*\)".*/\1/p' "$dir/run/propose/train.jsonl" | head -n 1)
+echo "{\"prompt\": \"$seen\", \"answer\": \"it\"}" >"$dir/set.jsonl"
+printf 'dataset_path: json\ndataset_kwargs: {data_files: set.jsonl}\ntest_split: train\noutput_type: generate_until
+doc_to_text: "{{prompt}}"\ndoc_to_target: answer\n' >"$dir/set.yaml"
+for set in jsonl yaml; do
+    again --set precision=bf16 --set "evaluate.tasks=[$dir/set.$set]" >/dev/null
+    verdict "evaluation tasks by .$set" yes "$(sed -n 's/.*"overlaps an evaluation set": \([0-9]*\).*/\1/p' "$dir/run/propose/report.json" |
+        awk '$1 > 0 { print "yes" }')"
+done
+
 # More than are made at once, killed as soon as there is something of them.
 many() { # options
     run "$before, propose, sft" --set precision=bf16 --set propose.passages=400 --set propose.per_passage=4 "$@"
@@ -60,14 +68,8 @@ made=$(rows)
 for file in train.jsonl report.json; do
     fresh
     many --set threads=1 >/dev/null &
-    wait=0
-    until [ -e "$dir/run/propose/$file" ] || [ $wait -gt 500 ]; do
-        sleep 0.01
-        wait=$((wait + 1))
-    done
-    id=$(cat "$dir/run/lock" 2>/dev/null)
-    [ -z "$id" ] || kill -KILL "$id" 2>/dev/null
-    wait
+    await "$dir/run/propose/$file"
+    end_run KILL
     verdict "kill -9 after $file" "$wanted" "$(many)"
     verdict "kill -9 after $file, the same file" "$made" "$(rows)"
 done

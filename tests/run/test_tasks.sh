@@ -101,6 +101,13 @@ for threads in 1 3; do
 done
 verdict "they are named alike" 0 "$(cmp "$dir/found.1" "$dir/found.3" >/dev/null && grep -q '"line": 3' "$dir/found.1"; echo $?)"
 
+# So is what a stage made and learnt from.
+mkdir "$dir/run/propose"
+echo '{"prompt": "What then?", "completion": "Who has ever seen a zebra dance upon the quiet moon of Saturn at noon?"}' >"$dir/run/propose/train.jsonl"
+eval_tasks --task "$dir/seen.jsonl"
+verdict "overlapping with proposals" 3 "$(sed -n 's/.*"overlapping": \([0-9]*\).*/\1/p' "$dir/out")"
+rm -r "$dir/run/propose"
+
 refused() { # name, sed program on arc.yaml, message
     sed "$2" "$dir/arc.yaml" >"$dir/bad.yaml"
     eval_tasks --task "$dir/bad.yaml"

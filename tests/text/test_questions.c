@@ -616,6 +616,27 @@ static void full_share_is_kept(void **state)
     json_decref(summary);
 }
 
+/* Of no prompt it can be seen how it is to be answered. */
+static void hints_are_left_out(void **state)
+{
+    world *w = *state;
+    yk_error err;
+    json_t *summary = json_object(), *row;
+    size_t i, steps = 0;
+    assert_int_equal(perform(w, "documents: 0, problems: 400, rl_problems: 40, level_max: 3, hint: false", 1, summary,
+                             &err), YK_OK);
+    for (int f = 0; f < 6; f++) {
+        json_t *rows = read_rows(w, names[f]);
+        json_array_foreach(rows, i, row) {
+            assert_null(strstr(member(row, "prompt"), YK_PROBLEM_SUFFIX));
+            steps += f == 0 && strstr(member(row, "completion"), "<think>");
+        }
+        json_decref(rows);
+    }
+    assert_true(steps > 140 && steps < 260);
+    json_decref(summary);
+}
+
 static void read_all(const world *w, yk_buf *out)
 {
     yk_error err;
@@ -753,6 +774,7 @@ int main(void)
         cmocka_unit_test(items_that_were_met_are_found),
         cmocka_unit_test_setup_teardown(files_share_nothing, make_world, remove_world),
         cmocka_unit_test_setup_teardown(full_share_is_kept, make_world, remove_world),
+        cmocka_unit_test_setup_teardown(hints_are_left_out, make_world, remove_world),
         cmocka_unit_test_setup_teardown(threads_do_not_matter, make_world, remove_world),
         cmocka_unit_test_setup_teardown(evaluation_sets_are_kept_out, make_world, remove_world),
         cmocka_unit_test_setup_teardown(near_duplicates_are_dropped, make_world, remove_world),
