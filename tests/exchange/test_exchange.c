@@ -28,14 +28,16 @@ static void put_file(const char *dir, const char *name, const char *text)
     free(path);
 }
 
-/* The run of a session: recipe and model. */
+/* The run of a session: recipe, without stages, and model. */
 static void save_run(small *x)
 {
     yk_error err;
     yk_buf text = {0};
     char *folder = below(x, "checkpoints"), *path = below(x, "checkpoints/best.h5");
     json_t *document = json_object();
-    yk_recipe_print(&x->r, &text);
+    yk_recipe r = x->r;
+    r.stages.n = 0;
+    yk_recipe_print(&r, &text);
     put_file(x->dir, "recipe.yaml", text.data);
     must(yk_mkdirs(folder, &err), &err);
     must(yk_session_save(&x->s, path, false, document, &err), &err);
@@ -280,7 +282,7 @@ static const struct {
     {0, "num_hidden_layers", "-2", "`num_hidden_layers` should be a whole number above 0"},
     {0, "num_hidden_layers", "1e99", "`num_hidden_layers` should be"},
     {0, "num_hidden_layers", "99999999999", "`num_hidden_layers` should be"},
-    {0, "num_attention_heads", "3", "`num_attention_heads` does not divide `hidden_size`"},
+    {4, "n_head", "3", "`n_head` does not divide `n_embd`"},
     {0, "head_dim", "8", "`head_dim` is 8; multiples of 16"},
     {0, "num_key_value_heads", "4", "`num_key_value_heads` does not divide `num_attention_heads`"},
     {0, "hidden_act", "\"gelu\"", "`hidden_act` is not \"silu\", which is not supported"},
