@@ -1,6 +1,5 @@
 /* Commands that exchange models with other programs: export, import. */
 #include "cli/cli.h"
-#include "cli/open.h"
 #include "config/schema.h"
 #include "exchange/exchange.h"
 #include "exchange/gguf.h"
@@ -57,17 +56,10 @@ done:
 
 static yk_status export_gguf(const options *o, yk_error *err)
 {
-    yk_status st = YK_OK;
-    yk_opened x = {0};
     yk_gguf_type type;
-    const char *slash = strrchr(o->place[0], '/');
     if (!yk_gguf_type_of(o->type, &type))
-        YK_FAIL(YK_ERR_USAGE, "--type: for gguf there are f32, bf16, f16 and q8_0, found `%s`", o->type);
-    YK_TRY(yk_open_run(&x, &(yk_open_options){.run = o->place[0], .checkpoint = o->checkpoint}, err));
-    YK_TRY(yk_export_gguf(&x.s, slash && slash[1] ? slash + 1 : o->place[0], o->place[1], type, err));
-done:
-    yk_opened_close(&x);
-    return st;
+        return yk_fail(err, YK_ERR_USAGE, "--type: for gguf there are f32, bf16, f16 and q8_0, found `%s`", o->type);
+    return yk_gguf_export(o->place[0], o->place[1], o->checkpoint, type, err);
 }
 
 static yk_status export(int argc, char **argv, yk_error *err)

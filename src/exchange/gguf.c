@@ -1,6 +1,8 @@
 #include "exchange/gguf.h"
 
 #include "align/chat.h"
+#include "base/log.h"
+#include "train/made.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -65,8 +67,8 @@ static yk_status choose(const yk_model_shape *s, const architecture **a, yk_erro
         key = "model.rope_factor above 1"; /* llama.cpp has it; no file of it was compared yet */
     }
     if (!key) return YK_OK;
-    return yk_fail(err, YK_ERR_CONFIG, "no architecture of llama.cpp has model.norm: %s with %s; export to hf instead, or train "
-                   "with other keys", s->layernorm ? "layernorm" : "rmsnorm", key);
+    return yk_fail(err, YK_ERR_CONFIG, "no architecture of llama.cpp has model.norm: %s with %s; export to hf instead, "
+                   "or train with other keys", s->layernorm ? "layernorm" : "rmsnorm", key);
 }
 
 /* The rows of a parameter that make a tensor. */
@@ -88,7 +90,8 @@ static const row_of_names common[] = {
     {"post_attention_layernorm", "ffn_norm", WHOLE},
 };
 static const row_of_names apart[] = {
-    {"self_attn.qkv_proj", "attn_q", QUERIES}, {"self_attn.qkv_proj", "attn_k", KEYS}, {"self_attn.qkv_proj", "attn_v", VALUES}};
+    {"self_attn.qkv_proj", "attn_q", QUERIES}, {"self_attn.qkv_proj", "attn_k", KEYS},
+    {"self_attn.qkv_proj", "attn_v", VALUES}};
 static const row_of_names fused[] = {{"self_attn.qkv_proj", "attn_qkv", WHOLE}};
 
 /* A tensor of the file. */
@@ -150,7 +153,7 @@ done:
     return st;
 }
 
-/* The tensors that a parameter of ours becomes; beside a matrix in a layer of gpt2 a bias of zeros where it has none. */
+/* The tensors that a parameter of ours becomes; beside a matrix in a layer of gpt2 a bias of zeros if it has none. */
 static yk_status add_rows(pieces *all, const yk_param *p, const row_of_names *table, size_t n, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -228,7 +231,8 @@ static void put_shape(yk_gguf_writer *w, const pieces *all)
     } numbers[] = {{"vocab_size", s->vocab}, {"context_length", s->positions}, {"embedding_length", s->width},
                    {"block_count", s->layers}, {"feed_forward_length", s->ffn}, {"attention.head_count", s->heads},
                    {"attention.head_count_kv", s->kv_heads}, {"attention.key_length", s->head_size},
-                   {"attention.value_length", s->head_size}, {"rope.dimension_count", s->learned_positions ? 0 : s->head_size}};
+                   {"attention.value_length", s->head_size},
+                   {"rope.dimension_count", s->learned_positions ? 0 : s->head_size}};
     char key[96];
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         snprintf(key, sizeof key, "%s.%s", all->a->name, numbers[i].key);
@@ -283,8 +287,8 @@ static yk_status put_tokenizer(yk_gguf_writer *w, const yk_session *s, yk_error 
 {
     const char *split = yk_tokenizer_split(s->tokenizer);
     if (!split)
-        return yk_fail(err, YK_ERR_CONFIG, "llama.cpp has no pre-tokeniser that splits as this tokenizer does; those of Qwen2 "
-                       "and GPT-2 can be exported, and the tokenizers that Yoke trains");
+        return yk_fail(err, YK_ERR_CONFIG, "llama.cpp has no pre-tokeniser that splits as this tokenizer does; those "
+                       "of Qwen2 and GPT-2 can be exported, and the tokenizers that Yoke trains");
     yk_gguf_put_string(w, "tokenizer.ggml.model", "gpt2");
     yk_gguf_put_string(w, "tokenizer.ggml.pre", strcmp(split, "gpt2") == 0 ? "gpt-2" : split);
     put_vocabulary(w, s->tokenizer);
@@ -309,14 +313,15 @@ static yk_status put_chat(yk_gguf_writer *w, const yk_session *s, yk_error *err)
     if (!converses) goto done;
     YK_TRY(yk_chat_jinja(s->recipe->sft_template, &text, err));
     yk_gguf_put_string(w, "tokenizer.chat_template", text.data);
-    const int32_t turn = strcmp(s->recipe->sft_template, "chatml") == 0 ? yk_tokenizer_special(s->tokenizer, "<|im_end|>") : -1;
-    if (turn >= 0) yk_gguf_put_u32(w, "tokenizer.ggml.eot_token_id", (uint32_t)turn);
+    const int32_t turn = yk_tokenizer_special(s->tokenizer, "<|im_end|>");
+    if (turn >= 0 && strcmp(s->recipe->sft_template, "chatml") == 0)
+        yk_gguf_put_u32(w, "tokenizer.ggml.eot_token_id", (uint32_t)turn);
 done:
     yk_buf_free(&text);
     return st;
 }
 
-yk_status yk_export_gguf(const yk_session *s, const char *name, const char *path, yk_gguf_type type, yk_error *err)
+yk_status yk_gguf_write_model(const yk_session *s, const char *name, const char *path, yk_gguf_type type, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_gguf_writer w = {0};
@@ -338,5 +343,38 @@ yk_status yk_export_gguf(const yk_session *s, const char *name, const char *path
 done:
     yk_gguf_abandon(&w);
     free(all.piece);
+    return st;
+}
+
+/* The last part of a path, without slashes behind it. */
+static char *name_of(const char *path)
+{
+    size_t end = strlen(path), begin;
+    while (end > 1 && path[end - 1] == '/') end--;
+    for (begin = end; begin > 0 && path[begin - 1] != '/';) begin--;
+    return yk_path("%.*s", (int)(end - begin), path + begin);
+}
+
+yk_status yk_gguf_export(const char *run, const char *path, const char *checkpoint, yk_gguf_type type, yk_error *err)
+{
+    enum { ROWS = 16 };
+    yk_status st = YK_OK;
+    yk_recipe r = {0};
+    yk_session s = {0};
+    yk_team team;
+    char *weights = NULL, *name = name_of(run);
+    if (!name) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_run_recipe(&r, run, err));
+    YK_TRY(yk_team_make(&team, 0, err));
+    YK_TRY(yk_session_open(&s, &r, run, &team, &(yk_session_options){.rows = ROWS}, err));
+    if (!checkpoint) YK_TRY(yk_run_model(&r, run, &weights, err));
+    YK_TRY(yk_session_load(&s, weights ? weights : checkpoint, false, err));
+    YK_TRY(yk_context(err, yk_gguf_write_model(&s, name, path, type, err), "%s", run));
+    yk_log("export     %s: %.3g parameters", path, (double)yk_model_parameters(s.model));
+done:
+    free(name);
+    free(weights);
+    yk_session_close(&s);
+    yk_recipe_free(&r);
     return st;
 }

@@ -53,7 +53,8 @@ typedef struct cursor {
 
 static yk_status wrong(const cursor *c, yk_error *err, const char *what)
 {
-    return yk_fail(err, YK_ERR_INPUT, "%s: %s: %s; the file is damaged or no GGUF, use another copy", c->path, c->place, what);
+    return yk_fail(err, YK_ERR_INPUT, "%s: %s: %s; the file is damaged or no GGUF, use another copy", c->path, c->place,
+                   what);
 }
 
 static yk_status take(cursor *c, void *out, size_t n, yk_error *err)
@@ -90,8 +91,8 @@ static yk_status take_kind(cursor *c, yk_gguf_kind *kind, yk_error *err)
     yk_status st = take(c, &code, sizeof code, err);
     if (st != YK_OK) return st;
     if (code >= YK_GGUF_KINDS)
-        return yk_fail(err, YK_ERR_INPUT, "%s: %s: there is no type of value %" PRIu32 "; the file is damaged, or newer than "
-                       "this program", c->path, c->place, code);
+        return yk_fail(err, YK_ERR_INPUT, "%s: %s: there is no type of value %" PRIu32 "; the file is damaged, or "
+                       "newer than this program", c->path, c->place, code);
     *kind = (yk_gguf_kind)code;
     return YK_OK;
 }
@@ -180,9 +181,10 @@ static yk_status read_shape(cursor *c, yk_gguf_tensor *t, yk_error *err)
     }
     YK_TRY(take(c, &code, sizeof code, err));
     if (!(t->layout = yk_gguf_layout_of(code)))
-        YK_FAIL(YK_ERR_INPUT, "%s: %s: there is no type of tensor %" PRIu32 "; the file is damaged, or newer than this program",
-                c->path, c->place, code);
-    if (t->shape[t->rank - 1] % t->layout->block != 0) YK_TRY(wrong(c, err, "its rows are not whole blocks of its type"));
+        YK_FAIL(YK_ERR_INPUT, "%s: %s: there is no type of tensor %" PRIu32 "; the file is damaged, or newer than this "
+                "program", c->path, c->place, code);
+    if (t->shape[t->rank - 1] % t->layout->block != 0)
+        YK_TRY(wrong(c, err, "its rows are not whole blocks of its type"));
     if (__builtin_mul_overflow((uint64_t)numbers / t->layout->block, t->layout->bytes, &t->bytes))
         YK_TRY(wrong(c, err, "its shape is impossible"));
 done:
@@ -217,18 +219,19 @@ static yk_status read_head(yk_gguf *g, cursor *c, uint64_t *keys, uint64_t *tens
     char magic[4];
     uint32_t version = 0;
     YK_TRY(take(c, magic, sizeof magic, err));
-    if (memcmp(magic, "GGUF", 4) != 0) YK_FAIL(YK_ERR_INPUT, "%s: does not begin with GGUF: it is another kind of file", g->path);
+    if (memcmp(magic, "GGUF", 4) != 0)
+        YK_FAIL(YK_ERR_INPUT, "%s: does not begin with GGUF: it is another kind of file", g->path);
     YK_TRY(take(c, &version, sizeof version, err));
     if (version == __builtin_bswap32(YK_GGUF_VERSION))
         YK_FAIL(YK_ERR_INPUT, "%s: is of the other byte order; use the little-endian file", g->path);
     if (version != YK_GGUF_VERSION)
-        YK_FAIL(YK_ERR_INPUT, "%s: is GGUF of version %" PRIu32 "; version %d is read, to which current tools convert", g->path,
-                version, YK_GGUF_VERSION);
+        YK_FAIL(YK_ERR_INPUT, "%s: is GGUF of version %" PRIu32 "; version %d is read, to which current tools convert",
+                g->path, version, YK_GGUF_VERSION);
     YK_TRY(take(c, tensors, sizeof *tensors, err));
     YK_TRY(take(c, keys, sizeof *keys, err));
     if (*keys > c->left / 14 || *tensors > c->left / 33) /* the fewest bytes of one */
-        YK_FAIL(YK_ERR_INPUT, "%s: says that it has %" PRIu64 " keys and %" PRIu64 " tensors, for which it is too short: it is "
-                "truncated or damaged, use another copy", g->path, *keys, *tensors);
+        YK_FAIL(YK_ERR_INPUT, "%s: says that it has %" PRIu64 " keys and %" PRIu64 " tensors, for which it is too "
+                "short: it is truncated or damaged, use another copy", g->path, *keys, *tensors);
 done:
     return st;
 }
@@ -244,7 +247,8 @@ static yk_status no_twins(const char *path, const char *what, const char **names
     if (n) qsort(names, n, sizeof *names, by_text);
     for (size_t i = 1; i < n; i++)
         if (strcmp(names[i - 1], names[i]) == 0)
-            return yk_fail(err, YK_ERR_INPUT, "%s: %s `%.80s` is there twice; the file is damaged", path, what, names[i]);
+            return yk_fail(err, YK_ERR_INPUT, "%s: %s `%.80s` is there twice; the file is damaged", path, what,
+                           names[i]);
     return YK_OK;
 }
 
@@ -264,15 +268,15 @@ static yk_status place_tensors(yk_gguf *g, const cursor *c, yk_error *err)
     for (size_t i = 0; i < g->tensors; i++) {
         yk_gguf_tensor *t = order[i] = &g->tensor[i];
         if (t->offset > room || t->bytes > room - t->offset)
-            YK_FAIL(YK_ERR_INPUT, "%s: tensor `%s`: lies beyond the end of the file: it is truncated or damaged, use another copy",
-                    g->path, t->name);
+            YK_FAIL(YK_ERR_INPUT, "%s: tensor `%s`: lies beyond the end of the file: it is truncated or damaged, use "
+                    "another copy", g->path, t->name);
         t->data = c->at + pad + t->offset;
     }
     if (g->tensors) qsort(order, g->tensors, sizeof *order, by_offset);
     for (size_t i = 1; i < g->tensors; i++)
         if (order[i]->offset - order[i - 1]->offset < order[i - 1]->bytes)
-            YK_FAIL(YK_ERR_INPUT, "%s: tensor `%s`: lies where tensor `%s` does; the file is damaged", g->path, order[i]->name,
-                    order[i - 1]->name);
+            YK_FAIL(YK_ERR_INPUT, "%s: tensor `%s`: lies where tensor `%s` does; the file is damaged", g->path,
+                    order[i]->name, order[i - 1]->name);
 done:
     free(order);
     return st;

@@ -1,7 +1,7 @@
 /* GGUF, version 3: named values, then named tensors, in one file that llama.cpp and its kin read. Layout and type codes
  * are those of ggml's docs/gguf.md; doc/formats.md says what Yoke puts into it.
  *
- * Shapes here are row-major, the longest stride first, as everywhere in Yoke; the file lists them the other way round. */
+ * Shapes here are row-major, the longest stride first, as everywhere in Yoke; the file lists them the other way. */
 #ifndef YK_STORE_GGUF_H
 #define YK_STORE_GGUF_H
 
@@ -80,8 +80,8 @@ yk_gguf_value yk_gguf_take(yk_gguf_kind kind, const uint8_t **at);
 /* Begins like a GGUF file. */
 bool yk_gguf_is(const char *path);
 
-/* `yoke inspect`: keys with type and value, tensors with type, shape and bytes; a table that shows the first elements of
- * arrays, or JSON with all of them. To standard output. */
+/* `yoke inspect`: keys with type and value, tensors with type, shape and bytes; a table that shows the first elements
+ * of arrays, or JSON with all of them. To standard output. */
 yk_status yk_gguf_inspect(const char *path, int as_json, yk_error *err);
 
 /* Writing: create; put values; declare tensors; write their numbers in the order of declaration; commit. What is
@@ -115,8 +115,8 @@ void yk_gguf_add_i32(yk_gguf_writer *w, int32_t value);
 yk_status yk_gguf_declare(yk_gguf_writer *w, const char *name, int rank, const int64_t *shape, yk_gguf_type type,
                           yk_error *err);
 
-/* The next n numbers of the tensor that is next, whole blocks of its type. YK_ERR_NUMERIC: one of them is not finite, or
- * too large for the type. */
+/* The next n numbers of the tensor that is next, whole blocks of its type. YK_ERR_NUMERIC: one of them is not finite,
+ * or too large for the type. */
 yk_status yk_gguf_write(yk_gguf_writer *w, const float *x, int64_t n, yk_error *err);
 
 #endif

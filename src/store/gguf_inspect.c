@@ -16,7 +16,8 @@ static json_t *text_of(const uint8_t *bytes, uint64_t n)
     json_t *text = json_stringn((const char *)bytes, n);
     if (text) return text;
     yk_buf escaped = {0};
-    for (uint64_t i = 0; i < n; i++) yk_buf_printf(&escaped, bytes[i] >= ' ' && bytes[i] <= '~' ? "%c" : "\\x%02x", bytes[i]);
+    for (uint64_t i = 0; i < n; i++)
+        yk_buf_printf(&escaped, bytes[i] >= ' ' && bytes[i] <= '~' ? "%c" : "\\x%02x", bytes[i]);
     text = json_stringn(escaped.data, escaped.len);
     yk_buf_free(&escaped);
     return text;
@@ -95,7 +96,8 @@ static yk_status as_json_text(const yk_gguf *g, yk_error *err)
     json_t *all = json_pack("{s:s, s:i, s:I, s:i, s:O, s:O}", "format", "GGUF", "version", YK_GGUF_VERSION, "bytes",
                             (json_int_t)g->size, "alignment", (int)g->alignment, "keys", keys, "tensors", tensors);
     if (!all) YK_FAIL(YK_ERR_MEMORY, "%s: no memory for its description", g->path);
-    for (size_t i = 0; i < g->keys; i++) json_object_set_new(keys, g->key[i].name, json_of(&g->key[i].value, UINT64_MAX));
+    for (size_t i = 0; i < g->keys; i++)
+        json_object_set_new(keys, g->key[i].name, json_of(&g->key[i].value, UINT64_MAX));
     for (size_t i = 0; i < g->tensors; i++) {
         const yk_gguf_tensor *t = &g->tensor[i];
         json_array_append_new(tensors, json_pack("{s:s, s:s, s:o, s:I, s:I}", "name", t->name, "type", t->layout->name,

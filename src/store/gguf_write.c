@@ -171,7 +171,8 @@ static yk_status write_part(yk_gguf_writer *w, const yk_gguf_layout *layout, con
 {
     uint8_t out[PART * sizeof(float)];
     for (int64_t i = 0; i < n; i++)
-        if (!isfinite(x[i])) return yk_fail(err, YK_ERR_NUMERIC, "holds numbers that are not finite; use another checkpoint");
+        if (!isfinite(x[i]))
+            return yk_fail(err, YK_ERR_NUMERIC, "holds numbers that are not finite; use another checkpoint");
     if (!encode(layout, x, n, out))
         return yk_fail(err, YK_ERR_NUMERIC, "holds numbers that are too large for %s; use f32", layout->name);
     fwrite(out, 1, bytes_of(layout, (uint64_t)n), w->out.f);

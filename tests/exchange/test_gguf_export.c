@@ -4,8 +4,8 @@
 
 static const char *const as_llama[] = {"model.qk_norm=false", "model.bias=true", "model.tied=false", NULL};
 static const char *const as_qwen3[] = {"model.qk_norm=true", "stages=[clean, tokenizer, pretrain, sft]", NULL};
-static const char *const as_gpt2[] = {"model.qk_norm=false", "model.norm=layernorm", "model.mlp=gelu", "model.position=learned",
-                                      NULL};
+static const char *const as_gpt2[] = {"model.qk_norm=false", "model.norm=layernorm", "model.mlp=gelu",
+                                      "model.position=learned", NULL};
 
 /* Exports a small model and opens the file. */
 static void exported(small *x, yk_gguf *g, char path[160], const char *const *more, yk_gguf_type type)
@@ -13,7 +13,7 @@ static void exported(small *x, yk_gguf *g, char path[160], const char *const *mo
     yk_error err = {""};
     small_open(x, &(yk_session_options){.rows = 16}, 1, more);
     snprintf(path, 160, "%s/a.gguf", x->dir);
-    must(yk_export_gguf(&x->s, "small", path, type, &err), &err);
+    must(yk_gguf_write_model(&x->s, "small", path, type, &err), &err);
     must(yk_gguf_open(g, path, &err), &err);
 }
 
@@ -133,7 +133,8 @@ static void qwen3_has_our_rows(void **state)
             "{{ '<|endoftext|>' }}{% for message in messages %}"
             "{% if message['role'] == 'system' %}{{ '<|im_start|>system\\n' + message['content'] + '<|im_end|>\\n' }}"
             "{% elif message['role'] == 'user' %}{{ '<|im_start|>user\\n' + message['content'] + '<|im_end|>\\n' }}"
-            "{% elif message['role'] == 'assistant' %}{{ '<|im_start|>assistant\\n' + message['content'] + '<|im_end|>\\n' }}"
+            "{% elif message['role'] == 'assistant' %}"
+            "{{ '<|im_start|>assistant\\n' + message['content'] + '<|im_end|>\\n' }}"
             "{% else %}{{ raise_exception('roles are system, user and assistant') }}{% endif %}{% endfor %}"
             "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}");
     yk_gguf_close(&g);
@@ -179,7 +180,7 @@ static void types_of_tensors(void **state)
     number_is(&g, "general.file_type", 7);
     yk_gguf_close(&g);
     snprintf(other, sizeof other, "%s.again", path);
-    must(yk_export_gguf(&x.s, "small", other, YK_GGUF_Q8_0, &err), &err);
+    must(yk_gguf_write_model(&x.s, "small", other, YK_GGUF_Q8_0, &err), &err);
     must(yk_file_read(path, &first, &err), &err);
     must(yk_file_read(other, &second, &err), &err);
     assert_int_equal(first.len, second.len);
@@ -196,7 +197,8 @@ static void models_that_llama_cpp_lacks(void **state)
         const char *set[4], *message;
     } cases[] = {{{"model.qk_norm=true", "model.bias=true"}, "model.bias: true beside model.qk_norm"},
                  {{"model.qk_norm=false", "model.mlp=gelu"}, "model.norm: rmsnorm with model.mlp: gelu"},
-                 {{"model.qk_norm=false", "model.position=learned"}, "model.norm: rmsnorm with model.position: learned"},
+                 {{"model.qk_norm=false", "model.position=learned"},
+                  "model.norm: rmsnorm with model.position: learned"},
                  {{"model.qk_norm=false", "model.norm=layernorm"}, "model.norm: layernorm with model.mlp: swiglu"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         small x;
@@ -204,7 +206,7 @@ static void models_that_llama_cpp_lacks(void **state)
         yk_error err = {""};
         small_open(&x, &(yk_session_options){.rows = 16}, 1, cases[i].set);
         snprintf(path, sizeof path, "%s/a.gguf", x.dir);
-        assert_int_equal(yk_export_gguf(&x.s, "small", path, YK_GGUF_F32, &err), YK_ERR_CONFIG);
+        assert_int_equal(yk_gguf_write_model(&x.s, "small", path, YK_GGUF_F32, &err), YK_ERR_CONFIG);
         if (!strstr(err.text, cases[i].message)) fail_msg("%s", err.text);
         assert_false(yk_exists(path));
         small_close(&x);
@@ -222,7 +224,7 @@ static void weights_that_are_not_finite(void **state)
     exported(&x, &g, path, as_llama, YK_GGUF_F32);
     yk_gguf_close(&g);
     yk_model_weights(x.s.model)[yk_model_floats(x.s.model) - 16] = 1e30f; /* of lm_head */
-    assert_int_equal(yk_export_gguf(&x.s, "small", path, YK_GGUF_F16, &err), YK_ERR_NUMERIC);
+    assert_int_equal(yk_gguf_write_model(&x.s, "small", path, YK_GGUF_F16, &err), YK_ERR_NUMERIC);
     if (!strstr(err.text, "tensor output.weight: holds numbers that are too large for F16")) fail_msg("%s", err.text);
     must(yk_gguf_open(&g, path, &err), &err);
     yk_gguf_close(&g);
@@ -232,8 +234,8 @@ static void weights_that_are_not_finite(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(llama_has_its_rows_interleaved), cmocka_unit_test(qwen3_has_our_rows), cmocka_unit_test(gpt2_has_biases),
-        cmocka_unit_test(types_of_tensors), cmocka_unit_test(models_that_llama_cpp_lacks),
-        cmocka_unit_test(weights_that_are_not_finite)};
+        cmocka_unit_test(llama_has_its_rows_interleaved), cmocka_unit_test(qwen3_has_our_rows),
+        cmocka_unit_test(gpt2_has_biases), cmocka_unit_test(types_of_tensors),
+        cmocka_unit_test(models_that_llama_cpp_lacks), cmocka_unit_test(weights_that_are_not_finite)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

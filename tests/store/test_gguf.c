@@ -100,7 +100,8 @@ static void layout_is_the_specification(void **state)
     yk_gguf_writer g;
     static const char wanted[] = "GGUF\3\0\0\0" "\1\0\0\0\0\0\0\0" "\1\0\0\0\0\0\0\0"
                                  "\1\0\0\0\0\0\0\0" "k" "\4\0\0\0" "\7\0\0\0"
-                                 "\1\0\0\0\0\0\0\0" "t" "\2\0\0\0" "\2\0\0\0\0\0\0\0" "\1\0\0\0\0\0\0\0" "\0\0\0\0" "\0\0\0\0\0\0\0\0"
+                                 "\1\0\0\0\0\0\0\0" "t" "\2\0\0\0" "\2\0\0\0\0\0\0\0" "\1\0\0\0\0\0\0\0"
+                                 "\0\0\0\0" "\0\0\0\0\0\0\0\0"
                                  "\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0" /* to byte 96 */
                                  "\0\0\x80\x3f" "\0\0\0\x40" "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
     assert_int_equal(yk_gguf_create(&g, w->path, &err), YK_OK);
@@ -197,7 +198,8 @@ static const struct hostile {
     {FILE("GGUF" U32("\3") U64("\0") "\0\0"), "its head: the file ends here"},
     {FILE("GGUF" U32("\3") FULL U64("\0")), "says that it has 0 keys and 9223372036854775807 tensors"},
     {FILE("GGUF" U32("\3") U64("\0") FULL), "says that it has 9223372036854775807 keys"},
-    {FILE("GGUF" U32("\3") U64("\0") "\xff\xff\xff\xff\xff\xff\xff\xff"), "keys and 0 tensors, for which it is too short"},
+    {FILE("GGUF" U32("\3") U64("\0") "\xff\xff\xff\xff\xff\xff\xff\xff"),
+     "keys and 0 tensors, for which it is too short"},
     {FILE(HEAD("\0", "\1") FULL "aaaaaa"), "key 1 of 1: its name is empty or too long"},
     {FILE(HEAD("\0", "\1") TEXT("\0", "") ZEROS), "key 1 of 1: its name is empty or too long"},
     {FILE(HEAD("\0", "\1") TEXT("\x40", "aaaaaaa")), "key 1 of 1: the file ends here"},
@@ -211,38 +213,47 @@ static const struct hostile {
     {FILE(HEAD("\0", "\1") KEY("\11", U32("\15") U64("\1"))), "key `k`: there is no type of value 13"},
     {FILE(HEAD("\0", "\1") KEY("\11", U32("\4") FULL)), "key `k`: its array is longer than the file"},
     {FILE(HEAD("\0", "\1") KEY("\11", U32("\4") U64("\2") U32("\1"))), "key `k`: its array is longer than the file"},
-    {FILE(HEAD("\0", "\1") KEY("\11", U32("\10") U64("\2") TEXT("\1", "a") TEXT("\7", ""))), "key `k`: its text is longer"},
+    {FILE(HEAD("\0", "\1") KEY("\11", U32("\10") U64("\2") TEXT("\1", "a") TEXT("\7", ""))),
+     "key `k`: its text is longer"},
     {FILE(HEAD("\0", "\1") KEY("\11", U32("\7") U64("\2") "\1\3")), "key `k`: its truth value is neither"},
 #define IN U32("\11") U64("\1")
-    {FILE(HEAD("\0", "\1") KEY("\11", IN IN IN IN IN IN IN IN U32("\4") U64("\0"))), "key `k`: arrays are nested too deeply"},
+    {FILE(HEAD("\0", "\1") KEY("\11", IN IN IN IN IN IN IN IN U32("\4") U64("\0"))),
+     "key `k`: arrays are nested too deeply"},
     {FILE(HEAD("\0", "\1") KEY("\11", IN IN IN IN IN IN IN U32("\4") U64("\0"))), NULL},
     {FILE(HEAD("\0", "\2") KEY("\4", U32("\1")) KEY("\0", "\1")), "key `k` is there twice"},
     {FILE(HEAD("\0", "\1") TEXT("\21", "general.alignment") U32("\4") U32("\0")), "key `general.alignment`: is no u32"},
-    {FILE(HEAD("\0", "\1") TEXT("\21", "general.alignment") U32("\4") U32("\60")), "key `general.alignment`: is no u32"},
-    {FILE(HEAD("\0", "\1") TEXT("\21", "general.alignment") U32("\5") U32("\40")), "key `general.alignment`: is no u32"},
+    {FILE(HEAD("\0", "\1") TEXT("\21", "general.alignment") U32("\4") U32("\60")),
+     "key `general.alignment`: is no u32"},
+    {FILE(HEAD("\0", "\1") TEXT("\21", "general.alignment") U32("\5") U32("\40")),
+     "key `general.alignment`: is no u32"},
     {FILE(HEAD("\0", "\1") TEXT("\21", "general.alignment") U32("\4") U32("\100")), NULL},
     {FILE(HEAD("\1", "\0") TEXT("\100", "") ZEROS ZEROS), "tensor 1 of 1: its name is empty or too long"},
     {FILE(HEAD("\1", "\0") TEXT("\1", "\n") ZEROS), "tensor 1 of 1: its name is not printable ASCII"},
     {FILE(HEAD("\1", "\0") TEXT("\1", "t") U32("\0") ZEROS), "tensor `t`: it has no or more than 4 dimensions"},
     {FILE(HEAD("\1", "\0") TEXT("\1", "t") U32("\5") ZEROS ZEROS), "tensor `t`: it has no or more than 4 dimensions"},
     {FILE(HEAD("\1", "\0") TENSOR("t", "\0", "\0", "\0")), "tensor `t`: its shape is impossible"},
-    {FILE(HEAD("\1", "\0") TEXT("\1", "t") U32("\2") U64("\1") "\xff\xff\xff\xff\xff\xff\xff\xff" ZEROS), "its shape is impossible"},
+    {FILE(HEAD("\1", "\0") TEXT("\1", "t") U32("\2") U64("\1") "\xff\xff\xff\xff\xff\xff\xff\xff" ZEROS),
+     "its shape is impossible"},
     {FILE(HEAD("\1", "\0") TEXT("\1", "t") U32("\2") FULL U64("\2") ZEROS), "tensor `t`: its shape is impossible"},
     {FILE(HEAD("\1", "\0") TEXT("\1", "t") U32("\1") FULL U32("\0") U64("\0")), "tensor `t`: its shape is impossible"},
     {FILE(HEAD("\1", "\0") TENSOR("t", "\1", "\4", "\0")), "tensor `t`: there is no type of tensor 4"},
     {FILE(HEAD("\1", "\0") TENSOR("t", "\41", "\10", "\0")), "tensor `t`: its rows are not whole blocks"},
     {FILE(HEAD("\1", "\0") TENSOR("t", "\1", "\0", "\4")), "tensor `t`: its place is not aligned"},
-    {FILE(HEAD("\1", "\0") TEXT("\1", "t") U32("\1") U64("\1") U32("\0") "\0\0\0"), "says that it has 0 keys and 1 tensors"},
+    {FILE(HEAD("\1", "\0") TEXT("\1", "t") U32("\1") U64("\1") U32("\0") "\0\0\0"),
+     "says that it has 0 keys and 1 tensors"},
     {FILE(HEAD("\1", "\0") TENSOR("t", "\1", "\0", "\0")), "tensor `t`: lies beyond the end"},
-    {FILE(HEAD("\1", "\0") TENSOR("t", "\2", "\0", "\0") "\0\0\0\0\0\0\0" "\0\0\0\0"), "tensor `t`: lies beyond the end"},
+    {FILE(HEAD("\1", "\0") TENSOR("t", "\2", "\0", "\0") "\0\0\0\0\0\0\0" "\0\0\0\0"),
+     "tensor `t`: lies beyond the end"},
     {FILE(HEAD("\1", "\0") TENSOR("t", "\2", "\0", "\0") "\0\0\0\0\0\0\0" "\0\0\0\0\0\0\0\0"), NULL},
     {FILE(HEAD("\1", "\0") TENSOR("t", "\1", "\0", "\40") "\0\0\0\0\0\0\0" ZEROS), "tensor `t`: lies beyond the end"},
     {FILE(HEAD("\1", "\0") TEXT("\1", "t") U32("\1") U64("\1") U32("\0") "\0\xff\xff\xff\xff\xff\xff\xff" ZEROS ZEROS),
      "tensor `t`: lies beyond the end"},
-    {FILE(HEAD("\2", "\0") TENSOR("t", "\1", "\0", "\0") TENSOR("t", "\1", "\0", "\40") ZEROS ZEROS ZEROS), "tensor `t` is there twice"},
+    {FILE(HEAD("\2", "\0") TENSOR("t", "\1", "\0", "\0") TENSOR("t", "\1", "\0", "\40") ZEROS ZEROS ZEROS),
+     "tensor `t` is there twice"},
     {FILE(HEAD("\2", "\0") TENSOR("t", "\11", "\0", "\0") TENSOR("u", "\1", "\0", "\40") ZEROS ZEROS ZEROS ZEROS),
      "tensor `u`: lies where tensor `t` does"},
-    {FILE(HEAD("\2", "\0") TENSOR("t", "\1", "\0", "\0") TENSOR("u", "\1", "\0", "\0") ZEROS ZEROS ZEROS ZEROS), "lies where tensor"},
+    {FILE(HEAD("\2", "\0") TENSOR("t", "\1", "\0", "\0") TENSOR("u", "\1", "\0", "\0") ZEROS ZEROS ZEROS ZEROS),
+     "lies where tensor"},
     {FILE(HEAD("\2", "\0") TENSOR("t", "\1", "\0", "\40") TENSOR("u", "\1", "\0", "\0") ZEROS ZEROS ZEROS ZEROS), NULL},
 };
 
