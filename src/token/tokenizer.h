@@ -1,8 +1,9 @@
 /* Byte-level byte-pair encoding: train, encode, decode, tokenizer.json.
  *
- * Text is split by the Qwen2 pattern (PCRE2), each piece is bytes, and merges apply by rank inside a
- * piece (Sennrich, Haddow, Birch 2016; byte level as in GPT-2). Ids: 256 bytes in the order of the code
- * points that the GPT-2 byte alphabet gives them ('!' is 0), merges by rank, special tokens last. */
+ * Text is normalised and split into pieces as tokenizer.json says, each piece is bytes, and merges apply by rank
+ * inside a piece (Sennrich, Haddow, Birch 2016; byte level as in GPT-2). A tokenizer trained here has NFC, the Qwen2
+ * pattern, and as ids 256 bytes in the order of the code points that the GPT-2 byte alphabet gives them ('!' is 0),
+ * merges by rank, special tokens last. */
 #ifndef YK_TOKEN_TOKENIZER_H
 #define YK_TOKEN_TOKENIZER_H
 
@@ -10,6 +11,7 @@
 #include "base/status.h"
 #include "base/team.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,14 +30,21 @@ typedef struct yk_ids {
 } yk_ids;
 void yk_ids_free(yk_ids *ids);
 
-/* Reads and writes the Hugging Face tokenizer.json (version 1.0, model BPE, ByteLevel). The file is
- * hostile: errors name the path and what is wrong or unsupported. */
+/* Reads and writes the Hugging Face tokenizer.json (version 1.0, model BPE, ByteLevel), with settings and ids of its
+ * own, which saving keeps. The file is hostile: errors name the path and what is wrong or unsupported. doc/formats.md
+ * has what is supported. */
 yk_status yk_tokenizer_load(yk_tokenizer **t, const char *path, yk_error *err);
 yk_status yk_tokenizer_save(const yk_tokenizer *t, const char *path, yk_error *err);
 void yk_tokenizer_free(yk_tokenizer *t);
 
-int32_t yk_tokenizer_vocab(const yk_tokenizer *t);
-int32_t yk_tokenizer_special(const yk_tokenizer *t, const char *token); /* -1: none */
+/* Reads a rank file of tiktoken: lines of a token in base64, a blank, and its rank, which is its id. `pattern`: gpt2,
+ * llama3 (also cl100k), qwen2, o200k, or a regular expression. special[i] is NAME or NAME=ID; without ID it follows
+ * the highest id before it. Merges are all pairs of tokens whose bytes make a token, by its rank. */
+yk_status yk_tokenizer_import(yk_tokenizer **t, const char *path, const char *pattern, const char *const *special,
+                              size_t specials, yk_error *err);
+
+int32_t yk_tokenizer_vocab(const yk_tokenizer *t); /* one more than the highest id */
+int32_t yk_tokenizer_special(const yk_tokenizer *t, const char *token); /* id of an added token; -1: none */
 
 /* An encoder: one thread's working memory (regular-expression state, a cache of pieces) over a tokenizer that
  * it keeps a pointer to. */
@@ -43,9 +52,12 @@ typedef struct yk_encoder yk_encoder;
 yk_status yk_encoder_new(yk_encoder **e, const yk_tokenizer *t, yk_error *err);
 void yk_encoder_free(yk_encoder *e);
 
-/* Appends the ids of n bytes of text, brought to normalisation form C first where tokenizer.json asks for it. Special
- * tokens in the text are treated as plain text. Text that is not valid UTF-8 is taken as it is, and each byte
- * outside is a piece of its own. */
+/* Whether special tokens that stand in the text become their ids. At first they do not, and are plain text; added
+ * tokens that are not special are always found. */
+void yk_encoder_specials(yk_encoder *e, bool specials);
+
+/* Appends the ids of n bytes of text. Stretches of valid UTF-8 are encoded like texts of their own; each byte outside
+ * is the token of that byte. YK_ERR_INPUT when a split pattern tries too many ways on the text. */
 yk_status yk_encode(yk_encoder *e, const char *text, size_t n, yk_ids *out, yk_error *err);
 
 /* Appends the bytes of the ids (special tokens by their text). */
