@@ -27,7 +27,9 @@ __attribute__((format(printf, 2, 3))) static yk_status refuse(parser *s, const c
     va_start(args, why);
     vsnprintf(text, sizeof text, why, args);
     va_end(args);
-    return yk_fail(s->err, YK_ERR_INPUT, "split pattern `%.200s`, byte %td: %s", s->text, s->at - s->text, text);
+    size_t shown = strlen(s->text) < 200 ? strlen(s->text) : 200;
+    while (((unsigned char)s->text[shown] & 0xC0) == 0x80) shown--;
+    return yk_fail(s->err, YK_ERR_INPUT, "split pattern `%.*s`, byte %td: %s", (int)shown, s->text, s->at - s->text, text);
 }
 
 static uint32_t all_categories(void)
