@@ -12,6 +12,9 @@ ranks             `yoke tokenizer import` of the tiktoken files, against `tiktok
 speed FILE        MB/s of encoding with 2 threads, in turn, medians of 5
 train FILE [V]    merges, MB/s and peak memory of training with V (8000) entries
 run RUN           held-out documents of a run, with its tokenizer
+round-trips       every kind read and written back
+expectations      renews tests/token/<kind>.json, small tokenizers of the four kinds, and tests/token/expected.json, the ids
+                  that `tokenizers` gives to hard strings, which tests/token/test_kinds.c compares
 """
 import argparse
 import base64
@@ -420,6 +423,56 @@ def round_trips():
     return different
 
 
+# What the test suite keeps
+
+small_text = [
+    "The farmer had 12 cows and 345 hens. The farmer's cows didn't like the hens; they'd rather have had 6789 sheep.\n",
+    "\tif (count > 100) return count + offset;\r\n    for (int i = 0; i < n; i++) sum += x[i];\n\n",
+    "Die B\u00e4uerin h\u00e4tte gr\u00f6\u00dfere K\u00fche. \u8fb2\u592b\u306f\u725b\u3092\u98fc\u3063\u3066\u3044\u308b\u3002 \u0424\u0435\u0440\u043c\u0435\u0440 \u0434\u0435\u0440\u0436\u0438\u0442 \u043a\u043e\u0440\u043e\u0432. \U0001F404\U0001F404 \u0641\u064a  \n",
+] * 3
+deepseek = [r"\p{N}{1,3}", "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
+            "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
+            "| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+"]
+
+
+def small(kind):
+    t = Tokenizer(models.BPE(ignore_merges=kind == "llama3"))
+    splits = deepseek if kind == "deepseek" else [patterns[kind]] if kind in patterns else []
+    level = pre_tokenizers.ByteLevel(add_prefix_space=kind == "gpt2", use_regex=kind == "gpt2")
+    t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(x), "isolated") for x in splits] + [level]) \
+        if splits else level
+    t.normalizer = {"qwen2": normalizers.NFC(), "deepseek": normalizers.Sequence([])}.get(kind)
+    t.decoder = decoders.ByteLevel()
+    t.train_from_iterator(small_text, trainers.BpeTrainer(
+        vocab_size=330, show_progress=False, special_tokens=["<s>"] if kind == "deepseek" else [],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    t.add_special_tokens(["<|end|>", AddedToken("<mask>", lstrip=True, special=True)])
+    t.add_tokens([AddedToken("<think>", normalized=False), AddedToken("cow", single_word=True), AddedToken("<|end|>.", rstrip=True)])
+    if kind == "llama3":
+        t.post_processor = processors.TemplateProcessing(single="<|end|> $A", special_tokens=[("<|end|>", t.token_to_id("<|end|>"))])
+    return t
+
+
+def expectations():
+    folder = os.path.join(os.path.dirname(__file__), "..", "token")
+    texts = [*small_text[:3], "", " ", "They'LL say 'S\u017f, 'tis 1234567 \u0661\u0662\u0663\u0664 \u00bd\u2167!", "a\u0085\u00a0\u180e\u3000\u2028 \t\r\n\r\n  b",
+             "cafe\u0301 \u212b \u1100\u1161\u11a8 \uac00\u11a8 a\u0315\u0300 a\u0315\u07fd\u0300 \U000105d2\u0307 \u0928\u093c", "\U0001F468\u200D\U0001F469\ufe0f\u0301 \U000323AF \ud7ff\ue000 \uffff\U0010FFFF",
+             "<|end|>.  x<|end|><think>cow cows cow, a <mask> <s>", "\u6f22\u5b57\u304b\u306a\u30ab\u30ca\u9fa6 __init__(self)-\u05e9\u05dc\u05d5\u05dd\u0640\u064e", "\0\x01\x7f\x1f x" + " " * 40 + "y" + "\n" * 9, "\u1c89\u10d4\ua7dc\U00016d40 x.\u10d0"]
+    table = []
+    for kind in ("gpt2", "llama3", "qwen2", "deepseek"):
+        t = small(kind)
+        t.save(os.path.join(folder, kind + ".json"), pretty=False)
+        for x in texts:
+            row = {"kind": kind, "text": x}
+            for name, as_text in (("plain", True), ("special", False)):
+                t.encode_special_tokens = as_text
+                row[name] = t.encode(x, add_special_tokens=False).ids
+            table.append(row)
+    with open(os.path.join(folder, "expected.json"), "w") as f:
+        f.write("[\n" + ",\n".join(json.dumps(x) for x in table) + "\n]\n")
+    return 0
+
+
 # Speed
 
 
@@ -484,7 +537,7 @@ def train(file, vocab=8000):
 
 
 commands = {"kinds": lambda: make_kinds() or 0, "strings": strings, "text": text, "patterns": try_patterns, "ranks": ranks,
-            "round-trips": round_trips, "speed": speed, "train": train, "train-peer": train_peer, "run": run}
+            "round-trips": round_trips, "expectations": expectations, "speed": speed, "train": train, "train-peer": train_peer, "run": run}
 o = options()
 os.makedirs(o.work, exist_ok=True)
 sys.exit(commands[o.command](*o.rest) > 0)
