@@ -110,15 +110,13 @@ done:
     return st;
 }
 
-/* A file of ranks, whose pattern must be told, or a tokenizer.json. */
 static yk_status import(const options *o, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_tokenizer *t = NULL;
-    if (!o->out || o->files != 1 || (o->specials && !o->pattern))
+    if (!o->out || o->files != 1)
         YK_FAIL(YK_ERR_USAGE, "import takes --output and one file: a tokenizer.json, or with --pattern a tiktoken file of ranks");
-    if (o->pattern) YK_TRY(yk_tokenizer_import(&t, o->file[0], o->pattern, o->special, o->specials, err));
-    else YK_TRY(yk_tokenizer_load(&t, o->file[0], err));
+    YK_TRY(yk_tokenizer_import(&t, o->file[0], o->pattern, o->special, o->specials, err));
     YK_TRY(yk_tokenizer_save(t, o->out, err));
 done:
     yk_tokenizer_free(t);
@@ -286,8 +284,8 @@ static const struct argp_option option[] = {
     {"lines", 'l', NULL, 0, "train, encode: every line is a document, a JSON string or an object with `text`", 0},
     {"count", 'c', NULL, 0, "encode: print bytes, tokens and speed, not ids", 0},
     {"parse-special", 'S', NULL, 0, "encode: special tokens in the text become their ids", 0},
-    {"pattern", 'p', "NAME", 0, "import: the split: gpt2, llama3 (also cl100k), o200k, qwen2, or a regular expression", 0},
-    {"special", 'x', "TOKEN[=ID]", 0, "import: a special token; may be repeated", 0},
+    {"pattern", 'p', "NAME", 0, "import: FILE is a tiktoken file of ranks, split as gpt2, llama3 (also cl100k), o200k, qwen2, or a regular expression", 0},
+    {"special", 'x', "TOKEN[=ID]", 0, "import: a special token to add; may be repeated", 0},
     {"set", 's', "KEY=VALUE", 0, "tune: override a key of the run's recipe; may be repeated", 0},
     {0},
 };
@@ -299,6 +297,6 @@ const yk_command yk_command_tokenizer = {
     "domain and language against what the embedding costs.\v"
     "Example:\n  yoke tokenizer train --vocab 8000 --output tokenizer.json /usr/share/common-licenses/GPL-3\n"
     "  echo 'Hello there' | yoke tokenizer encode --tokenizer tokenizer.json\n"
-    "  yoke tokenizer import qwen.tiktoken --pattern qwen2 --special '<|endoftext|>' --output qwen.json\n"
+    "  yoke tokenizer import qwen.tiktoken --pattern qwen2 --special '<|endoftext|>' --special '<|mask|>' --output qwen.json\n"
     "  yoke tokenizer tune runs/quickstart --set 'tokenizer.tune=[2k, 4k, 8k]'",
     option, perform};

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_VOCAB = 4 << 20, MAX_FILE = 512 << 20 };
+enum { MAX_FILE = 512 << 20 };
 
 /* The byte alphabet: the code point that stands for a byte, and the inverse (-1: none). */
 typedef struct alphabet {
@@ -138,13 +138,13 @@ static yk_status count_ids(const json_t *vocab, const json_t *added, int32_t *n,
     const json_t *id, *x;
     size_t i;
     json_object_foreach((json_t *)vocab, name, id) {
-        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= MAX_VOCAB)
-            YK_FAIL(YK_ERR_INPUT, "the token `%.40s` has no id from 0 to %d", name, MAX_VOCAB - 1);
+        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= YK_MAX_VOCAB)
+            YK_FAIL(YK_ERR_INPUT, "the token `%.40s` has no id from 0 to %d", name, YK_MAX_VOCAB - 1);
         if (json_integer_value(id) > most) most = json_integer_value(id);
     }
     json_array_foreach(added, i, x) {
         json_int_t one = json_integer_value(json_object_get(x, "id"));
-        if (one > most && one < MAX_VOCAB) most = one; /* others are refused where they are read */
+        if (one > most && one < YK_MAX_VOCAB) most = one; /* others are refused where they are read */
     }
     if (json_object_size(vocab) < 256) YK_FAIL(YK_ERR_INPUT, "a vocabulary of %zu tokens is not supported", json_object_size(vocab));
     *n = (int32_t)most + 1;
@@ -162,7 +162,7 @@ static json_t *settings_of(const json_t *root)
     return settings;
 }
 
-static yk_status read_root(yk_tokenizer **out, const json_t *root, yk_error *err)
+static yk_status read_root(yk_tokenizer **out, json_t *root, const char *const *special, size_t specials, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_tokenizer *t = NULL;
@@ -171,11 +171,13 @@ static yk_status read_root(yk_tokenizer **out, const json_t *root, yk_error *err
     alphabet a;
     const char *name;
     json_t *id, *model = json_object_get(root, "model"), *vocab = json_object_get(model, "vocab"), *x;
-    const json_t *merges = json_object_get(model, "merges"), *added = json_object_get(root, "added_tokens");
+    const json_t *merges = json_object_get(model, "merges"), *added;
     json_t *literal = json_object();
     size_t i;
     if (!json_is_object(vocab) || !json_is_array(merges)) YK_FAIL(YK_ERR_INPUT, "no BPE model with vocab and merges; only that is supported");
-    YK_TRY(count_ids(vocab, added, &ids, err));
+    YK_TRY(count_ids(vocab, json_object_get(root, "added_tokens"), &ids, err));
+    YK_TRY(yk_settings_specials(root, special, specials, &ids, err));
+    added = json_object_get(root, "added_tokens");
     YK_TRY(yk_tokenizer_new(&t, ids, json_array_size(merges), settings_of(root), err));
     alphabet_fill(&a);
     json_array_foreach(added, i, x) {
@@ -197,7 +199,7 @@ done:
     return st;
 }
 
-yk_status yk_tokenizer_load(yk_tokenizer **t, const char *path, yk_error *err)
+static yk_status load(yk_tokenizer **t, const char *path, const char *const *special, size_t specials, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_buf text = {0};
@@ -208,9 +210,20 @@ yk_status yk_tokenizer_load(yk_tokenizer **t, const char *path, yk_error *err)
     root = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES, &why);
     if (!root)
         YK_FAIL(YK_ERR_DAMAGED, "%s:%d:%d: not valid JSON, perhaps truncated: %s", path, why.line, why.column, why.text);
-    st = yk_context(err, read_root(t, root, err), "%s", path);
+    st = yk_context(err, read_root(t, root, special, specials, err), "%s", path);
 done:
     json_decref(root);
     yk_buf_free(&text);
     return st;
+}
+
+yk_status yk_tokenizer_load(yk_tokenizer **t, const char *path, yk_error *err)
+{
+    return load(t, path, NULL, 0, err);
+}
+
+yk_status yk_tokenizer_import(yk_tokenizer **t, const char *path, const char *pattern, const char *const *special,
+                              size_t specials, yk_error *err)
+{
+    return pattern ? yk_tokenizer_from_ranks(t, path, pattern, special, specials, err) : load(t, path, special, specials, err);
 }

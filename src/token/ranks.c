@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_FILE = 64 << 20, MAX_RANK = 4 << 20, MAX_TOKEN = 1024, MAX_MERGES = 16 << 20 };
+enum { MAX_FILE = 64 << 20, MAX_TOKEN = 1024, MAX_MERGES = 16 << 20 };
 
 /* One line: base64, a blank, a number. */
 typedef struct line {
@@ -24,9 +24,9 @@ static yk_status read_line(const char *text, size_t n, line *x, yk_error *err)
     size_t coded = space ? (size_t)(space - text) : 0, digits = space ? n - coded - 1 : 0, padding = 0;
     long rank = 0;
     for (size_t i = 0; i < digits; i++)
-        rank = space[1 + i] >= '0' && space[1 + i] <= '9' && rank < MAX_RANK ? 10 * rank + space[1 + i] - '0' : MAX_RANK;
+        rank = space[1 + i] >= '0' && space[1 + i] <= '9' && rank < YK_MAX_VOCAB ? 10 * rank + space[1 + i] - '0' : YK_MAX_VOCAB;
     while (padding < 2 && padding < coded && space[-1 - (int)padding] == '=') padding++;
-    if (!digits || digits > 8 || rank >= MAX_RANK) return yk_fail(err, YK_ERR_INPUT, "no rank from 0 to %d", MAX_RANK - 1);
+    if (!digits || digits > 8 || rank >= YK_MAX_VOCAB) return yk_fail(err, YK_ERR_INPUT, "no rank from 0 to %d", YK_MAX_VOCAB - 1);
     if (coded == 0 || coded % 4 || coded / 4 * 3 > MAX_TOKEN)
         return yk_fail(err, YK_ERR_INPUT, "no token of 1 to %d bytes in base64", MAX_TOKEN);
     int got = EVP_DecodeBlock(x->bytes, (const unsigned char *)text, (int)coded);
@@ -68,25 +68,6 @@ static yk_status put(void *context, const line *x, yk_error *err)
     yk_tokenizer *t = context;
     if (t->token[x->rank].bytes) return yk_fail(err, YK_ERR_INPUT, "the rank %d is given twice", x->rank);
     return yk_token_set(&t->token[x->rank], (const char *)x->bytes, x->n, err);
-}
-
-/* NAME or NAME=ID; `next` is the id without, and then the one after. */
-static yk_status add_special(json_t *settings, const char *text, int32_t *next, yk_error *err)
-{
-    yk_status st = YK_OK;
-    const char *equals = strrchr(text, '=');
-    char *stop = NULL, *name = NULL;
-    long id = equals && equals > text && equals[1] ? strtol(equals + 1, &stop, 10) : 0;
-    bool given = stop && !*stop;
-    if (!given) id = *next;
-    if (id < 0 || id >= MAX_RANK) YK_FAIL(YK_ERR_USAGE, "--special %s: an id is from 0 to %d", text, MAX_RANK - 1);
-    YK_NEW(name, strlen(text) + 1);
-    memcpy(name, text, given ? (size_t)(equals - text) : strlen(text));
-    if (!*name || !yk_settings_special(settings, name, (int32_t)id)) YK_FAIL(YK_ERR_USAGE, "--special %s: no name in UTF-8", text);
-    if (id >= *next) *next = (int32_t)id + 1;
-done:
-    free(name);
-    return st;
 }
 
 typedef struct ranked_pair {
@@ -171,7 +152,7 @@ static yk_status import(yk_tokenizer **out, const yk_buf *file, const char *patt
     if (!settings) YK_FAIL(YK_ERR_USAGE, "--pattern %.40s: not UTF-8", pattern);
     YK_TRY(each_line(file, highest, &next, err));
     next++;
-    for (size_t i = 0; i < specials; i++) YK_TRY(add_special(settings, special[i], &next, err));
+    YK_TRY(yk_settings_specials(settings, special, specials, &next, err));
     st = yk_tokenizer_new(&t, next, 0, settings, err);
     settings = NULL;
     if (st != YK_OK) goto done;
@@ -186,8 +167,8 @@ done:
     return st;
 }
 
-yk_status yk_tokenizer_import(yk_tokenizer **t, const char *path, const char *pattern, const char *const *special,
-                              size_t specials, yk_error *err)
+yk_status yk_tokenizer_from_ranks(yk_tokenizer **t, const char *path, const char *pattern, const char *const *special,
+                                  size_t specials, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_buf file = {0};

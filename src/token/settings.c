@@ -3,6 +3,7 @@
 #include "token/vocabulary.h"
 
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_NESTING = 8 };
@@ -127,9 +128,37 @@ json_t *yk_settings_new(const char *pattern, bool nfc, bool ignore_merges)
     return root;
 }
 
-bool yk_settings_special(json_t *settings, const char *token, int32_t id)
+/* False when memory is exhausted, or the text is not UTF-8. */
+static bool append(json_t *settings, const char *token, json_int_t id)
 {
-    json_t *x = json_pack("{s:i, s:s, s:b, s:b, s:b, s:b, s:b}", "id", id, "content", token, "single_word", 0, "lstrip", 0,
+    json_t *x = json_pack("{s:I, s:s, s:b, s:b, s:b, s:b, s:b}", "id", id, "content", token, "single_word", 0, "lstrip", 0,
                           "rstrip", 0, "normalized", 0, "special", 1);
     return x && json_array_append_new(json_object_get(settings, "added_tokens"), x) == 0;
+}
+
+static yk_status add_special(json_t *settings, const char *text, int32_t *next, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const char *equals = strrchr(text, '=');
+    char *stop = NULL, *name = NULL;
+    long id = equals && equals > text && equals[1] ? strtol(equals + 1, &stop, 10) : 0;
+    bool given = stop && !*stop;
+    if (!given) id = *next;
+    if (id < 0 || id >= YK_MAX_VOCAB) YK_FAIL(YK_ERR_USAGE, "special token %s: an id is from 0 to %d", text, YK_MAX_VOCAB - 1);
+    YK_NEW(name, strlen(text) + 1);
+    memcpy(name, text, given ? (size_t)(equals - text) : strlen(text));
+    if (!*name || !append(settings, name, id)) YK_FAIL(YK_ERR_USAGE, "special token %s: no name in UTF-8", text);
+    if (id >= *next) *next = (int32_t)id + 1;
+done:
+    free(name);
+    return st;
+}
+
+yk_status yk_settings_specials(json_t *settings, const char *const *special, size_t n, int32_t *next, yk_error *err)
+{
+    yk_status st = YK_OK;
+    if (!json_is_array(json_object_get(settings, "added_tokens"))) json_object_set_new(settings, "added_tokens", json_array());
+    for (size_t i = 0; i < n; i++) YK_TRY(add_special(settings, special[i], next, err));
+done:
+    return st;
 }

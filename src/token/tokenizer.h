@@ -37,9 +37,10 @@ yk_status yk_tokenizer_load(yk_tokenizer **t, const char *path, yk_error *err);
 yk_status yk_tokenizer_save(const yk_tokenizer *t, const char *path, yk_error *err);
 void yk_tokenizer_free(yk_tokenizer *t);
 
-/* Reads a rank file of tiktoken: lines of a token in base64, a blank, and its rank, which is its id. `pattern`: gpt2,
- * llama3 (also cl100k), qwen2, o200k, or a regular expression. special[i] is NAME or NAME=ID; without ID it follows
- * the highest id before it. Merges are all pairs of tokens whose bytes make a token, by its rank. */
+/* Reads a tokenizer.json (`pattern` NULL) or a rank file of tiktoken, lines of a token in base64, a blank, and its
+ * rank, which is its id; `pattern` is then gpt2, llama3 (also cl100k), qwen2, o200k, or a regular expression, and the
+ * merges are all pairs of tokens whose bytes make a token, by its rank. special[i], a special token to add, is NAME or
+ * NAME=ID; without ID it follows the highest id before it. */
 yk_status yk_tokenizer_import(yk_tokenizer **t, const char *path, const char *pattern, const char *const *special,
                               size_t specials, yk_error *err);
 

@@ -448,9 +448,9 @@ static yk_status assemble(yk_tokenizer **out, learnt *x, yk_error *err)
     yk_status st = YK_OK;
     yk_tokenizer *t = NULL;
     json_t *settings = yk_settings_new(yk_pattern_qwen2, true, false);
-    for (int i = 0; i < YK_SPECIAL_COUNT; i++)
-        if (!yk_settings_special(settings, special[i], x->n + i)) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    st = yk_tokenizer_new(&t, x->n + YK_SPECIAL_COUNT, x->merges, settings, err);
+    int32_t vocab = x->n;
+    YK_TRY(yk_settings_specials(settings, special, YK_SPECIAL_COUNT, &vocab, err));
+    st = yk_tokenizer_new(&t, vocab, x->merges, settings, err);
     settings = NULL;
     if (st != YK_OK) goto done;
     memcpy(t->token, x->token, (size_t)x->n * sizeof *x->token);

@@ -44,6 +44,8 @@ struct yk_tokenizer {
     bool ignore_merges;      /* a piece that is a token is that token */
 };
 
+enum { YK_MAX_VOCAB = 4 << 20 };
+
 /* Ids 0..255: the byte with that id; and its inverse. */
 void yk_byte_alphabet(uint8_t byte_of_id[256], int32_t id_of_byte[256]);
 
@@ -56,13 +58,19 @@ yk_status yk_token_set(yk_token *t, const char *bytes, size_t n, yk_error *err);
  * supported, or a byte without a token. */
 yk_status yk_tokenizer_ready(yk_tokenizer *t, const int32_t *merged, yk_error *err);
 
+/* A rank file of tiktoken; see yk_tokenizer_import. */
+yk_status yk_tokenizer_from_ranks(yk_tokenizer **t, const char *path, const char *pattern, const char *const *special,
+                                  size_t specials, yk_error *err);
+
 /* Reads the settings into stages, nfc, ignore_merges. */
 yk_status yk_settings_read(yk_tokenizer *t, yk_error *err);
 
-/* Settings of a tokenizer with this pattern, NULL for ByteLevel's own. Special tokens are appended by the other, with
- * the ids that follow from `id`. NULL and false when memory is exhausted. */
+/* Settings of a tokenizer with this pattern, NULL for ByteLevel's own. NULL when memory is exhausted or the pattern is
+ * not UTF-8. */
 struct json_t *yk_settings_new(const char *pattern, bool nfc, bool ignore_merges);
-bool yk_settings_special(struct json_t *settings, const char *token, int32_t id);
+
+/* Appends special tokens, NAME or NAME=ID; `*next` is the id of the first without, and then of the next. */
+yk_status yk_settings_specials(struct json_t *settings, const char *const *special, size_t n, int32_t *next, yk_error *err);
 
 /* The id of the token with these bytes, or -1; needs `whole`. */
 int32_t yk_token_find(const yk_tokenizer *t, const uint8_t *bytes, size_t n);

@@ -320,6 +320,26 @@ static void ranks_are_imported(void **state)
     yk_ids_free(&ids);
 }
 
+/* To another maker's tokenizer.json too. */
+static void special_tokens_are_added(void **state)
+{
+    const scratch *s = *state;
+    static const char *const special[] = {YK_TOKEN_END, YK_TOKEN_MASK};
+    yk_error err;
+    yk_tokenizer *t = NULL, *again = NULL;
+    char *path = kept("deepseek.json");
+    assert_int_equal(yk_tokenizer_import(&t, path, NULL, special, 2, &err), YK_OK);
+    int32_t end = yk_tokenizer_special(t, YK_TOKEN_END);
+    assert_int_equal(yk_tokenizer_special(t, YK_TOKEN_MASK), end + 1);
+    assert_int_equal(yk_tokenizer_vocab(t), end + 2);
+    assert_int_equal(yk_tokenizer_save(t, s->path, &err), YK_OK);
+    assert_int_equal(yk_tokenizer_load(&again, s->path, &err), YK_OK);
+    assert_int_equal(yk_tokenizer_special(again, YK_TOKEN_END), end);
+    yk_tokenizer_free(t);
+    yk_tokenizer_free(again);
+    free(path);
+}
+
 static void wrong_ranks_are_refused(void **state)
 {
     const scratch *s = *state;
@@ -360,6 +380,7 @@ int main(void)
         cmocka_unit_test(ids_are_those_of_tokenizers), cmocka_unit_test(settings_are_kept),
         cmocka_unit_test(invalid_bytes_are_tokens_of_their_own), cmocka_unit_test(wrong_files_are_refused),
         cmocka_unit_test(depth_is_bounded), cmocka_unit_test(catastrophes_end), cmocka_unit_test(ranks_are_imported),
+        cmocka_unit_test(special_tokens_are_added),
         cmocka_unit_test(wrong_ranks_are_refused),
     };
     return cmocka_run_group_tests(tests, make_scratch, remove_scratch);
