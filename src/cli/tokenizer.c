@@ -66,7 +66,8 @@ static yk_status each_line(const char *name, const yk_buf *file, text_fn each, v
         json_decref(x);
         x = json_loadb(at, (size_t)(stop - at), JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
         const json_t *text = json_is_object(x) ? json_object_get(x, "text") : x;
-        if (!json_is_string(text)) YK_FAIL(YK_ERR_INPUT, "%s:%zu: neither a JSON string nor an object with `text`", name, number);
+        if (!json_is_string(text))
+            YK_FAIL(YK_ERR_INPUT, "%s:%zu: neither a JSON string nor an object with `text`", name, number);
         YK_TRY(each(context, json_string_value(text), json_string_length(text), err));
     }
 done:
@@ -115,7 +116,8 @@ static yk_status import(const options *o, yk_error *err)
     yk_status st = YK_OK;
     yk_tokenizer *t = NULL;
     if (!o->out || o->files != 1)
-        YK_FAIL(YK_ERR_USAGE, "import takes --output and one file: a tokenizer.json, or with --pattern a tiktoken file of ranks");
+        YK_FAIL(YK_ERR_USAGE,
+                "import takes --output and one file: a tokenizer.json, or with --pattern a tiktoken file of ranks");
     YK_TRY(yk_tokenizer_import(&t, o->file[0], o->pattern, o->special, o->specials, err));
     YK_TRY(yk_tokenizer_save(t, o->out, err));
 done:
@@ -168,8 +170,8 @@ static yk_status encode(const options *o, const yk_tokenizer *t, yk_buf *text, y
     YK_TRY(each_text(o, text, add_text, &e, err));
     YK_TRY(flush(&e, err));
     if (o->count)
-        printf("%.0f documents, %.0f bytes, %.0f tokens, %.2f bytes a token, %.1f MB/s\n", e.documents, e.bytes, e.tokens,
-               e.bytes / (e.tokens > 0 ? e.tokens : 1), e.bytes / 1e6 / (e.seconds + 1e-9));
+        printf("%.0f documents, %.0f bytes, %.0f tokens, %.2f bytes a token, %.1f MB/s\n", e.documents, e.bytes,
+               e.tokens, e.bytes / (e.tokens > 0 ? e.tokens : 1), e.bytes / 1e6 / (e.seconds + 1e-9));
 done:
     yk_batch_free(&e.batch);
     return st;
@@ -206,7 +208,8 @@ static void print_ratios(const char *title, const char *member, json_t *list)
     json_t *row;
     json_object_foreach(first, name, x) {
         printf("%-12s %-12s", title, name);
-        json_array_foreach(list, i, row) printf(" %8.2f", json_real_value(json_object_get(json_object_get(row, member), name)));
+        json_array_foreach(list, i, row)
+            printf(" %8.2f", json_real_value(json_object_get(json_object_get(row, member), name)));
         putchar('\n');
     }
 }
@@ -216,7 +219,8 @@ static void print_row(const char *title, const char *member, double unit, json_t
     size_t i;
     json_t *row;
     printf("%-25s", title);
-    json_array_foreach(list, i, row) printf(" %8.*f", unit == 1 ? 0 : 2, json_number_value(json_object_get(row, member)) / unit);
+    json_array_foreach(list, i, row)
+        printf(" %8.*f", unit == 1 ? 0 : 2, json_number_value(json_object_get(row, member)) / unit);
     putchar('\n');
 }
 
@@ -284,19 +288,27 @@ static const struct argp_option option[] = {
     {"lines", 'l', NULL, 0, "train, encode: every line is a document, a JSON string or an object with `text`", 0},
     {"count", 'c', NULL, 0, "encode: print bytes, tokens and speed, not ids", 0},
     {"parse-special", 'S', NULL, 0, "encode: special tokens in the text become their ids", 0},
-    {"pattern", 'p', "NAME", 0, "import: FILE is a tiktoken file of ranks, split as gpt2, llama3 (also cl100k), o200k, qwen2, or a regular expression", 0},
+    {"pattern", 'p', "NAME", 0,
+     "import: FILE is a tiktoken file of ranks, split as gpt2, llama3 (also cl100k), o200k, qwen2, or a regular "
+     "expression",
+     0},
     {"special", 'x', "TOKEN[=ID]", 0, "import: a special token to add; may be repeated", 0},
     {"set", 's', "KEY=VALUE", 0, "tune: override a key of the run's recipe; may be repeated", 0},
     {0},
 };
 
 const yk_command yk_command_tokenizer = {
-    "tokenizer", "train|encode|decode|import|tune [FILE...]", "train or import a tokenizer; text to ids and back; compare vocabularies",
+    "tokenizer",
+    "train|encode|decode|import|tune [FILE...]",
+    "train or import a tokenizer; text to ids and back; compare vocabularies",
     "Trains a byte-level BPE tokenizer from text files, prints the ids of files (a line each; standard input without "
-    "FILE), or the text of ids; reads a tokenizer.json or a tiktoken file of ranks and writes the tokenizer.json that Yoke uses; or compares the vocabulary sizes of tokenizer.tune on a run directory: bytes a token by "
+    "FILE), or the text of ids; reads a tokenizer.json or a tiktoken file of ranks and writes the tokenizer.json that "
+    "Yoke uses; or compares the vocabulary sizes of tokenizer.tune on a run directory: bytes a token by "
     "domain and language against what the embedding costs.\v"
     "Example:\n  yoke tokenizer train --vocab 8000 --output tokenizer.json /usr/share/common-licenses/GPL-3\n"
     "  echo 'Hello there' | yoke tokenizer encode --tokenizer tokenizer.json\n"
-    "  yoke tokenizer import qwen.tiktoken --pattern qwen2 --special '<|endoftext|>' --special '<|mask|>' --output qwen.json\n"
+    "  yoke tokenizer import qwen.tiktoken --pattern qwen2 --special '<|endoftext|>' --special '<|mask|>' --output "
+    "qwen.json\n"
     "  yoke tokenizer tune runs/quickstart --set 'tokenizer.tune=[2k, 4k, 8k]'",
-    option, perform};
+    option,
+    perform};

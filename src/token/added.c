@@ -147,7 +147,8 @@ yk_status yk_finder_parts(const yk_finder *f, const uint8_t *kinds, bool special
         size_t begin = at, end = at += a ? a->length : 1;
         if (!a || (a->special && !specials) || (a->single_word && !stands_alone(kinds, text, n, begin, end))) continue;
         while (a->left && begin > taken && yk_is_blank(kinds, before(text, begin, &length))) begin -= length;
-        while (a->right && end < n && yk_is_blank(kinds, yk_utf8_at((const uint8_t *)text + end, &length))) end += length;
+        while (a->right && end < n && yk_is_blank(kinds, yk_utf8_at((const uint8_t *)text + end, &length)))
+            end += length;
         if (taken < begin) YK_TRY(each(context, text + taken, begin - taken, NULL, err));
         YK_TRY(each(context, text + begin, end - begin, a, err));
         taken = end;

@@ -184,7 +184,8 @@ static yk_status encode_part(void *context, const char *text, size_t n, const yk
     yk_encoder *e = context;
     const uint8_t *kinds = e->t->stages.kinds;
     if (token) return add_id(e->out, token->id, err);
-    if (e->t->nfc && yk_nfc(kinds, text, n, &e->split.composed)) text = e->split.composed.data, n = e->split.composed.len;
+    if (e->t->nfc && yk_nfc(kinds, text, n, &e->split.composed))
+        text = e->split.composed.data, n = e->split.composed.len;
     return yk_finder_parts(&e->t->composed, kinds, e->specials, text, n, encode_composed, e, err);
 }
 

@@ -95,7 +95,8 @@ static yk_status put_token(yk_tokenizer *t, const alphabet *a, const char *text,
 {
     yk_status st = YK_OK;
     json_int_t i = json_integer_value(id);
-    if (t->token[i].bytes) YK_FAIL(YK_ERR_INPUT, "id %lld is given to two tokens, the second `%.40s`", (long long)i, text);
+    if (t->token[i].bytes)
+        YK_FAIL(YK_ERR_INPUT, "id %lld is given to two tokens, the second `%.40s`", (long long)i, text);
     bool literal = !from_alphabet(a, text, bytes) || (literally && strcmp(text, bytes->data) != 0);
     YK_TRY(yk_token_set(&t->token[i], literal ? text : bytes->data, literal ? strlen(text) : bytes->len, err));
     t->token[i].literal = literal;
@@ -146,7 +147,8 @@ static yk_status count_ids(const json_t *vocab, const json_t *added, int32_t *n,
         json_int_t one = json_integer_value(json_object_get(x, "id"));
         if (one > most && one < YK_MAX_VOCAB) most = one; /* others are refused where they are read */
     }
-    if (json_object_size(vocab) < 256) YK_FAIL(YK_ERR_INPUT, "a vocabulary of %zu tokens is not supported", json_object_size(vocab));
+    if (json_object_size(vocab) < 256)
+        YK_FAIL(YK_ERR_INPUT, "a vocabulary of %zu tokens is not supported", json_object_size(vocab));
     *n = (int32_t)most + 1;
 done:
     return st;
@@ -174,7 +176,8 @@ static yk_status read_root(yk_tokenizer **out, json_t *root, const char *const *
     const json_t *merges = json_object_get(model, "merges"), *added;
     json_t *literal = json_object();
     size_t i;
-    if (!json_is_object(vocab) || !json_is_array(merges)) YK_FAIL(YK_ERR_INPUT, "no BPE model with vocab and merges; only that is supported");
+    if (!json_is_object(vocab) || !json_is_array(merges))
+        YK_FAIL(YK_ERR_INPUT, "no BPE model with vocab and merges; only that is supported");
     YK_TRY(count_ids(vocab, json_object_get(root, "added_tokens"), &ids, err));
     YK_TRY(yk_settings_specials(root, special, specials, &ids, err));
     added = json_object_get(root, "added_tokens");
@@ -209,7 +212,8 @@ static yk_status load(yk_tokenizer **t, const char *path, const char *const *spe
     if (text.len > MAX_FILE) YK_FAIL(YK_ERR_INPUT, "%s: too large for a tokenizer.json", path);
     root = json_loadb(text.data ? text.data : "", text.len, JSON_REJECT_DUPLICATES, &why);
     if (!root)
-        YK_FAIL(YK_ERR_DAMAGED, "%s:%d:%d: not valid JSON, perhaps truncated: %s", path, why.line, why.column, why.text);
+        YK_FAIL(YK_ERR_DAMAGED, "%s:%d:%d: not valid JSON, perhaps truncated: %s", path, why.line, why.column,
+                why.text);
     st = yk_context(err, read_root(t, root, special, specials, err), "%s", path);
 done:
     json_decref(root);
@@ -225,5 +229,6 @@ yk_status yk_tokenizer_load(yk_tokenizer **t, const char *path, yk_error *err)
 yk_status yk_tokenizer_import(yk_tokenizer **t, const char *path, const char *pattern, const char *const *special,
                               size_t specials, yk_error *err)
 {
-    return pattern ? yk_tokenizer_from_ranks(t, path, pattern, special, specials, err) : load(t, path, special, specials, err);
+    return pattern ? yk_tokenizer_from_ranks(t, path, pattern, special, specials, err)
+                   : load(t, path, special, specials, err);
 }

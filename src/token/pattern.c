@@ -29,7 +29,8 @@ __attribute__((format(printf, 2, 3))) static yk_status refuse(parser *s, const c
     va_end(args);
     size_t shown = strlen(s->text) < 200 ? strlen(s->text) : 200;
     while (((unsigned char)s->text[shown] & 0xC0) == 0x80) shown--;
-    return yk_fail(s->err, YK_ERR_INPUT, "split pattern `%.*s`, byte %td: %s", (int)shown, s->text, s->at - s->text, text);
+    return yk_fail(s->err, YK_ERR_INPUT, "split pattern `%.*s`, byte %td: %s", (int)shown, s->text, s->at - s->text,
+                   text);
 }
 
 static uint32_t all_categories(void)
@@ -119,14 +120,25 @@ static const struct named {
     const char *name;
     uint32_t categories;
 } names[] = {
-    {"L", 0x1F}, {"LC", 7}, {"M", 7 << YK_MN}, {"N", 7 << YK_ND}, {"P", 0x7F << YK_PC}, {"S", 0xF << YK_SM},
-    {"Z", 7 << YK_ZS}, {"C", 0x1F << YK_CC | UINT32_C(1) << YK_BLANK_CONTROL}, {"Lu", 1 << YK_LU}, {"Ll", 1 << YK_LL},
-    {"Lt", 1 << YK_LT}, {"Lm", 1 << YK_LM}, {"Lo", 1 << YK_LO}, {"Mn", 1 << YK_MN}, {"Mc", 1 << YK_MC}, {"Me", 1 << YK_ME},
-    {"Nd", 1 << YK_ND}, {"Nl", 1 << YK_NL}, {"No", 1 << YK_NO}, {"Pc", 1 << YK_PC}, {"Pd", 1 << YK_PD}, {"Ps", 1 << YK_PS},
-    {"Pe", 1 << YK_PE}, {"Pi", 1 << YK_PI}, {"Pf", 1 << YK_PF}, {"Po", 1 << YK_PO}, {"Sm", 1 << YK_SM}, {"Sc", 1 << YK_SC},
-    {"Sk", 1 << YK_SK}, {"So", 1 << YK_SO}, {"Zs", 1 << YK_ZS}, {"Zl", 1 << YK_ZL}, {"Zp", 1 << YK_ZP},
-    {"Cc", 1 << YK_CC | UINT32_C(1) << YK_BLANK_CONTROL}, {"Cf", 1 << YK_CF}, {"Co", 1 << YK_CO}, {"Cs", 1 << YK_CS},
-    {"Cn", 1 << YK_CN},
+    {"L", 0x1F},          {"LC", 7},
+    {"M", 7 << YK_MN},    {"N", 7 << YK_ND},
+    {"P", 0x7F << YK_PC}, {"S", 0xF << YK_SM},
+    {"Z", 7 << YK_ZS},    {"C", 0x1F << YK_CC | UINT32_C(1) << YK_BLANK_CONTROL},
+    {"Lu", 1 << YK_LU},   {"Ll", 1 << YK_LL},
+    {"Lt", 1 << YK_LT},   {"Lm", 1 << YK_LM},
+    {"Lo", 1 << YK_LO},   {"Mn", 1 << YK_MN},
+    {"Mc", 1 << YK_MC},   {"Me", 1 << YK_ME},
+    {"Nd", 1 << YK_ND},   {"Nl", 1 << YK_NL},
+    {"No", 1 << YK_NO},   {"Pc", 1 << YK_PC},
+    {"Pd", 1 << YK_PD},   {"Ps", 1 << YK_PS},
+    {"Pe", 1 << YK_PE},   {"Pi", 1 << YK_PI},
+    {"Pf", 1 << YK_PF},   {"Po", 1 << YK_PO},
+    {"Sm", 1 << YK_SM},   {"Sc", 1 << YK_SC},
+    {"Sk", 1 << YK_SK},   {"So", 1 << YK_SO},
+    {"Zs", 1 << YK_ZS},   {"Zl", 1 << YK_ZL},
+    {"Zp", 1 << YK_ZP},   {"Cc", 1 << YK_CC | UINT32_C(1) << YK_BLANK_CONTROL},
+    {"Cf", 1 << YK_CF},   {"Co", 1 << YK_CO},
+    {"Cs", 1 << YK_CS},   {"Cn", 1 << YK_CN},
 };
 
 /* {name} or {^name} after \p or \P. */
@@ -137,7 +149,8 @@ static yk_status parse_property(parser *s, bool inverted, yk_set *set)
     const char *name = s->at + 1;
     if (*name == '^') name++, inverted = !inverted;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strlen(names[i].name) == (size_t)(close - name) && strncmp(names[i].name, name, (size_t)(close - name)) == 0) {
+        if (strlen(names[i].name) == (size_t)(close - name) &&
+            strncmp(names[i].name, name, (size_t)(close - name)) == 0) {
             add_categories(s, set, names[i].categories, inverted);
             s->at = close + 1;
             return YK_OK;
@@ -300,7 +313,8 @@ static yk_status parse_atom(parser *s)
     }
     if (*s->at == '(') return s->at++, parse_group(s);
     if (*s->at == '[') return s->at++, parse_class(s);
-    if (strchr("*+?{", *s->at)) return refuse(s, "`%c` has nothing to repeat; as a character it is \\%c", *s->at, *s->at);
+    if (strchr("*+?{", *s->at))
+        return refuse(s, "`%c` has nothing to repeat; as a character it is \\%c", *s->at, *s->at);
     if (*s->at == '.') {
         s->at++;
         add_categories(s, &set, 0, true);
@@ -354,7 +368,8 @@ static yk_status look_over(parser *s, size_t from, bool *nothing, yk_set *start)
     for (size_t i = n; i-- > 0;) {
         const yk_op *op = &s->p->op[from + i];
         const yk_set *set = op->kind <= YK_OP_LOOP ? &s->p->set[op->set] : NULL;
-        size_t next = i + (op->kind == YK_OP_FORK || (op->kind >= YK_OP_JUMP && op->kind <= YK_OP_ATOMIC) ? (size_t)op->to : 1);
+        size_t next =
+            i + (op->kind == YK_OP_FORK || (op->kind >= YK_OP_JUMP && op->kind <= YK_OP_ATOMIC) ? (size_t)op->to : 1);
         size_t other = op->kind == YK_OP_FORK ? i + (size_t)op->other : op->kind == YK_OP_ATOMIC ? i + 1 : next;
         if (op->kind == YK_OP_MATCH) {
             ends[i] = true;
@@ -421,11 +436,13 @@ static yk_status parse_quantifier(parser *s, size_t from)
     bool interval = *s->at == '{';
     if (!*s->at || !strchr("?*+{", *s->at)) return YK_OK;
     if (!interval) s->at++;
-    else if (!parse_interval(&s->at, &least, &most)) return refuse(s, "not a supported {n,m}; as a character it is \\{");
+    else if (!parse_interval(&s->at, &least, &most))
+        return refuse(s, "not a supported {n,m}; as a character it is \\{");
     yk_greed greed = *s->at == '?' ? YK_LAZY : *s->at == '+' && !interval ? YK_POSSESSIVE : YK_GREEDY;
     if (greed == YK_LAZY && interval && least == most) return refuse(s, "{n}? is not supported");
     s->at += greed != YK_GREEDY;
-    if (*s->at && strchr("?*+{", *s->at)) return refuse(s, "a quantifier after a quantifier is not supported; (?:...) parts them");
+    if (*s->at && strchr("?*+{", *s->at))
+        return refuse(s, "a quantifier after a quantifier is not supported; (?:...) parts them");
     if (s->p->ops == from + 1 && s->p->op[from].kind == YK_OP_SET) {
         s->p->op[from] = (yk_op){YK_OP_LOOP, greed, 0, 0, s->p->op[from].set, least, most};
         return YK_OK;

@@ -69,7 +69,7 @@ typedef struct yk_matcher {
 
 /* The first match in text[at..n), which is valid UTF-8: from *begin to *end; *begin == n when there is none. It reads
  * text before `at` for ^ alone. YK_ERR_INPUT when m->limit is passed. */
-yk_status yk_pattern_find(const yk_pattern *p, const uint8_t *kinds, yk_matcher *m, const char *text, size_t at, size_t n,
-                          size_t *begin, size_t *end, yk_error *err);
+yk_status yk_pattern_find(const yk_pattern *p, const uint8_t *kinds, yk_matcher *m, const char *text, size_t at,
+                          size_t n, size_t *begin, size_t *end, yk_error *err);
 
 #endif

@@ -24,9 +24,11 @@ static yk_status read_line(const char *text, size_t n, line *x, yk_error *err)
     size_t coded = space ? (size_t)(space - text) : 0, digits = space ? n - coded - 1 : 0, padding = 0;
     long rank = 0;
     for (size_t i = 0; i < digits; i++)
-        rank = space[1 + i] >= '0' && space[1 + i] <= '9' && rank < YK_MAX_VOCAB ? 10 * rank + space[1 + i] - '0' : YK_MAX_VOCAB;
+        rank = space[1 + i] >= '0' && space[1 + i] <= '9' && rank < YK_MAX_VOCAB ? 10 * rank + space[1 + i] - '0'
+                                                                                 : YK_MAX_VOCAB;
     while (padding < 2 && padding < coded && space[-1 - (int)padding] == '=') padding++;
-    if (!digits || digits > 8 || rank >= YK_MAX_VOCAB) return yk_fail(err, YK_ERR_INPUT, "no rank from 0 to %d", YK_MAX_VOCAB - 1);
+    if (!digits || digits > 8 || rank >= YK_MAX_VOCAB)
+        return yk_fail(err, YK_ERR_INPUT, "no rank from 0 to %d", YK_MAX_VOCAB - 1);
     if (coded == 0 || coded % 4 || coded / 4 * 3 > MAX_TOKEN)
         return yk_fail(err, YK_ERR_INPUT, "no token of 1 to %d bytes in base64", MAX_TOKEN);
     int got = EVP_DecodeBlock(x->bytes, (const unsigned char *)text, (int)coded);
@@ -93,7 +95,8 @@ static yk_status find_pairs(const yk_tokenizer *t, ranked_pair **pairs, size_t *
         int32_t first = x->bytes && !x->added ? yk_token_find(t, bytes, x->length) : i;
         if (first != i) YK_FAIL(YK_ERR_INPUT, "the ranks %d and %d are of the same bytes", first, i);
         for (uint32_t cut = 1; !x->added && cut < x->length; cut++) {
-            int32_t left = yk_token_find(t, bytes, cut), right = left < 0 ? -1 : yk_token_find(t, bytes + cut, x->length - cut);
+            int32_t left = yk_token_find(t, bytes, cut),
+                    right = left < 0 ? -1 : yk_token_find(t, bytes + cut, x->length - cut);
             if (right < 0) continue;
             if (*n >= MAX_MERGES) YK_FAIL(YK_ERR_INPUT, "more than %d merges are not supported", MAX_MERGES);
             YK_ROOM(*pairs, *n, room);
@@ -117,7 +120,8 @@ static yk_status derive_merges(yk_tokenizer *t, yk_error *err)
     for (size_t r = 0; r < n; r++) {
         t->merge[r][0] = pairs[r].left;
         t->merge[r][1] = pairs[r].right;
-        YK_TRY(yk_table_put(&t->rank, yk_pair(pairs[r].left, pairs[r].right), (uint64_t)r << 32 | (uint32_t)pairs[r].made, err));
+        YK_TRY(yk_table_put(&t->rank, yk_pair(pairs[r].left, pairs[r].right),
+                            (uint64_t)r << 32 | (uint32_t)pairs[r].made, err));
     }
 done:
     free(pairs);

@@ -12,12 +12,14 @@ const char yk_pattern_llama3[] =
     "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 const char yk_pattern_gpt2[] =
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
-const char yk_pattern_o200k[] =
-    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
-    "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
-    "\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+const char yk_pattern_o200k[] = "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{"
+                                "M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
+                                "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{"
+                                "M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
+                                "\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
-yk_status yk_stages_add(yk_stages *s, const char *pattern, bool literal, yk_behaviour behaviour, bool invert, yk_error *err)
+yk_status yk_stages_add(yk_stages *s, const char *pattern, bool literal, yk_behaviour behaviour, bool invert,
+                        yk_error *err)
 {
     yk_status st = YK_OK;
     yk_stage stage = {.behaviour = behaviour, .invert = invert};
@@ -66,7 +68,8 @@ static yk_status pass_on(const splitting *w, int stage, const char *text, const 
 }
 
 /* The text from..to, a match or what lies between matches. */
-static yk_status add_part(const splitting *w, int stage, const char *text, pending *p, size_t from, size_t to, bool match)
+static yk_status add_part(const splitting *w, int stage, const char *text, pending *p, size_t from, size_t to,
+                          bool match)
 {
     yk_status st = YK_OK;
     const yk_stage *s = &w->s->stages->stage[stage];
@@ -74,7 +77,7 @@ static yk_status add_part(const splitting *w, int stage, const char *text, pendi
     match ^= s->invert;
     bool join = p->any && (s->behaviour == YK_MERGED_WITH_PREVIOUS ? match && !p->match
                            : s->behaviour == YK_MERGED_WITH_NEXT   ? !match && p->match
-                                                                   : s->behaviour == YK_CONTIGUOUS && match == p->match);
+                                                                 : s->behaviour == YK_CONTIGUOUS && match == p->match);
     if (!join) {
         YK_TRY(pass_on(w, stage, text, p));
         p->from = from;

@@ -9,7 +9,13 @@
 extern const char yk_pattern_qwen2[], yk_pattern_gpt2[], yk_pattern_llama3[], yk_pattern_o200k[];
 
 /* What becomes of matches: each a piece; dropped; joined to the rest before or behind; matches in a row one piece. */
-typedef enum yk_behaviour { YK_ISOLATED, YK_REMOVED, YK_MERGED_WITH_PREVIOUS, YK_MERGED_WITH_NEXT, YK_CONTIGUOUS } yk_behaviour;
+typedef enum yk_behaviour {
+    YK_ISOLATED,
+    YK_REMOVED,
+    YK_MERGED_WITH_PREVIOUS,
+    YK_MERGED_WITH_NEXT,
+    YK_CONTIGUOUS
+} yk_behaviour;
 
 typedef struct yk_stage {
     yk_pattern *pattern; /* NULL: a blank is put before a piece that does not begin with one */
@@ -26,7 +32,8 @@ typedef struct yk_stages {
 } yk_stages;
 
 /* Adds a stage; `pattern` as for yk_pattern_new, NULL for the blank. */
-yk_status yk_stages_add(yk_stages *s, const char *pattern, bool literal, yk_behaviour behaviour, bool invert, yk_error *err);
+yk_status yk_stages_add(yk_stages *s, const char *pattern, bool literal, yk_behaviour behaviour, bool invert,
+                        yk_error *err);
 void yk_stages_free(yk_stages *s);
 
 typedef yk_status (*yk_piece_fn)(void *context, const char *piece, size_t n, yk_error *err);

@@ -131,8 +131,8 @@ static yk_status count_text(yk_splitter *split, piece_set *set, const char *text
     for (size_t at = 0, valid; at < n; at += valid) {
         valid = yk_utf8_valid(text + at, n - at);
         bool composed = yk_nfc(split->stages->kinds, text + at, valid, &split->composed);
-        YK_TRY(yk_split(split, composed ? split->composed.data : text + at, composed ? split->composed.len : valid, count_one,
-                        set, err));
+        YK_TRY(yk_split(split, composed ? split->composed.data : text + at, composed ? split->composed.len : valid,
+                        count_one, set, err));
         if (valid > 0) continue;
         YK_TRY(count_piece(set, text + at, 1, 1, err));
         valid = 1;
@@ -473,7 +473,8 @@ yk_status yk_bpe_trainer_learn(yk_bpe_trainer *b, int32_t vocab, yk_tokenizer **
     uint8_t byte_of_id[256];
     int32_t id, id_of_byte[256], wanted = vocab - YK_SPECIAL_COUNT;
     bool found = true;
-    if (wanted < 256) YK_FAIL(YK_ERR_CONFIG, "a vocabulary of %d is too small; %d is the least", vocab, 256 + YK_SPECIAL_COUNT);
+    if (wanted < 256)
+        YK_FAIL(YK_ERR_CONFIG, "a vocabulary of %d is too small; %d is the least", vocab, 256 + YK_SPECIAL_COUNT);
     YK_TRY(flush(b, err));
     yk_byte_alphabet(byte_of_id, id_of_byte);
     for (int i = 0; i < 256; i++) YK_TRY(token_of(&x, (char *)&byte_of_id[i], 1, &id, err));
@@ -487,8 +488,8 @@ yk_status yk_bpe_trainer_learn(yk_bpe_trainer *b, int32_t vocab, yk_tokenizer **
         yk_progress("tokenizer  token %d of %d", x.n - 256, wanted - 256);
     }
     if (!found)
-        yk_warn("the text has only %zu pairs that occur twice: the vocabulary is %d, not %d", x.merges, x.n + YK_SPECIAL_COUNT,
-                vocab);
+        yk_warn("the text has only %zu pairs that occur twice: the vocabulary is %d, not %d", x.merges,
+                x.n + YK_SPECIAL_COUNT, vocab);
     YK_TRY(assemble(t, &x, err));
 done:
     learnt_free(&x);

@@ -100,7 +100,8 @@ bool yk_nfc(const uint8_t *kinds, const char *text, size_t n, yk_buf *out)
         length = window(kinds, p + at, n - at, &changes);
         if (!changes) continue;
         utf8proc_uint8_t *form = NULL;
-        utf8proc_ssize_t size = utf8proc_map(p + at, (utf8proc_ssize_t)length, &form, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+        utf8proc_ssize_t size =
+            utf8proc_map(p + at, (utf8proc_ssize_t)length, &form, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
         if (size >= 0 && ((size_t)size != length || memcmp(form, p + at, length) != 0)) {
             yk_buf_add(out, text + done, at - done);
             yk_buf_add(out, form, (size_t)size);

@@ -141,9 +141,11 @@ yk_status yk_tokenizer_ready(yk_tokenizer *t, const int32_t *merged, yk_error *e
         if (t->token[i].length == 1 && !t->token[i].literal && !t->token[i].added)
             t->byte_id[(uint8_t)t->token[i].bytes[0]] = i;
     for (int b = 0; b < 256; b++)
-        if (t->byte_id[b] < 0) YK_FAIL(YK_ERR_INPUT, "no token for byte 0x%02x; only byte-level vocabularies are supported", b);
+        if (t->byte_id[b] < 0)
+            YK_FAIL(YK_ERR_INPUT, "no token for byte 0x%02x; only byte-level vocabularies are supported", b);
     for (size_t r = 0; r < t->merges; r++) /* of equal pairs the last counts, as in `tokenizers` */
-        YK_TRY(yk_table_put(&t->rank, yk_pair(t->merge[r][0], t->merge[r][1]), (uint64_t)r << 32 | (uint32_t)merged[r], err));
+        YK_TRY(yk_table_put(&t->rank, yk_pair(t->merge[r][0], t->merge[r][1]), (uint64_t)r << 32 | (uint32_t)merged[r],
+                            err));
     if (t->ignore_merges) YK_TRY(index_tokens(t, err));
 done:
     return st;

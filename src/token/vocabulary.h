@@ -70,7 +70,8 @@ yk_status yk_settings_read(yk_tokenizer *t, yk_error *err);
 struct json_t *yk_settings_new(const char *pattern, bool nfc, bool ignore_merges);
 
 /* Appends special tokens, NAME or NAME=ID; `*next` is the id of the first without, and then of the next. */
-yk_status yk_settings_specials(struct json_t *settings, const char *const *special, size_t n, int32_t *next, yk_error *err);
+yk_status yk_settings_specials(struct json_t *settings, const char *const *special, size_t n, int32_t *next,
+                               yk_error *err);
 
 /* The id of the token with these bytes, or -1; needs `whole`. */
 int32_t yk_token_find(const yk_tokenizer *t, const uint8_t *bytes, size_t n);

@@ -170,9 +170,12 @@ static void wrong_files_are_refused(void **state)
         yk_status status;
         const char *says;
     } cases[] = {
-        {"gpt2", "\"normalizer\":null", "\"normalizer\":{\"type\":\"Lowercase\"}", YK_ERR_INPUT, "normalizer `Lowercase` is not supported"},
-        {"qwen2", "{\"type\":\"NFC\"}", "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Replace\"}]}", YK_ERR_INPUT, "`Replace`"},
-        {"gpt2", "\"pre_tokenizer\":{\"type\":\"ByteLevel\"", "\"pre_tokenizer\":{\"type\":\"Metaspace\"", YK_ERR_INPUT, "`Metaspace`"},
+        {"gpt2", "\"normalizer\":null", "\"normalizer\":{\"type\":\"Lowercase\"}", YK_ERR_INPUT,
+         "normalizer `Lowercase` is not supported"},
+        {"qwen2", "{\"type\":\"NFC\"}", "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Replace\"}]}",
+         YK_ERR_INPUT, "`Replace`"},
+        {"gpt2", "\"pre_tokenizer\":{\"type\":\"ByteLevel\"", "\"pre_tokenizer\":{\"type\":\"Metaspace\"", YK_ERR_INPUT,
+         "`Metaspace`"},
         {"llama3", SPLIT, "{\"type\":\"Whitespace\",\"pattern\":{\"Regex\":", YK_ERR_INPUT, "`Whitespace`"},
         {"llama3", "\"Isolated\"", "\"Sideways\"", YK_ERR_INPUT, "behavior `Sideways`"},
         {"llama3", "\"Regex\":", "\"Rexeg\":", YK_ERR_INPUT, "neither Regex nor String"},
@@ -181,7 +184,7 @@ static void wrong_files_are_refused(void **state)
         {"llama3", LLAMA, "\"*|", YK_ERR_INPUT, "byte 0: `*` has nothing to repeat"},
         {"llama3", LLAMA, "\"a**|", YK_ERR_INPUT, "byte 2: a quantifier after a quantifier"},
         {"llama3", LLAMA, "\"[ab|", YK_ERR_INPUT, "`[` within a class"},
-        {"llama3", LLAMA, "\"(?<=a)b|", YK_ERR_INPUT, "groups of the kind (?<=" },
+        {"llama3", LLAMA, "\"(?<=a)b|", YK_ERR_INPUT, "groups of the kind (?<="},
         {"llama3", LLAMA, "\"\\\\p{Han}|", YK_ERR_INPUT, "\\p{Han} is not supported"},
         {"llama3", LLAMA, "\"\\\\w+|", YK_ERR_INPUT, "\\w is not supported"},
         {"llama3", LLAMA, "\"[a&&b]|", YK_ERR_INPUT, "&& within a class"},
@@ -193,7 +196,8 @@ static void wrong_files_are_refused(void **state)
         {"llama3", LLAMA, "\"a{1001}|", YK_ERR_INPUT, "not a supported {n,m}"},
         {"llama3", LLAMA, "\"\\\\x{110000}|", YK_ERR_INPUT, "no character has this number"},
         {"llama3", "\"dropout\":null", "\"dropout\":0.1", YK_ERR_INPUT, "dropout is not supported"},
-        {"llama3", "\"end_of_word_suffix\":null", "\"end_of_word_suffix\":\"</w>\"", YK_ERR_INPUT, "end_of_word_suffix"},
+        {"llama3", "\"end_of_word_suffix\":null", "\"end_of_word_suffix\":\"</w>\"", YK_ERR_INPUT,
+         "end_of_word_suffix"},
         {"llama3", "\"type\":\"BPE\"", "\"type\":\"WordPiece\"", YK_ERR_INPUT, "model `WordPiece`"},
         {"llama3", "\"vocab\":", "\"cabov\":", YK_ERR_INPUT, "no BPE model with vocab and merges"},
         {"llama3", "\"!\":0,", "\"!\":-1,", YK_ERR_INPUT, "the token `!` has no id from 0"},
@@ -208,8 +212,10 @@ static void wrong_files_are_refused(void **state)
         {"llama3", "\"merges\":[", "\"merges\":[\"a b c\",", YK_ERR_INPUT, "merge 0 is neither"},
         {"llama3", "\"content\":\"<mask>\"", "\"content\":\"\"", YK_ERR_INPUT, "has no content"},
         {"llama3", "\"content\":\"<mask>\"", "\"content\":\"<|end|>\"", YK_ERR_INPUT, "is listed twice"},
-        {"llama3", "\"added_tokens\":[{\"id\":330", "\"added_tokens\":[{\"id\":0", YK_ERR_INPUT, "id 0 is given to two tokens"},
-        {"llama3", "\"added_tokens\":[{\"id\":330", "\"added_tokens\":[{\"id\":9999999999", YK_ERR_INPUT, "has no id that may be"},
+        {"llama3", "\"added_tokens\":[{\"id\":330", "\"added_tokens\":[{\"id\":0", YK_ERR_INPUT,
+         "id 0 is given to two tokens"},
+        {"llama3", "\"added_tokens\":[{\"id\":330", "\"added_tokens\":[{\"id\":9999999999", YK_ERR_INPUT,
+         "has no id that may be"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         yk_error err = {""};
@@ -363,7 +369,8 @@ static void wrong_ranks_are_refused(void **state)
         yk_tokenizer *t = NULL;
         write_ranks(s->path, cases[i].line, 256);
         yk_status st = yk_tokenizer_import(&t, s->path, cases[i].pattern, &cases[i].special, 1, &err);
-        if (st == YK_OK || t || !strstr(err.text, cases[i].says)) fail_msg("case %zu: `%s`, wanted `%s`", i, err.text, cases[i].says);
+        if (st == YK_OK || t || !strstr(err.text, cases[i].says))
+            fail_msg("case %zu: `%s`, wanted `%s`", i, err.text, cases[i].says);
     }
     yk_error err;
     yk_tokenizer *t = NULL;

@@ -14,7 +14,8 @@
 static const char prose[] =
     "The farmer had 12 cows and 345 hens. The farmer's cows didn't like the hens; they'd rather have had 6789 sheep.\n"
     "\tif (count > 100) return count + offset;\n    for (int i = 0; i < n; i++) sum += x[i];\n"
-    "Die Bäuerin hätte größere Kühe. 農夫は牛を飼っている。 Фермер держит коров. \xF0\x9F\x90\x84\xF0\x9F\x90\x84 fin\n\n\n";
+    "Die Bäuerin hätte größere Kühe. 農夫は牛を飼っている。 Фермер держит коров. \xF0\x9F\x90\x84\xF0\x9F\x90\x84 "
+    "fin\n\n\n";
 
 static yk_tokenizer *trained(int threads, int32_t vocab, int copies)
 {
