@@ -103,7 +103,7 @@ static yk_status find_pairs(const yk_tokenizer *t, ranked_pair **pairs, size_t *
             (*pairs)[(*n)++] = (ranked_pair){i, left, right};
         }
     }
-    qsort(*pairs, *n, sizeof **pairs, by_rank);
+    if (*n) qsort(*pairs, *n, sizeof **pairs, by_rank);
 done:
     return st;
 }

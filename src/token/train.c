@@ -454,7 +454,7 @@ static yk_status assemble(yk_tokenizer **out, learnt *x, yk_error *err)
     settings = NULL;
     if (st != YK_OK) goto done;
     memcpy(t->token, x->token, (size_t)x->n * sizeof *x->token);
-    memcpy(t->merge, x->merge, x->merges * sizeof *x->merge);
+    if (x->merges) memcpy(t->merge, x->merge, x->merges * sizeof *x->merge);
     x->n = 0; /* their bytes belong to the tokenizer now */
     YK_TRY(yk_tokenizer_ready(t, x->made, err));
     *out = t;

@@ -41,7 +41,7 @@ def known(c):
     return all(nfc(x) == ucd.normalize("NFC", x) for x in cases)
 
 
-inert = {c for c in unsettled | set(composed) if not known(c)}
+inert = {c for c in unsettled | set(composed) | {parts[c][0] for c in composed} if not known(c)}
 assert all(known(c) for c in composed if not inert & {c, *parts[c]})
 runs, last = [], None
 for c in range(0x110000):
