@@ -248,7 +248,7 @@ static void put_shape(yk_gguf_writer *w, const pieces *all)
 static int32_t token_type(const yk_tokenizer *t, int32_t id, const char *text)
 {
     static const char *const tags[] = {"<think>", "</think>", "<answer>", "</answer>"};
-    if (!yk_tokenizer_is_special(t, id)) return TOKEN_NORMAL;
+    if (yk_tokenizer_kind(t, id) != YK_KIND_SPECIAL) return TOKEN_NORMAL;
     for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
         if (strcmp(tags[i], text) == 0) return TOKEN_USER_DEFINED;
     return TOKEN_CONTROL;
