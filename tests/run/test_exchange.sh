@@ -51,7 +51,7 @@ verdict "it begins where the model was" \
 try "what is there stays" 4 'exists already and is not empty' "$yoke" export "$dir/own" "$dir/hf"
 try "a run directory too" 4 'exists already and is not empty' "$yoke" import "$dir/hf" "$dir/own"
 try "no such type" 2 'there are f32, bf16 and f16' "$yoke" export "$dir/own" "$dir/x" --type q4
-try "no such format" 2 'there is hf' "$yoke" export "$dir/own" "$dir/x" --to onnx
+try "no such format" 2 'there are hf and gguf' "$yoke" export "$dir/own" "$dir/x" --to onnx
 truncate -s -1 "$dir/hf/model.safetensors"
 try "a truncated file" 4 'the file is truncated or damaged' "$yoke" import "$dir/hf" "$dir/x"
 sed -i 's/"silu"/"relu"/' "$dir/half/config.json"
