@@ -14,7 +14,8 @@
  * </answer> of an assistant's content. */
 typedef struct yk_chat yk_chat;
 
-/* `template` is chatml or plain; `t` has tokens with which documents begin and end. YK_ERR_INPUT names the special token that the tokenizer lacks. */
+/* `template` is chatml or plain; `t` has tokens with which documents begin and end. YK_ERR_INPUT names the special
+ * token that the tokenizer lacks. */
 yk_status yk_chat_new(yk_chat **c, const char *template, const yk_tokenizer *t, yk_error *err);
 void yk_chat_free(yk_chat *c);
 
@@ -45,8 +46,8 @@ yk_status yk_chat_answer(yk_chat *c, const char *content, yk_sequence *q, yk_err
 /* Then an answer that the model generated, its last id the one that ended it or not. */
 yk_status yk_chat_generated(yk_chat *c, const int32_t *id, size_t n, yk_sequence *q, yk_error *err);
 
-/* Into an empty sequence, without a template: the token with which documents begin, the contents of turns, a line each, and,
- * unless `choice` is NULL, what continues them: `delimiter` (NULL: a blank where there are turns), then the choice.
+/* Into an empty sequence, without a template: the token with which documents begin, the contents of turns, a line each,
+ * and, unless `choice` is NULL, what continues them: `delimiter` (NULL: a blank where there are turns), then the choice.
  * Both are encoded together with the prompt and have weight 1; so has white space at the prompt's end, as
  * lm-evaluation-harness has it, because tokens begin with blanks. */
 yk_status yk_chat_plain(yk_chat *c, const yk_turn *turn, size_t turns, const char *delimiter, const char *choice,

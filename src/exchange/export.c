@@ -150,8 +150,8 @@ static json_t *begin_of_text(const exporter *x, const char *token)
                      token);
 }
 
-/* The post-processor of a tokenizer.json so that a text begins as in training; new. Of another maker's only ByteLevel is
- * kept, which is for places in the text: others put tokens, which then would be there twice. */
+/* The post-processor of a tokenizer.json so that a text begins as in training; new. Of another maker's only ByteLevel
+ * is kept, which is for places in the text: others put tokens, which then would be there twice. */
 static json_t *processor_of(const exporter *x, const json_t *file, const char *token)
 {
     json_t *own = json_object_get(file, "post_processor"), *begin = begin_of_text(x, token);

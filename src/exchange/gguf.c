@@ -313,8 +313,8 @@ static yk_status pre_of(const yk_tokenizer *t, const char **pre, yk_error *err)
         return yk_fail(err, YK_ERR_CONFIG, "llama.cpp has no pre-tokeniser that splits as %s does and %s", split,
                        ignores ? "takes whole pieces that are tokens (ignore_merges)" : "merges all pieces");
     return yk_fail(err, YK_ERR_CONFIG, "llama.cpp has no pre-tokeniser that splits as the `pre_tokenizer` of this "
-                   "tokenizer.json; those of GPT-2, Qwen2, Llama 3, o200k, SmolLM and DeepSeek can be exported, and the "
-                   "tokenizers that Yoke trains");
+                   "tokenizer.json; those of GPT-2, Qwen2, Llama 3, o200k, SmolLM and DeepSeek can be exported, and "
+                   "the tokenizers that Yoke trains");
 }
 
 static yk_status put_tokenizer(yk_gguf_writer *w, const yk_session *s, yk_error *err)

@@ -146,8 +146,8 @@ static yk_status check_size(const importer *x, yk_error *err)
         for (size_t k = 0; k < x->shards.file[i].n; k++)
             bytes += (double)(x->shards.file[i].tensor[k].end - x->shards.file[i].tensor[k].begin);
     if (bytes >= wanted) return YK_OK;
-    return yk_fail(err, YK_ERR_INPUT, "%s: config.json tells of %.3g parameters, but the files have %.3g bytes of weights",
-                   x->from, wanted, bytes);
+    return yk_fail(err, YK_ERR_INPUT, "%s: config.json tells of %.3g parameters, but the files have %.3g bytes of "
+                   "weights", x->from, wanted, bytes);
 }
 
 /* --- the run directory ------------------------------------------------------------------------ */
@@ -231,8 +231,8 @@ static yk_status put_bounds(const importer *x, const yk_tokenizer *t, yk_buf *ou
     for (int i = 0; i < 2; i++) {
         if (id[i] < 0 || id[i] >= yk_tokenizer_vocab(t) || yk_tokenizer_kind(t, (int32_t)id[i]) < YK_KIND_ADDED)
             YK_FAIL(YK_ERR_INPUT, "%s/config.json: `bos_token_id` and `eos_token_id` are of no added tokens of "
-                    "tokenizer.json, which has no " YK_TOKEN_END " either: name those with which documents begin and end",
-                    x->from);
+                    "tokenizer.json, which has no " YK_TOKEN_END " either: name those with which documents begin and "
+                    "end", x->from);
         yk_tokenizer_text(t, (int32_t)id[i], &text);
         put_text(out, i ? "  end" : "  begin", text.data, "");
     }

@@ -189,8 +189,8 @@ yk_status yk_tokenizer_bound(yk_tokenizer *t, const char *begin, const char *end
     t->begin = yk_tokenizer_special(t, begin);
     t->end = yk_tokenizer_special(t, end);
     if (t->begin >= 0 && t->end >= 0) return YK_OK;
-    return yk_fail(err, YK_ERR_INPUT, "there is no special token %s, with which documents %s", t->begin < 0 ? begin : end,
-                   t->begin < 0 ? "begin (tokenizer.begin)" : "end (tokenizer.end)");
+    return yk_fail(err, YK_ERR_INPUT, "there is no special token %s, with which documents %s",
+                   t->begin < 0 ? begin : end, t->begin < 0 ? "begin (tokenizer.begin)" : "end (tokenizer.end)");
 }
 
 int32_t yk_tokenizer_begin(const yk_tokenizer *t)

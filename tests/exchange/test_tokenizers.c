@@ -186,9 +186,9 @@ static json_t *split(json_t *tokenizer)
 static void what_llama_cpp_lacks_is_named(void **state)
 {
     (void)state;
-    static const char *const messages[] = {"the added token <mask> takes blanks", "splits as qwen2 does and takes whole",
-                                           "no pre-tokeniser that splits as the `pre_tokenizer`",
-                                           "no pre-tokeniser that splits as the `pre_tokenizer`"};
+    static const char *const messages[] = {
+        "the added token <mask> takes blanks", "splits as qwen2 does and takes whole",
+        "no pre-tokeniser that splits as the `pre_tokenizer`", "no pre-tokeniser that splits as the `pre_tokenizer`"};
     for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
         small x;
         yk_error err;
