@@ -1,7 +1,7 @@
 #!/bin/sh
 # The rules of DESIGN and CONTRIBUTING that a grep can hold: includes point downwards, and so on.
 cd "${top_srcdir:-.}" || exit 1
-order="base config comm text token data model optim store train align tune report run cli"
+order="base config comm text token data model optim store train align tune report run exchange cli"
 passed=0 failed=0
 verdict() { # name, offences
     if [ -z "$2" ]; then passed=$((passed + 1)); echo "ok: $1"; else failed=$((failed + 1)); echo "FAILED: $1"; echo "$2"; fi

@@ -53,9 +53,13 @@ yk_status yk_teacher_open(yk_teacher *t, const char *dir, yk_course *c, yk_error
     if (c->context > t->recipe.pretrain_seq) c->context = t->recipe.pretrain_seq;
     const int64_t rows = c->s.max_rows, part = rows < YK_LOGIT_ROWS ? rows : YK_LOGIT_ROWS;
     YK_TRY(yk_session_open(&t->s, &t->recipe, dir, c->job->team, &(yk_session_options){.rows = rows}, err));
+    int64_t vocab = yk_model_get_shape(t->s.model)->vocab, ours = yk_model_get_shape(c->s.model)->vocab;
+    if (vocab != ours)
+        YK_FAIL(YK_ERR_CONFIG, "%s: has %lld rows of the embedding, the student %lld; model.vocab must be the same",
+                dir, (long long)vocab, (long long)ours);
     YK_TRY(yk_session_load(&t->s, t->path, false, err));
     YK_TRY(yk_model_pack(t->s.model, false, err));
-    YK_NEW(t->logits, part * yk_tokenizer_vocab(t->s.tokenizer));
+    YK_NEW(t->logits, part * vocab);
     yk_log("distill    the teacher is %s, %.3g parameters; the student has %.3g", t->path,
            (double)yk_model_parameters(t->s.model), (double)yk_model_parameters(c->s.model));
 done:

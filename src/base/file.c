@@ -1,7 +1,9 @@
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +156,67 @@ yk_status yk_mkdirs(const char *path, yk_error *err)
 done:
     free(part);
     return st;
+}
+
+static bool is_free(const char *path)
+{
+    struct stat info;
+    bool empty = true;
+    if (lstat(path, &info) != 0) return errno == ENOENT;
+    DIR *d = opendir(path);
+    if (!d) return false;
+    for (const struct dirent *e; empty && (e = readdir(d));)
+        empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+    closedir(d);
+    return empty;
+}
+
+static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *place)
+{
+    (void)info, (void)kind, (void)place;
+    return remove(path);
+}
+
+static void remove_tree(const char *path)
+{
+    nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+yk_status yk_outdir_open(yk_outdir *o, const char *path, yk_error *err)
+{
+    yk_status st = YK_OK;
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    *o = (yk_outdir){yk_path("%.*s", (int)n, path), NULL};
+    if (!o->path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (!is_free(o->path))
+        YK_FAIL(YK_ERR_INPUT, "%s: exists already and is not empty; remove it, or choose another place", o->path);
+    o->aside = yk_path("%s.part", o->path);
+    if (!o->aside) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    remove_tree(o->aside);
+    YK_TRY(yk_mkdirs(o->aside, err));
+done:
+    if (st != YK_OK) yk_outdir_abandon(o);
+    return st;
+}
+
+yk_status yk_outdir_commit(yk_outdir *o, yk_error *err)
+{
+    yk_status st = yk_file_publish(o->aside, o->path, err);
+    if (st == YK_OK) {
+        free(o->aside);
+        o->aside = NULL;
+    }
+    yk_outdir_abandon(o);
+    return st;
+}
+
+void yk_outdir_abandon(yk_outdir *o)
+{
+    if (o->aside) remove_tree(o->aside);
+    free(o->path);
+    free(o->aside);
+    *o = (yk_outdir){0};
 }
 
 yk_status yk_dir_lock(const char *dir, int *handle, yk_error *err)

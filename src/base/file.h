@@ -29,6 +29,15 @@ yk_status yk_file_publish(const char *aside, const char *path, yk_error *err);
 yk_status yk_mkdirs(const char *path, yk_error *err); /* like mkdir -p */
 bool yk_exists(const char *path);
 
+/* A directory that is made aside, as `<path>.part`, then renamed; what a killed process left there is removed first.
+ * YK_ERR_INPUT when `path` exists already and is no empty directory. */
+typedef struct yk_outdir {
+    char *path, *aside; /* files are written below `aside` */
+} yk_outdir;
+yk_status yk_outdir_open(yk_outdir *o, const char *path, yk_error *err);
+yk_status yk_outdir_commit(yk_outdir *o, yk_error *err); /* releases `o` whatever happens */
+void yk_outdir_abandon(yk_outdir *o);                    /* harmless after commit         */
+
 /* Takes the lock of a directory for the life of the process (file `lock` inside, flock). Fails with
  * YK_ERR_BUSY naming the holder's process id. */
 yk_status yk_dir_lock(const char *dir, int *handle, yk_error *err);

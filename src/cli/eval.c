@@ -1,7 +1,7 @@
 /* The command eval: held-out text, or tasks that the recipe does not name. */
 #include "align/align.h"
 #include "cli/cli.h"
-#include "cli/open.h"
+#include "train/opened.h"
 #include "train/made.h"
 
 #include <math.h>
@@ -56,6 +56,7 @@ static yk_status heldout(const options *o, yk_error *err)
     const yk_open_options with = {.run = o->run, .checkpoint = o->checkpoint, .pretrained = true, .threads = o->threads,
                                   .rows = EVALUATED_ROWS};
     YK_TRY(yk_open_run(&x, &with, err));
+    if (x.r.corpora == 0) YK_FAIL(YK_ERR_INPUT, "%s/recipe.yaml names no corpus to evaluate on", o->run);
     YK_TRY(yk_domains_open(&domains, &x.r, o->run, err));
     for (size_t d = 0; d < x.r.corpora; d++) {
         yk_heldout one = {0};

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "report/report.h"
 #include "store/checkpoint.h"
+#include "store/gguf.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -25,7 +26,9 @@ static yk_status inspect(int argc, char **argv, yk_error *err)
 {
     options o = {0};
     yk_status st = yk_parse(&yk_command_inspect, argc, argv, 1, take, &o, err);
-    return st == YK_OK ? yk_checkpoint_inspect(o.file[0], o.json, err) : st;
+    if (st != YK_OK) return st;
+    return yk_gguf_is(o.file[0]) ? yk_gguf_inspect(o.file[0], o.json, err)
+                                 : yk_checkpoint_inspect(o.file[0], o.json, err);
 }
 
 static yk_status diff(int argc, char **argv, yk_error *err)
@@ -49,8 +52,9 @@ static yk_status report(int argc, char **argv, yk_error *err)
 static const struct argp_option json_option[] = {{"json", 'j', NULL, 0, "print JSON", 0}, {0}};
 
 const yk_command yk_command_inspect = {
-    "inspect", "CHECKPOINT", "what is in a checkpoint",
-    "Shows the tensors of a checkpoint with shape, range and hash, and how it was made.\v"
+    "inspect", "FILE", "what is in a checkpoint or a GGUF file",
+    "Shows the tensors of a checkpoint with shape, range and hash, and how it was made; keys and tensors of a GGUF "
+    "file.\v"
     "Example:\n  yoke inspect runs/quickstart/checkpoints/best.h5",
     json_option, inspect};
 

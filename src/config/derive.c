@@ -31,10 +31,11 @@ static double parameters(const yk_recipe *r, const shape *s)
     double C = (double)s->C, q = (double)(s->H * s->D), kv = (double)(s->K * s->D);
     bool gelu = strcmp(r->model_mlp, "gelu") == 0, learned = strcmp(r->model_position, "learned") == 0;
     double norm = strcmp(r->model_norm, "layernorm") == 0 ? 2 * C : C, inner = (gelu ? 1 : 2) * (double)s->F;
-    double biases = r->model_bias ? q + 2 * kv + inner + 2 * C : 0;
+    double biases = r->model_bias ? q + 2 * kv + inner + 2 * C : r->model_qkv_bias ? q + 2 * kv : 0;
     double layer = 2 * C * q + 2 * C * kv + C * (inner + (double)s->F) + biases + 2 * norm +
                    (r->model_qk_norm ? 2 * (double)s->D : 0);
-    double table = (double)r->tokenizer_vocab * C, positions = learned ? (double)r->pretrain_seq * C : 0;
+    double table = (double)(r->model_vocab ? r->model_vocab : r->tokenizer_vocab) * C;
+    double positions = learned ? (double)r->pretrain_seq * C : 0;
     return (r->model_tied ? 1 : 2) * table + positions + norm + (double)s->L * layer;
 }
 

@@ -129,6 +129,7 @@ static yk_status try_vocab(const yk_recipe *r, const char *run_dir, yk_bpe_train
     yk_progress("tokenizer  vocabulary %lld", (long long)vocab);
     YK_TRY(yk_bpe_trainer_learn(trainer, (int32_t)vocab, &t, err));
     with.tokenizer_vocab = yk_tokenizer_vocab(t);
+    with.model_vocab = 0;
     YK_TRY(yk_measure_tokenizer(r, run_dir, t, row, err));
     double table = (double)with.tokenizer_vocab * (double)r->model_width, all = yk_recipe_parameters(&with);
     double bytes = mean_of(json_object_get(row, "by_domain"));

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "text/documents.h"
+#include "token/batch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -91,14 +92,7 @@ void yk_shard_close(yk_shard *s)
 
 /* Documents are encoded a batch at a time by the team and appended in order. */
 typedef struct writer {
-    const yk_team *team;
-    yk_encoder **encoder; /* [threads] */
-    yk_status *st;
-    yk_error *err;
-    yk_buf text;
-    size_t *begin, docs, begin_room;
-    yk_ids *ids; /* [documents of the batch] */
-    size_t ids_room;
+    yk_batch batch;
     yk_buf out; /* ids in file form */
     uint64_t *offset, *length;
     size_t documents, offset_room, length_room;
@@ -106,48 +100,25 @@ typedef struct writer {
     int id_bytes;
 } writer;
 
-static void encode_rows(const void *args, int64_t begin, int64_t end, int thread)
-{
-    const writer *w = args;
-    for (int64_t d = begin; d < end && w->st[thread] == YK_OK; d++) {
-        size_t from = w->begin[d], to = (size_t)d + 1 < w->docs ? w->begin[d + 1] : w->text.len;
-        w->ids[d].n = 0;
-        w->st[thread] = yk_encode(w->encoder[thread], w->text.data + from, to - from, &w->ids[d], &w->err[thread]);
-    }
-}
-
 static yk_status flush(writer *w, yk_error *err)
 {
     yk_status st = YK_OK;
-    while (w->ids_room < w->docs) {
-        size_t room = w->ids_room ? 2 * w->ids_room : 256;
-        yk_ids *grown = yk_regrow(w->ids, room, sizeof *grown, err);
-        if (!grown) return YK_ERR_MEMORY;
-        memset(grown + w->ids_room, 0, (room - w->ids_room) * sizeof *grown);
-        w->ids = grown;
-        w->ids_room = room;
-    }
-    yk_team_rows(w->team, (int64_t)w->docs, 1, encode_rows, w);
-    for (int t = 0; t < w->team->threads; t++)
-        if (w->st[t] != YK_OK) {
-            *err = w->err[t];
-            return w->st[t];
-        }
-    for (size_t d = 0; d < w->docs; d++) {
+    YK_TRY(yk_batch_encode(&w->batch, err));
+    for (size_t d = 0; d < w->batch.n; d++) {
+        const yk_ids *ids = &w->batch.ids[d];
         YK_ROOM(w->offset, w->documents + 1, w->offset_room);
         YK_ROOM(w->length, w->documents, w->length_room);
-        w->length[w->documents] = (d + 1 < w->docs ? w->begin[d + 1] : w->text.len) - w->begin[d];
+        w->length[w->documents] = yk_batch_length(&w->batch, d);
         w->bytes += w->length[w->documents];
-        w->tokens += w->ids[d].n;
+        w->tokens += ids->n;
         w->offset[++w->documents] = w->tokens;
-        for (size_t i = 0; i < w->ids[d].n; i++) {
-            uint32_t wide = (uint32_t)w->ids[d].id[i];
+        for (size_t i = 0; i < ids->n; i++) {
+            uint32_t wide = (uint32_t)ids->id[i];
             uint16_t narrow = (uint16_t)wide;
             yk_buf_add(&w->out, w->id_bytes == 2 ? (void *)&narrow : (void *)&wide, (size_t)w->id_bytes);
         }
     }
-    w->docs = 0;
-    yk_buf_clear(&w->text);
+    yk_batch_clear(&w->batch);
 done:
     return st;
 }
@@ -156,10 +127,8 @@ static yk_status take(void *context, const yk_document *doc, yk_error *err)
 {
     yk_status st = YK_OK;
     writer *w = context;
-    YK_ROOM(w->begin, w->docs, w->begin_room);
-    w->begin[w->docs++] = w->text.len;
-    yk_buf_add(&w->text, doc->text, doc->length);
-    if (w->text.len >= BATCH_BYTES) YK_TRY(flush(w, err));
+    YK_TRY(yk_batch_add(&w->batch, doc->text, doc->length, err));
+    if (w->batch.text.len >= BATCH_BYTES) YK_TRY(flush(w, err));
 done:
     return st;
 }
@@ -188,27 +157,17 @@ yk_status yk_shard_write(const char *documents, const char *shard, const yk_toke
                          yk_error *err)
 {
     yk_status st = YK_OK;
-    writer w = {.team = team, .id_bytes = yk_tokenizer_vocab(t) <= 65536 ? 2 : 4};
-    YK_NEW(w.encoder, team->threads);
-    YK_NEW(w.st, team->threads);
-    YK_NEW(w.err, team->threads);
-    for (int i = 0; i < team->threads; i++) YK_TRY(yk_encoder_new(&w.encoder[i], t, err));
+    writer w = {.id_bytes = yk_tokenizer_vocab(t) <= 65536 ? 2 : 4};
+    YK_TRY(yk_batch_start(&w.batch, team, t, false, err));
     YK_NEW(w.offset, 16);
     w.offset_room = 16;
     YK_TRY(yk_documents_read(documents, take, &w, err));
     YK_TRY(flush(&w, err));
     YK_TRY(publish(&w, shard, err));
 done:
-    for (int i = 0; w.encoder && i < team->threads; i++) yk_encoder_free(w.encoder[i]);
-    for (size_t i = 0; i < w.ids_room; i++) yk_ids_free(&w.ids[i]);
-    free(w.encoder);
-    free(w.st);
-    free(w.err);
-    free(w.begin);
-    free(w.ids);
+    yk_batch_free(&w.batch);
     free(w.offset);
     free(w.length);
-    yk_buf_free(&w.text);
     yk_buf_free(&w.out);
     return st;
 }

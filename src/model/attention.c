@@ -25,7 +25,8 @@ static yk_status plan(yk_model *m, yk_node *n, yk_error *err)
     yk_status st = YK_OK;
     sizes z = sizes_of(m, 0);
     YK_TRY(yk_norm_plan(m, n, "input_layernorm", err));
-    YK_TRY(yk_linear_plan(m, n, QKV, "self_attn.qkv_proj", z.raw, z.C, YK_INIT_NORMAL, err));
+    YK_TRY(yk_linear_plan(m, n, QKV, "self_attn.qkv_proj", z.raw, z.C, YK_INIT_NORMAL,
+                          m->shape.bias || m->shape.qkv_bias, err));
     if (m->shape.qk_norm) {
         YK_TRY(yk_declare_param(m, n, QNORM, "self_attn.q_norm.weight", z.D, 0, YK_INIT_ONES, false, err));
         YK_TRY(yk_declare_param(m, n, KNORM, "self_attn.k_norm.weight", z.D, 0, YK_INIT_ONES, false, err));
@@ -34,7 +35,7 @@ static yk_status plan(yk_model *m, yk_node *n, yk_error *err)
         yk_declare_saved(m, n, QRSTD, YK_FLOAT, z.H);
         yk_declare_saved(m, n, KRSTD, YK_FLOAT, z.K);
     }
-    YK_TRY(yk_linear_plan(m, n, OUT, "self_attn.o_proj", z.C, z.q, YK_INIT_RESIDUAL, err));
+    YK_TRY(yk_linear_plan(m, n, OUT, "self_attn.o_proj", z.C, z.q, YK_INIT_RESIDUAL, m->shape.bias, err));
     yk_declare_saved(m, n, YK_OUTPUT, YK_FLOAT, z.C);
     yk_declare_saved(m, n, RAW, YK_STORED, z.raw);
     yk_declare_saved(m, n, MIXED, YK_STORED, z.q);

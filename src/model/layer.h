@@ -132,10 +132,10 @@ void yk_norm_backward(const yk_node *n, yk_pass *p, bool accumulate, bool again)
 /* Of the head, after a pass that wanted YK_NORMED_ROWS: yk_model_logits. */
 void yk_head_logits(const yk_node *n, const yk_pass *p, int64_t first, int64_t rows, float *logits);
 
-/* A linear layer: weight [out,in] in `slot`, bias [out] in slot + 1 when the model has biases; x[N,in] is stored.
+/* A linear layer: weight [out,in] in `slot`, bias [out] in slot + 1 where it has one; x[N,in] is stored.
  *   y[N,out] = x w^T + bias + residual[N,out] (or NULL);  dx = dy w;  dw += dy^T x;  dbias += sum of dy. */
 yk_status yk_linear_plan(struct yk_model *m, yk_node *n, int slot, const char *name, int64_t out, int64_t in,
-                         yk_init init, yk_error *err);
+                         yk_init init, bool bias, yk_error *err);
 void yk_linear_forward(const yk_node *n, const yk_pass *p, int slot, void *y, yk_type y_type, const void *x,
                        const float *residual);
 void yk_linear_dx(const yk_node *n, const yk_pass *p, int slot, void *dx, yk_type dx_type, const void *dy,

@@ -44,14 +44,20 @@ void yk_product_dw(const yk_pass *p, const yk_product *s, float *dw, const void 
 }
 
 yk_status yk_linear_plan(yk_model *m, yk_node *n, int slot, const char *name, int64_t out, int64_t in, yk_init init,
-                         yk_error *err)
+                         bool bias, yk_error *err)
 {
     char full[64];
     snprintf(full, sizeof full, "%s.weight", name);
     yk_status st = yk_declare_param(m, n, slot, full, out, in, init, true, err);
     snprintf(full, sizeof full, "%s.bias", name);
-    if (st == YK_OK && m->shape.bias) st = yk_declare_param(m, n, slot + 1, full, out, 0, YK_INIT_ZEROS, false, err);
+    if (st == YK_OK && bias) st = yk_declare_param(m, n, slot + 1, full, out, 0, YK_INIT_ZEROS, false, err);
     return st;
+}
+
+/* Parameter 0 is the embedding. */
+static bool has_bias(const yk_node *n, int slot)
+{
+    return n->param[slot + 1] != 0;
 }
 
 static yk_product product_of(const yk_node *n, const yk_pass *p, int slot)
@@ -63,7 +69,7 @@ void yk_linear_forward(const yk_node *n, const yk_pass *p, int slot, void *y, yk
                        const float *residual)
 {
     const yk_product s = product_of(n, p, slot);
-    const float *init = residual, *bias = p->m->shape.bias ? yk_weight(p, n, slot + 1) : NULL;
+    const float *init = residual, *bias = has_bias(n, slot) ? yk_weight(p, n, slot + 1) : NULL;
     if (bias && residual) {
         p->m->k->bias_forward(&p->m->team, &(yk_bias){.y = y, .x = residual, .bias = bias, .rows = s.rows,
                                                       .width = s.out});
@@ -85,7 +91,7 @@ void yk_linear_dw(const yk_node *n, const yk_pass *p, int slot, const void *dy, 
 {
     const yk_product s = product_of(n, p, slot);
     yk_product_dw(p, &s, yk_gradient(p, n, slot), dy, dy_type, s.out, x);
-    if (p->m->shape.bias)
+    if (has_bias(n, slot))
         p->m->k->bias_backward(&p->m->team, &(yk_bias){.dy = dy, .type = dy_type, .dbias = yk_gradient(p, n, slot + 1),
                                                        .rows = s.rows, .width = s.out});
 }

@@ -10,8 +10,9 @@ static yk_status plan(yk_model *m, yk_node *n, yk_error *err)
     yk_status st = YK_OK;
     int64_t C = m->shape.width, F = m->shape.ffn, inner = m->shape.gelu ? F : 2 * F;
     YK_TRY(yk_norm_plan(m, n, "post_attention_layernorm", err));
-    YK_TRY(yk_linear_plan(m, n, UP, m->shape.gelu ? "mlp.up_proj" : "mlp.gate_up_proj", inner, C, YK_INIT_NORMAL, err));
-    YK_TRY(yk_linear_plan(m, n, DOWN, "mlp.down_proj", C, F, YK_INIT_RESIDUAL, err));
+    YK_TRY(yk_linear_plan(m, n, UP, m->shape.gelu ? "mlp.up_proj" : "mlp.gate_up_proj", inner, C, YK_INIT_NORMAL,
+                          m->shape.bias, err));
+    YK_TRY(yk_linear_plan(m, n, DOWN, "mlp.down_proj", C, F, YK_INIT_RESIDUAL, m->shape.bias, err));
     yk_declare_saved(m, n, YK_OUTPUT, YK_FLOAT, C);
     yk_declare_saved(m, n, INNER, YK_STORED, inner);
     yk_declare_scratch(m, n, ACTIVE, YK_STORED, F);

@@ -19,15 +19,16 @@ static int64_t blocks_again(const char *policy)
 
 yk_model_shape yk_model_shape_of(const yk_recipe *r, int64_t vocab)
 {
-    return (yk_model_shape){.vocab = vocab, .width = r->model_width, .layers = r->model_layers,
-                            .heads = r->model_heads, .kv_heads = r->model_kv_heads,
+    return (yk_model_shape){.vocab = r->model_vocab ? r->model_vocab : vocab, .width = r->model_width,
+                            .layers = r->model_layers, .heads = r->model_heads, .kv_heads = r->model_kv_heads,
                             .head_size = r->model_head_size, .ffn = r->model_ffn, .positions = r->pretrain_seq,
                             .qk_norm = r->model_qk_norm, .tied = r->model_tied,
                             .layernorm = strcmp(r->model_norm, "layernorm") == 0,
                             .gelu = strcmp(r->model_mlp, "gelu") == 0,
                             .learned_positions = strcmp(r->model_position, "learned") == 0, .bias = r->model_bias,
-                            .rope_theta = r->model_rope_theta, .norm_eps = r->model_norm_eps,
-                            .init_std = r->model_init_std,
+                            .qkv_bias = r->model_qkv_bias, .rope_theta = r->model_rope_theta,
+                            .rope_factor = r->model_rope_factor, .rope_original = r->model_rope_original,
+                            .norm_eps = r->model_norm_eps, .init_std = r->model_init_std,
                             .recompute_attention = strcmp(r->recompute, "attention") == 0,
                             .recompute_blocks = blocks_again(r->recompute)};
 }
@@ -197,6 +198,19 @@ static yk_status take_memory(yk_model *m, yk_error *err)
     return YK_OK;
 }
 
+/* Radians a position of pair i: theta^(-2 i / D). With a factor (Llama 3), pairs that turn fewer than once in the
+ * original context turn `factor` times slower, those that turn more than four times as before, and those between by a
+ * mean of both with weights linear in the number of turns. */
+static double turn_of(const yk_model_shape *s, int64_t i)
+{
+    const double fewest = 1, most = 4;
+    double turn = yk_pow64(s->rope_theta, -2 * (double)i / (double)s->head_size);
+    if (s->rope_factor <= 1) return turn;
+    double turns = (double)s->rope_original * turn / (2 * M_PI), kept = (turns - fewest) / (most - fewest);
+    kept = kept < 0 ? 0 : kept > 1 ? 1 : kept;
+    return kept * turn + (1 - kept) * turn / s->rope_factor;
+}
+
 static yk_status make_angles(yk_model *m, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -205,7 +219,7 @@ static yk_status make_angles(yk_model *m, yk_error *err)
     YK_NEW(cosine, m->shape.positions * half);
     YK_NEW(sine, m->shape.positions * half);
     for (int64_t i = 0; i < half; i++) {
-        double turn = yk_pow64(m->shape.rope_theta, -(double)i / (double)half), s, c;
+        double turn = turn_of(&m->shape, i), s, c;
         for (int64_t t = 0; t < m->shape.positions; t++) {
             yk_sincos64((double)t * turn, &s, &c);
             cosine[t * half + i] = (float)c;

@@ -22,15 +22,19 @@
 typedef struct yk_model_shape {
     int64_t vocab, width, layers, heads, kv_heads, head_size, ffn;
     int64_t positions; /* longest document a row may have */
-    bool qk_norm, tied, layernorm, gelu, learned_positions, bias;
+    bool qk_norm, tied, layernorm, gelu, learned_positions;
+    bool bias, qkv_bias; /* of all linear layers; of queries, keys and values alone */
     bool score; /* beside the output projection there is a head of one number a row: a reward, a value */
     double rope_theta, norm_eps, init_std;
+    double rope_factor; /* above 1: slow turns are slowed down, as in Llama 3 (model.c, turn_of) */
+    int64_t rope_original; /* ... by which positions it was trained before that */
     bool recompute_attention; /* backward computes attention blocks again */
     int64_t recompute_blocks; /* 0, or whole blocks again, so many at a time; neither changes a bit */
 } yk_model_shape;
 
 #define YK_SCORE_NAME "score.weight" /* of the score head's parameter [1,C] */
 
+/* `vocab`: entries of the tokenizer; the recipe's model.vocab, if set, may give the embedding more rows. */
 yk_model_shape yk_model_shape_of(const yk_recipe *r, int64_t vocab);
 
 /* How a parameter starts. */

@@ -13,6 +13,7 @@
 #include "text/clean.h"
 #include "text/documents.h"
 #include "text/questions.h"
+#include "train/made.h"
 #include "train/session.h"
 #include "train/train.h"
 #include "tune/tune.h"
@@ -318,6 +319,8 @@ yk_status yk_run(const yk_recipe *r, const char *name, const char *dir, const vo
     YK_TRY(announce(&u, err));
     YK_TRY(read_state(&u, err));
     YK_TRY(write_recipe(&u, true, err));
+    YK_TRY(yk_run_imported(dir, &u.model, err));
+    u.job.model = u.model;
     YK_TRY(yk_manifest_write(&u.job, err));
     YK_TRY(perform_all(&u, &finished, err));
     YK_TRY(write_recipe(&u, false, err));

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && sizeof(float) == 4,
@@ -65,36 +63,6 @@ static yk_status plan(saving *s, json_t *document, yk_error *err)
         s->pieces[i] = (piece){t->data, bytes, 0};
     }
     s->pieces[s->n] = (piece){s->text, strlen(s->text), 0};
-done:
-    return st;
-}
-
-/* Space on the filesystem, the process's limit, then (quotas show only there) the blocks
- * themselves. */
-static yk_status reserve(const saving *s, uint64_t bytes, yk_error *err)
-{
-    yk_status st = YK_OK;
-    struct statvfs fs;
-    struct rlimit limit;
-    if (fstatvfs(s->fd, &fs) != 0)
-        YK_TRY(yk_refused(s->aside, "ask for the free space", errno, err));
-    uint64_t available = (uint64_t)fs.f_bavail * fs.f_frsize;
-    if (bytes > available)
-        YK_FAIL(YK_ERR_IO,
-                "%s: no space for the checkpoint: %" PRIu64 " bytes are needed, %" PRIu64
-                " are available; free some space or choose another --run-dir, then run the same "
-                "command "
-                "again",
-                s->aside, bytes, available);
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur)
-        YK_FAIL(YK_ERR_IO,
-                "%s: the checkpoint is too large: %" PRIu64
-                " bytes are needed, the limit of this process "
-                "is %" PRIu64 "; raise it (ulimit -f)",
-                s->aside, bytes, (uint64_t)limit.rlim_cur);
-    if (bytes && fallocate(s->fd, 0, 0, (off_t)bytes) != 0 && errno != EOPNOTSUPP &&
-        errno != ENOSYS && errno != EINTR)
-        YK_TRY(yk_refused(s->aside, "reserve its space", errno, err));
 done:
     return st;
 }
@@ -253,7 +221,7 @@ static yk_status fill(const saving *s, yk_error *err)
     yk_status st = YK_OK;
     off_t end = lseek(s->memory, 0, SEEK_END);
     if (end < 0) YK_TRY(yk_refused(s->aside, "measure", errno, err));
-    YK_TRY(reserve(s, (uint64_t)end, err));
+    YK_TRY(yk_reserve(s->fd, s->aside, "the checkpoint", (uint64_t)end, err));
     YK_TRY(copy_extents(s, s->memory, s->fd, err));
     for (size_t i = 0; i <= s->n; i++) {
         const piece *p = &s->pieces[i];
@@ -275,7 +243,7 @@ yk_status yk_checkpoint_save(const char *path, const yk_tensor *tensors, size_t 
     YK_TRY(plan(&s, document, err));
     s.fd = open(s.aside, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (s.fd < 0) YK_TRY(yk_refused(s.aside, "create", errno, err));
-    YK_TRY(reserve(&s, s.needed, err));
+    YK_TRY(yk_reserve(s.fd, s.aside, "the checkpoint", s.needed, err));
     YK_TRY(lay_out(&s, err));
     YK_TRY(fill(&s, err));
     YK_TRY(yk_seal_write(s.fd, s.aside, err));

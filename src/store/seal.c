@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define BLOCK ((size_t)1 << 20)
@@ -39,10 +41,31 @@ yk_status yk_put(int fd, const char *path, const void *data, uint64_t bytes, uin
     return YK_OK;
 }
 
-/* Up to n bytes at offset `at`; fewer only at the end of the file. A medium that cannot give the
- * bytes back (EIO) is a damaged file. */
-static yk_status get(int fd, const char *path, void *data, size_t n, int64_t at, size_t *got,
-                     yk_error *err)
+yk_status yk_reserve(int fd, const char *path, const char *what, uint64_t bytes, yk_error *err)
+{
+    yk_status st = YK_OK;
+    struct statvfs fs;
+    struct rlimit limit;
+    if (fstatvfs(fd, &fs) != 0) YK_TRY(yk_refused(path, "ask for the free space", errno, err));
+    uint64_t available = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (bytes > available)
+        YK_FAIL(YK_ERR_IO,
+                "%s: no space for %s: %" PRIu64 " bytes are needed, %" PRIu64 " are available; free some space or "
+                "choose another --run-dir, then run the same command again",
+                path, what, bytes, available);
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur)
+        YK_FAIL(YK_ERR_IO,
+                "%s: %s is too large: %" PRIu64 " bytes are needed, the limit of this process is %" PRIu64
+                "; raise it (ulimit -f)",
+                path, what, bytes, (uint64_t)limit.rlim_cur);
+    if (bytes && fallocate(fd, 0, 0, (off_t)bytes) != 0 && errno != EOPNOTSUPP && errno != ENOSYS && errno != EINTR)
+        YK_TRY(yk_refused(path, "reserve its space", errno, err));
+done:
+    return st;
+}
+
+yk_status yk_get(int fd, const char *path, void *data, size_t n, int64_t at, size_t *got,
+                 yk_error *err)
 {
     for (*got = 0; *got < n;) {
         ssize_t r = pread(fd, (char *)data + *got, n - *got, (off_t)at + (off_t)*got);
@@ -67,7 +90,7 @@ static yk_status measure(int fd, const char *path, yk_seal *seal, yk_error *err)
     YK_NEW(block, BLOCK);
     seal->bytes = YK_SEAL_BYTES;
     for (size_t got = BLOCK; got == BLOCK; seal->bytes += (int64_t)got) {
-        YK_TRY(get(fd, path, block, BLOCK, seal->bytes, &got, err));
+        YK_TRY(yk_get(fd, path, block, BLOCK, seal->bytes, &got, err));
         yk_digest_add(d, block, got);
     }
     yk_digest_hex(d, seal->hash);
@@ -136,7 +159,7 @@ yk_status yk_seal_check(const char *path, yk_seal *seal, yk_error *err)
     if (fstat(fd, &info) != 0) YK_FAIL(YK_ERR_IO, "%s: cannot read: %s", path, strerror(errno));
     if (!S_ISREG(info.st_mode))
         YK_FAIL(YK_ERR_INPUT, "%s: is no file; a checkpoint was expected", path);
-    YK_TRY(get(fd, path, text, sizeof text, 0, &got, err));
+    YK_TRY(yk_get(fd, path, text, sizeof text, 0, &got, err));
     if (got < sizeof text)
         YK_FAIL(YK_ERR_DAMAGED, "%s: truncated: %zu bytes are too few for a checkpoint" REMEDY,
                 path, got);

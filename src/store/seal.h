@@ -13,6 +13,7 @@
 
 #include "base/status.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define YK_SEAL_BYTES 512
@@ -34,6 +35,14 @@ yk_status yk_seal_check(const char *path, yk_seal *seal, yk_error *err);
 /* Writes all the bytes at offset `at`; YK_ERR_IO names `path`, the reason and the remedy. */
 yk_status yk_put(int fd, const char *path, const void *data, uint64_t bytes, uint64_t at,
                  yk_error *err);
+
+/* Up to n bytes at offset `at`; fewer only at the end of the file. A medium that cannot give the bytes back (EIO) is a
+ * damaged file: YK_ERR_DAMAGED. */
+yk_status yk_get(int fd, const char *path, void *data, size_t n, int64_t at, size_t *got, yk_error *err);
+
+/* Sees to it that `bytes` can be written: space on the filesystem, the process's limit, then (quotas show only there)
+ * the blocks themselves. YK_ERR_IO says what is needed for `what` and what is there. */
+yk_status yk_reserve(int fd, const char *path, const char *what, uint64_t bytes, yk_error *err);
 
 /* YK_ERR_IO "<path>: cannot <what>: <reason of the errno>", with the remedy where space is short.
  */

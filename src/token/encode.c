@@ -1,12 +1,11 @@
 /* Byte-pair encoding of pieces: of all adjacent pairs the one of lowest rank is merged, leftmost first, until
  * none has a rank. A heap of candidates keeps long pieces at O(n log n). */
 #include "base/hash.h"
-#include "token/split.h"
+#include "token/unicode.h"
 #include "token/vocabulary.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 
 enum { CACHE_SLOTS = 1 << 15, CACHED_BYTES = 24, CACHED_IDS = 8 };
 
@@ -23,7 +22,9 @@ typedef struct cached {
 
 struct yk_encoder {
     const yk_tokenizer *t;
-    yk_splitter *split;
+    yk_splitter split;
+    bool specials;
+    yk_ids *out; /* of the text in work */
     cached *cache;
     candidate *heap;
     size_t heap_n, heap_room;
@@ -37,7 +38,7 @@ yk_status yk_encoder_new(yk_encoder **out, const yk_tokenizer *t, yk_error *err)
     yk_encoder *e = NULL;
     YK_NEW(e, 1);
     e->t = t;
-    YK_TRY(yk_splitter_new(&e->split, t->pattern, err));
+    e->split.stages = &t->stages;
     YK_NEW(e->cache, CACHE_SLOTS);
     *out = e;
     e = NULL;
@@ -49,13 +50,18 @@ done:
 void yk_encoder_free(yk_encoder *e)
 {
     if (!e) return;
-    yk_splitter_free(e->split);
+    yk_splitter_free(&e->split);
     free(e->cache);
     free(e->heap);
     free(e->id);
     free(e->next);
     free(e->prev);
     free(e);
+}
+
+void yk_encoder_specials(yk_encoder *e, bool specials)
+{
+    e->specials = specials;
 }
 
 static bool before(const candidate *a, const candidate *b)
@@ -115,6 +121,8 @@ done:
 static yk_status encode_piece(yk_encoder *e, const uint8_t *piece, size_t n, yk_ids *out, yk_error *err)
 {
     yk_status st = YK_OK;
+    int32_t whole = e->t->ignore_merges ? yk_token_find(e->t, piece, n) : -1;
+    if (whole >= 0) return add_id(out, whole, err);
     YK_TRY(make_room(e, n, err));
     for (size_t i = 0; i < n; i++) {
         e->id[i] = e->t->byte_id[piece[i]];
@@ -140,9 +148,12 @@ done:
 }
 
 /* Most pieces are words seen before. */
-static yk_status encode_cached(yk_encoder *e, const uint8_t *piece, size_t n, yk_ids *out, yk_error *err)
+static yk_status encode_cached(void *context, const char *text, size_t n, yk_error *err)
 {
     yk_status st = YK_OK;
+    yk_encoder *e = context;
+    yk_ids *out = e->out;
+    const uint8_t *piece = (const uint8_t *)text;
     if (n > CACHED_BYTES) return encode_piece(e, piece, n, out, err);
     cached *c = &e->cache[yk_hash64(piece, n, 0) % CACHE_SLOTS];
     if (c->length == n && memcmp(c->bytes, piece, n) == 0) {
@@ -161,35 +172,35 @@ done:
     return st;
 }
 
-static bool is_ascii(const char *text, size_t n)
+/* A part of normalised text, or an added token. */
+static yk_status encode_composed(void *context, const char *text, size_t n, const yk_added *token, yk_error *err)
 {
-    uint64_t all = 0, some;
-    size_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        memcpy(&some, text + i, 8);
-        all |= some;
-    }
-    for (; i < n; i++) all |= (uint64_t)(unsigned char)text[i];
-    return (all & 0x8080808080808080u) == 0;
+    yk_encoder *e = context;
+    return token ? add_id(e->out, token->id, err) : yk_split(&e->split, text, n, encode_cached, e, err);
+}
+
+static yk_status encode_part(void *context, const char *text, size_t n, const yk_added *token, yk_error *err)
+{
+    yk_encoder *e = context;
+    const uint8_t *kinds = e->t->stages.kinds;
+    if (token) return add_id(e->out, token->id, err);
+    if (e->t->nfc && yk_nfc(kinds, text, n, &e->split.composed))
+        text = e->split.composed.data, n = e->split.composed.len;
+    return yk_finder_parts(&e->t->composed, kinds, e->specials, text, n, encode_composed, e, err);
 }
 
 yk_status yk_encode(yk_encoder *e, const char *text, size_t n, yk_ids *out, yk_error *err)
 {
     yk_status st = YK_OK;
-    utf8proc_uint8_t *composed = NULL;
-    size_t valid = 0;
-    if (e->t->nfc && !is_ascii(text, n)) {
-        utf8proc_ssize_t length = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)n, &composed,
-                                               UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-        if (length >= 0) text = (const char *)composed, n = (size_t)length;
-    }
-    for (size_t at = 0; at < n;) {
-        size_t piece = yk_splitter_next(e->split, text + at, n - at, &valid);
-        YK_TRY(encode_cached(e, (const uint8_t *)text + at, piece, out, err));
-        at += piece;
+    e->out = out;
+    for (size_t at = 0, valid; at < n; at += valid) {
+        valid = yk_utf8_valid(text + at, n - at);
+        YK_TRY(yk_finder_parts(&e->t->raw, e->t->stages.kinds, e->specials, text + at, valid, encode_part, e, err));
+        if (valid > 0) continue;
+        YK_TRY(add_id(out, e->t->byte_id[(uint8_t)text[at]], err)); /* a byte outside */
+        valid = 1;
     }
 done:
-    free(composed);
     return st;
 }
 

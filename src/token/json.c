@@ -1,97 +1,73 @@
 /* tokenizer.json: version 1.0 of Hugging Face's `tokenizers`, model BPE at byte level. */
 #include "base/file.h"
 #include "base/json.h"
-#include "token/split.h"
+#include "token/unicode.h"
 #include "token/vocabulary.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_VOCAB = 4 << 20, MAX_FILE = 512 << 20 };
+enum { MAX_FILE = 512 << 20 };
 
-/* Text of a token in the byte alphabet: byte b is the code point of its id's place. */
-static uint32_t code_point(uint8_t byte)
+static bool is_itself(uint32_t c)
 {
-    uint8_t byte_of_id[256];
-    int32_t id[256];
-    if ((byte >= 33 && byte <= 126) || (byte >= 161 && byte != 173)) return byte;
-    yk_byte_alphabet(byte_of_id, id);
-    return 256 + (uint32_t)id[byte] - 188; /* 188 bytes stand for themselves */
+    return (c >= 33 && c <= 126) || (c >= 161 && c <= 255 && c != 173);
 }
 
-static void add_utf8(yk_buf *out, uint32_t c)
+/* The code point that stands for a byte in the byte alphabet: itself, or those from 256 on in the bytes' order. */
+static uint32_t point_of(uint8_t b)
 {
-    char u[2] = {(char)(0xC0 | c >> 6), (char)(0x80 | (c & 0x3F))}, one = (char)c;
-    if (c < 0x80)
-        yk_buf_add(out, &one, 1);
-    else
-        yk_buf_add(out, u, 2);
+    return is_itself(b) ? b : b <= 32 ? 256u + b : b <= 160 ? 256u + 33 + (b - 127u) : 256 + 67;
 }
 
-static void to_alphabet(const yk_token *t, yk_buf *out)
+/* The inverse; -1: it stands for none. */
+static int byte_of(uint32_t c)
 {
+    int b = c < 256 ? (int)c : c < 256 + 33 ? (int)c - 256 : c < 256 + 67 ? (int)c - 256 - 33 + 127 : 173;
+    return b < 256 && point_of((uint8_t)b) == c ? b : -1;
+}
+
+bool yk_tokenizer_text(const yk_tokenizer *t, int32_t id, yk_buf *out)
+{
+    const yk_token *token = &t->token[id];
     yk_buf_clear(out);
     yk_buf_reserve(out, 1);
-    if (t->special) {
-        yk_buf_add(out, t->bytes, t->length);
-        return;
-    }
-    for (uint32_t i = 0; i < t->length; i++) add_utf8(out, code_point((uint8_t)t->bytes[i]));
+    if (token->literal) yk_buf_add(out, token->bytes, token->length);
+    else
+        for (uint32_t i = 0; i < token->length; i++) yk_utf8_add(out, point_of((uint8_t)token->bytes[i]));
+    return token->bytes != NULL;
 }
 
 /* The inverse; false when a character stands for no byte. */
-static bool from_alphabet(const char *text, const int16_t byte_of[512], yk_buf *out)
+static bool bytes_of(const char *text, yk_buf *out)
 {
     yk_buf_clear(out);
     yk_buf_reserve(out, 1);
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        uint32_t c = *p;
-        if (c >= 0xC0 && c < 0xE0 && p[1]) c = (c & 0x1F) << 6 | (*++p & 0x3F);
-        if (c >= 512 || byte_of[c] < 0) return false;
-        char b = (char)byte_of[c];
-        yk_buf_add(out, &b, 1);
+    for (size_t length; *text; text += length) {
+        int b = byte_of(yk_utf8_at((const uint8_t *)text, &length));
+        if (b < 0) return false;
+        yk_buf_add(out, &(char){(char)b}, 1);
     }
     return true;
-}
-
-static void alphabet_inverse(int16_t byte_of[512])
-{
-    for (int c = 0; c < 512; c++) byte_of[c] = -1;
-    for (int b = 0; b < 256; b++) byte_of[code_point((uint8_t)b)] = (int16_t)b;
 }
 
 static json_t *build(const yk_tokenizer *t)
 {
     yk_buf text = {0}, second = {0};
-    json_t *vocab = json_object(), *merges = json_array(), *added = json_array();
-    for (int32_t i = 0; i < t->vocab; i++) {
-        to_alphabet(&t->token[i], &text);
-        if (t->token[i].special)
-            json_array_append_new(added, json_pack("{s:i, s:s, s:b, s:b, s:b, s:b, s:b}", "id", i, "content", text.data,
-                                                   "single_word", 0, "lstrip", 0, "rstrip", 0, "normalized", 0,
-                                                   "special", 1));
-        else
+    json_t *vocab = json_object(), *merges = json_array();
+    json_t *root = json_copy(t->settings), *model = json_copy(json_object_get(t->settings, "model"));
+    for (int32_t i = 0; i < t->vocab; i++)
+        if (yk_tokenizer_text(t, i, &text) && !t->token[i].added)
             json_object_set_new(vocab, text.data, json_integer(i));
-    }
     for (size_t r = 0; r < t->merges; r++) {
-        to_alphabet(&t->token[t->merge[r][0]], &text);
-        to_alphabet(&t->token[t->merge[r][1]], &second);
+        yk_tokenizer_text(t, t->merge[r][0], &text);
+        yk_tokenizer_text(t, t->merge[r][1], &second);
         json_array_append_new(merges, json_pack("[s, s]", text.data, second.data));
     }
-    json_t *level = json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space", 0, "trim_offsets", 0,
-                              "use_regex", 0);
-    json_t *split = json_pack("{s:s, s:{s:s}, s:s, s:b}", "type", "Split", "pattern", "Regex", t->pattern, "behavior",
-                              "Isolated", "invert", 0);
-    json_t *model = json_pack("{s:s, s:n, s:n, s:n, s:n, s:b, s:b, s:b, s:o, s:o}", "type", "BPE", "dropout",
-                              "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", 0,
-                              "byte_fallback", 0, "ignore_merges", 0, "vocab", vocab, "merges", merges);
-    json_t *root = json_pack("{s:s, s:n, s:n, s:o, s:o, s:{s:s, s:[o, O]}, s:O, s:O, s:o}", "version", "1.0",
-                             "truncation", "padding", "added_tokens", added, "normalizer",
-                             t->nfc ? json_pack("{s:s}", "type", "NFC") : json_null(), "pre_tokenizer", "type",
-                             "Sequence", "pretokenizers", split, level, "post_processor", level, "decoder", level,
-                             "model", model);
-    json_decref(level);
+    json_object_set_new(model, "vocab", vocab);
+    json_object_set_new(model, "merges", merges);
+    json_object_set_new(root, "model", model);
     yk_buf_free(&text);
     yk_buf_free(&second);
     return root;
@@ -105,56 +81,17 @@ yk_status yk_tokenizer_save(const yk_tokenizer *t, const char *path, yk_error *e
     return st;
 }
 
-static const char *type_of(const json_t *x)
-{
-    const char *type = json_string_value(json_object_get(x, "type"));
-    return type ? type : json_is_null(x) || !x ? "null" : "?";
-}
-
-/* The split pattern of the pre-tokeniser; `*pattern` points into the JSON or is a constant. */
-static yk_status read_pretokenizer(const json_t *pre, const char **pattern, yk_error *err)
-{
-    const json_t *list = json_object_get(pre, "pretokenizers"), *level = pre;
-    *pattern = NULL;
-    if (strcmp(type_of(pre), "Sequence") == 0) {
-        for (size_t i = 0; i < json_array_size(list); i++) {
-            const json_t *x = json_array_get(list, i);
-            const char *regex = json_string_value(json_object_get(json_object_get(x, "pattern"), "Regex"));
-            if (strcmp(type_of(x), "Split") == 0 && regex && !*pattern)
-                *pattern = regex;
-            else if (strcmp(type_of(x), "ByteLevel") == 0 && i + 1 == json_array_size(list))
-                level = x;
-            else
-                return yk_fail(err, YK_ERR_INPUT, "pre_tokenizer: `%s` at place %zu is not supported; one Split with a "
-                               "Regex and then ByteLevel are", type_of(x), i);
-        }
-    }
-    if (strcmp(type_of(level), "ByteLevel") != 0)
-        return yk_fail(err, YK_ERR_INPUT, "pre_tokenizer `%s` is not supported; ByteLevel is", type_of(pre));
-    if (json_is_true(json_object_get(level, "add_prefix_space")))
-        return yk_fail(err, YK_ERR_INPUT, "pre_tokenizer: add_prefix_space is not supported");
-    if (!*pattern) *pattern = yk_pattern_gpt2;
-    return YK_OK;
-}
-
-static yk_status put_token(yk_tokenizer *t, const char *text, const json_t *id, bool special,
-                           const int16_t byte_of[512], yk_buf *bytes, yk_error *err)
+/* `literally`: its text is that of an added token too. */
+static yk_status put_token(yk_tokenizer *t, const char *text, const json_t *id, bool literally, yk_buf *bytes,
+                           yk_error *err)
 {
     yk_status st = YK_OK;
     json_int_t i = json_integer_value(id);
-    if (!json_is_integer(id) || i < 0 || i >= t->vocab)
-        YK_FAIL(YK_ERR_INPUT, "token `%s` has no id from 0 to %d: ids must be dense", text, t->vocab - 1);
-    if (t->token[i].bytes) {
-        if (special && t->token[i].length == strlen(text)) { /* also listed in the vocabulary */
-            t->token[i].special = true;
-            return YK_OK;
-        }
-        YK_FAIL(YK_ERR_INPUT, "id %lld is given to two tokens, the second `%s`", (long long)i, text);
-    }
-    if (special || !from_alphabet(text, byte_of, bytes))
-        YK_TRY(yk_token_set(&t->token[i], text, strlen(text), true, err));
-    else
-        YK_TRY(yk_token_set(&t->token[i], bytes->data, bytes->len, false, err));
+    if (t->token[i].bytes)
+        YK_FAIL(YK_ERR_INPUT, "id %lld is given to two tokens, the second `%.40s`", (long long)i, text);
+    bool literal = !bytes_of(text, bytes) || (literally && strcmp(text, bytes->data) != 0);
+    YK_TRY(yk_token_set(&t->token[i], literal ? text : bytes->data, literal ? strlen(text) : bytes->len, err));
+    t->token[i].literal = literal;
 done:
     return st;
 }
@@ -176,7 +113,7 @@ static yk_status read_merge(const json_t *x, const json_t *vocab, size_t rank, i
         if (i != 0) yk_buf_puts(text, space ? space + 1 : b);
         id[i] = json_object_get(vocab, text->data);
         if (!id[i])
-            YK_FAIL(YK_ERR_INPUT, "merge %zu needs the token `%s`, which the vocabulary lacks", rank, text->data);
+            YK_FAIL(YK_ERR_INPUT, "merge %zu needs the token `%.80s`, which the vocabulary lacks", rank, text->data);
     }
     merge[0] = (int32_t)json_integer_value(id[0]);
     merge[1] = (int32_t)json_integer_value(id[1]);
@@ -185,53 +122,77 @@ done:
     return st;
 }
 
-static yk_status read_root(yk_tokenizer **out, const json_t *root, yk_error *err)
+/* One more than the highest id, of both lists. */
+static yk_status count_ids(const json_t *vocab, const json_t *added, int32_t *n, yk_error *err)
+{
+    yk_status st = YK_OK;
+    json_int_t most = -1;
+    const char *name;
+    const json_t *id, *x;
+    size_t i;
+    json_object_foreach((json_t *)vocab, name, id) {
+        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= YK_MAX_VOCAB)
+            YK_FAIL(YK_ERR_INPUT, "the token `%.40s` has no id from 0 to %d", name, YK_MAX_VOCAB - 1);
+        if (json_integer_value(id) > most) most = json_integer_value(id);
+    }
+    json_array_foreach(added, i, x) {
+        json_int_t one = json_integer_value(json_object_get(x, "id"));
+        if (one > most && one < YK_MAX_VOCAB) most = one; /* others are refused where they are read */
+    }
+    if (json_object_size(vocab) < 256)
+        YK_FAIL(YK_ERR_INPUT, "a vocabulary of %zu tokens is not supported", json_object_size(vocab));
+    *n = (int32_t)most + 1;
+done:
+    return st;
+}
+
+/* The settings are the file without its two long lists, whose places are kept. */
+static json_t *settings_of(const json_t *root)
+{
+    json_t *settings = json_copy((json_t *)root), *model = json_copy(json_object_get(root, "model"));
+    json_object_set_new(model, "vocab", json_null());
+    json_object_set_new(model, "merges", json_null());
+    json_object_set_new(settings, "model", model);
+    return settings;
+}
+
+static yk_status read_root(yk_tokenizer **out, json_t *root, const char *const *special, size_t specials, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_tokenizer *t = NULL;
     yk_buf text = {0};
-    int32_t *made = NULL;
-    int16_t byte_of[512];
-    const char *pattern, *name;
-    json_t *id, *model = json_object_get(root, "model"), *vocab = json_object_get(model, "vocab");
-    const json_t *merges = json_object_get(model, "merges"), *added = json_object_get(root, "added_tokens");
-    const char *normalizer = type_of(json_object_get(root, "normalizer"));
-    if (strcmp(type_of(model), "BPE") != 0 || !json_is_object(vocab) || !json_is_array(merges))
-        YK_FAIL(YK_ERR_INPUT, "model `%s` is not supported; byte-level BPE is", type_of(model));
-    if (strcmp(normalizer, "NFC") != 0 && strcmp(normalizer, "null") != 0)
-        YK_FAIL(YK_ERR_INPUT, "normalizer `%s` is not supported; NFC and none are", normalizer);
-    YK_TRY(read_pretokenizer(json_object_get(root, "pre_tokenizer"), &pattern, err));
-    size_t extra = 0, i;
-    const json_t *x;
-    json_array_foreach(added, i, x)
-    {
+    int32_t *made = NULL, ids = 0;
+    const char *name;
+    json_t *id, *model = json_object_get(root, "model"), *vocab = json_object_get(model, "vocab"), *x;
+    const json_t *merges = json_object_get(model, "merges"), *added;
+    json_t *literal = json_object();
+    size_t i;
+    if (!json_is_object(vocab) || !json_is_array(merges))
+        YK_FAIL(YK_ERR_INPUT, "no BPE model with vocab and merges; only that is supported");
+    YK_TRY(count_ids(vocab, json_object_get(root, "added_tokens"), &ids, err));
+    YK_TRY(yk_settings_specials(root, special, specials, &ids, err));
+    added = json_object_get(root, "added_tokens");
+    YK_TRY(yk_tokenizer_new(&t, ids, json_array_size(merges), settings_of(root), err));
+    json_array_foreach(added, i, x) {
         const char *content = json_string_value(json_object_get(x, "content"));
-        if (!content) YK_FAIL(YK_ERR_INPUT, "added_tokens[%zu] has no content", i);
-        extra += json_object_get(vocab, content) == NULL;
+        if (content) json_object_set_new(literal, content, json_true());
     }
-    size_t total = json_object_size(vocab) + extra;
-    if (total > MAX_VOCAB || total < 256) YK_FAIL(YK_ERR_INPUT, "a vocabulary of %zu tokens is not supported", total);
-    YK_TRY(yk_tokenizer_new(&t, (int32_t)total, json_array_size(merges), pattern, err));
-    t->nfc = strcmp(normalizer, "NFC") == 0;
-    alphabet_inverse(byte_of);
-    json_object_foreach(vocab, name, id) YK_TRY(put_token(t, name, id, false, byte_of, &text, err));
-    json_array_foreach(added, i, x)
-        YK_TRY(put_token(t, json_string_value(json_object_get(x, "content")), json_object_get(x, "id"), true, byte_of,
-                         &text, err));
+    json_object_foreach(vocab, name, id) YK_TRY(put_token(t, name, id, json_object_get(literal, name), &text, err));
     YK_NEW(made, t->merges);
     for (size_t r = 0; r < t->merges; r++)
         YK_TRY(read_merge(json_array_get(merges, r), vocab, r, t->merge[r], &made[r], &text, err));
-    YK_TRY(yk_tokenizer_index(t, made, err));
+    YK_TRY(yk_tokenizer_ready(t, made, err));
     *out = t;
     t = NULL;
 done:
     free(made);
+    json_decref(literal);
     yk_buf_free(&text);
     yk_tokenizer_free(t);
     return st;
 }
 
-yk_status yk_tokenizer_load(yk_tokenizer **t, const char *path, yk_error *err)
+static yk_status load(yk_tokenizer **t, const char *path, const char *const *special, size_t specials, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_buf text = {0};
@@ -243,9 +204,21 @@ yk_status yk_tokenizer_load(yk_tokenizer **t, const char *path, yk_error *err)
     if (!root)
         YK_FAIL(YK_ERR_DAMAGED, "%s:%d:%d: not valid JSON, perhaps truncated: %s", path, why.line, why.column,
                 why.text);
-    st = yk_context(err, read_root(t, root, err), "%s", path);
+    st = yk_context(err, read_root(t, root, special, specials, err), "%s", path);
 done:
     json_decref(root);
     yk_buf_free(&text);
     return st;
+}
+
+yk_status yk_tokenizer_load(yk_tokenizer **t, const char *path, yk_error *err)
+{
+    return load(t, path, NULL, 0, err);
+}
+
+yk_status yk_tokenizer_import(yk_tokenizer **t, const char *path, const char *pattern, const char *const *special,
+                              size_t specials, yk_error *err)
+{
+    return pattern ? yk_tokenizer_from_ranks(t, path, pattern, special, specials, err)
+                   : load(t, path, special, specials, err);
 }

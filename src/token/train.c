@@ -2,9 +2,10 @@
  * again, with pair counts kept up to date piece by piece. */
 #include "base/hash.h"
 #include "base/log.h"
-#include "token/split.h"
+#include "token/unicode.h"
 #include "token/vocabulary.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,8 +31,9 @@ struct yk_bpe_trainer {
     yk_buf batch;
     size_t *begin; /* documents of the batch */
     size_t docs, docs_room;
-    piece_set *set;     /* [threads]; [0] holds all after flushing */
-    yk_splitter **split;
+    piece_set *set; /* [threads]; [0] holds all after flushing */
+    yk_stages stages;
+    yk_splitter *split; /* [threads] */
 };
 
 static yk_status rehash(piece_set *s, yk_error *err)
@@ -89,7 +91,8 @@ yk_status yk_bpe_trainer_new(yk_bpe_trainer **out, const yk_team *team, yk_error
     b->team = *team;
     YK_NEW(b->set, team->threads);
     YK_NEW(b->split, team->threads);
-    for (int i = 0; i < team->threads; i++) YK_TRY(yk_splitter_new(&b->split[i], yk_pattern_qwen2, err));
+    YK_TRY(yk_stages_add(&b->stages, yk_pattern_qwen2, false, YK_ISOLATED, false, err));
+    for (int i = 0; i < team->threads; i++) b->split[i].stages = &b->stages;
     *out = b;
     b = NULL;
 done:
@@ -101,7 +104,8 @@ void yk_bpe_trainer_free(yk_bpe_trainer *b)
 {
     if (!b) return;
     for (int i = 0; b->set && i < b->team.threads; i++) set_free(&b->set[i]);
-    for (int i = 0; b->split && i < b->team.threads; i++) yk_splitter_free(b->split[i]);
+    for (int i = 0; b->split && i < b->team.threads; i++) yk_splitter_free(&b->split[i]);
+    yk_stages_free(&b->stages);
     free(b->set);
     free(b->split);
     free(b->begin);
@@ -115,18 +119,35 @@ typedef struct count_args {
     yk_error *err; /* [threads] */
 } count_args;
 
+static yk_status count_one(void *context, const char *bytes, size_t n, yk_error *err)
+{
+    return count_piece(context, bytes, n, 1, err);
+}
+
+/* The pieces that an encoder would take from the text. */
+static yk_status count_text(yk_splitter *split, piece_set *set, const char *text, size_t n, yk_error *err)
+{
+    yk_status st = YK_OK;
+    for (size_t at = 0, valid; at < n; at += valid) {
+        valid = yk_utf8_valid(text + at, n - at);
+        bool composed = yk_nfc(split->stages->kinds, text + at, valid, &split->composed);
+        YK_TRY(yk_split(split, composed ? split->composed.data : text + at, composed ? split->composed.len : valid,
+                        count_one, set, err));
+        if (valid > 0) continue;
+        YK_TRY(count_piece(set, text + at, 1, 1, err));
+        valid = 1;
+    }
+done:
+    return st;
+}
+
 static void count_documents(const void *args, int64_t begin, int64_t end, int thread)
 {
     const count_args *a = args;
     yk_bpe_trainer *b = a->b;
-    for (int64_t d = begin; d < end; d++) {
-        const char *text = b->batch.data + b->begin[d];
-        size_t n = ((size_t)d + 1 < b->docs ? b->begin[d + 1] : b->batch.len) - b->begin[d], valid = 0;
-        for (size_t at = 0; at < n && a->st[thread] == YK_OK;) {
-            size_t length = yk_splitter_next(b->split[thread], text + at, n - at, &valid);
-            a->st[thread] = count_piece(&b->set[thread], text + at, length, 1, &a->err[thread]);
-            at += length;
-        }
+    for (int64_t d = begin; d < end && a->st[thread] == YK_OK; d++) {
+        size_t n = ((size_t)d + 1 < b->docs ? b->begin[d + 1] : b->batch.len) - b->begin[d];
+        a->st[thread] = count_text(&b->split[thread], &b->set[thread], b->batch.data + b->begin[d], n, &a->err[thread]);
     }
 }
 
@@ -364,37 +385,82 @@ static void learner_free(learner *l)
     yk_table_free(&l->index);
 }
 
+/* What has been learnt: tokens by id, and merges by rank with what they make. */
+typedef struct learnt {
+    yk_token *token;
+    int32_t n;
+    size_t room;
+    int32_t (*merge)[2], *made;
+    size_t merges, merge_room, made_room;
+    yk_table known; /* hash of bytes -> id */
+} learnt;
+
+static void learnt_free(learnt *x)
+{
+    for (int32_t i = 0; x->token && i < x->n; i++) free(x->token[i].bytes);
+    free(x->token);
+    free(x->merge);
+    free(x->made);
+    yk_table_free(&x->known);
+}
+
+/* The id of the token with these bytes, a new one when there is none. */
+static yk_status token_of(learnt *x, const char *bytes, size_t n, int32_t *id, yk_error *err)
+{
+    yk_status st = YK_OK;
+    uint64_t key = yk_hash64(bytes, n, 3) >> 1, there;
+    for (; yk_table_get(&x->known, key, &there); key++)
+        if (x->token[there].length == n && memcmp(x->token[there].bytes, bytes, n) == 0) {
+            *id = (int32_t)there;
+            return YK_OK;
+        }
+    YK_ROOM(x->token, x->n, x->room);
+    x->token[x->n] = (yk_token){0};
+    YK_TRY(yk_token_set(&x->token[x->n], bytes, n, err));
+    YK_TRY(yk_table_put(&x->known, key, (uint64_t)x->n, err));
+    *id = x->n++;
+done:
+    return st;
+}
+
+/* Other merges may have made the same bytes: then the pair becomes that token. */
+static yk_status add_merge(learnt *x, int32_t a, int32_t b, int32_t *id, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_buf bytes = {0};
+    yk_buf_add(&bytes, x->token[a].bytes, x->token[a].length);
+    yk_buf_add(&bytes, x->token[b].bytes, x->token[b].length);
+    YK_TRY(token_of(x, bytes.data, bytes.len, id, err));
+    YK_ROOM(x->merge, x->merges, x->merge_room);
+    YK_ROOM(x->made, x->merges, x->made_room);
+    x->merge[x->merges][0] = a;
+    x->merge[x->merges][1] = b;
+    x->made[x->merges++] = *id;
+done:
+    yk_buf_free(&bytes);
+    return st;
+}
+
 /* Bytes, merges, specials, in this order of ids. */
-static yk_status assemble(yk_tokenizer **out, const int32_t (*merge)[2], size_t merges, yk_error *err)
+static yk_status assemble(yk_tokenizer **out, learnt *x, yk_error *err)
 {
     static const char *const special[] = YK_SPECIAL_TOKENS;
     yk_status st = YK_OK;
     yk_tokenizer *t = NULL;
-    yk_buf bytes = {0};
-    int32_t *made = NULL, id_of_byte[256];
-    uint8_t byte_of_id[256];
-    yk_byte_alphabet(byte_of_id, id_of_byte);
-    YK_TRY(yk_tokenizer_new(&t, (int32_t)(256 + merges + YK_SPECIAL_COUNT), merges, yk_pattern_qwen2, err));
-    YK_NEW(made, merges);
-    for (int i = 0; i < 256; i++) YK_TRY(yk_token_set(&t->token[i], (char *)&byte_of_id[i], 1, false, err));
-    for (size_t r = 0; r < merges; r++) {
-        yk_buf_clear(&bytes);
-        for (int side = 0; side < 2; side++) {
-            const yk_token *x = &t->token[merge[r][side]];
-            t->merge[r][side] = merge[r][side];
-            yk_buf_add(&bytes, x->bytes, x->length);
-        }
-        made[r] = (int32_t)(256 + r);
-        YK_TRY(yk_token_set(&t->token[made[r]], bytes.data, bytes.len, false, err));
-    }
-    for (int i = 0; i < YK_SPECIAL_COUNT; i++)
-        YK_TRY(yk_token_set(&t->token[256 + merges + (size_t)i], special[i], strlen(special[i]), true, err));
-    YK_TRY(yk_tokenizer_index(t, made, err));
+    json_t *settings = yk_settings_new(yk_pattern_qwen2, true, false);
+    int32_t vocab = x->n;
+    YK_TRY(yk_settings_specials(settings, special, YK_SPECIAL_COUNT, &vocab, err));
+    st = yk_tokenizer_new(&t, vocab, x->merges, settings, err);
+    settings = NULL;
+    if (st != YK_OK) goto done;
+    memcpy(t->token, x->token, (size_t)x->n * sizeof *x->token);
+    if (x->merges) memcpy(t->merge, x->merge, x->merges * sizeof *x->merge);
+    x->n = 0; /* their bytes belong to the tokenizer now */
+    YK_TRY(yk_tokenizer_ready(t, x->made, err));
     *out = t;
     t = NULL;
 done:
-    free(made);
-    yk_buf_free(&bytes);
+    json_decref(settings);
     yk_tokenizer_free(t);
     return st;
 }
@@ -403,29 +469,30 @@ yk_status yk_bpe_trainer_learn(yk_bpe_trainer *b, int32_t vocab, yk_tokenizer **
 {
     yk_status st = YK_OK;
     learner l = {0};
-    int32_t(*merge)[2] = NULL;
-    int32_t wanted = vocab - 256 - YK_SPECIAL_COUNT, n = 0;
-    if (wanted < 0)
+    learnt x = {0};
+    uint8_t byte_of_id[256];
+    int32_t id, id_of_byte[256], wanted = vocab - YK_SPECIAL_COUNT;
+    bool found = true;
+    if (wanted < 256)
         YK_FAIL(YK_ERR_CONFIG, "a vocabulary of %d is too small; %d is the least", vocab, 256 + YK_SPECIAL_COUNT);
     YK_TRY(flush(b, err));
-    YK_NEW(merge, wanted);
+    yk_byte_alphabet(byte_of_id, id_of_byte);
+    for (int i = 0; i < 256; i++) YK_TRY(token_of(&x, (char *)&byte_of_id[i], 1, &id, err));
     YK_TRY(learner_start(&l, &b->set[0], err));
-    for (; n < wanted; n++) {
+    while (x.n < wanted) {
         uint32_t best;
-        bool found;
         YK_TRY(best_pair(&l, &best, &found, err));
         if (!found) break;
-        merge[n][0] = l.pairs[best].a;
-        merge[n][1] = l.pairs[best].b;
-        YK_TRY(merge_pair(&l, best, 256 + n, err));
-        yk_progress("tokenizer  merge %d of %d", n + 1, wanted);
+        YK_TRY(add_merge(&x, l.pairs[best].a, l.pairs[best].b, &id, err));
+        YK_TRY(merge_pair(&l, best, id, err));
+        yk_progress("tokenizer  token %d of %d", x.n - 256, wanted - 256);
     }
-    if (n < wanted)
-        yk_warn("the text has only %d pairs that occur twice: the vocabulary is %d, not %d", n,
-                256 + n + YK_SPECIAL_COUNT, vocab);
-    YK_TRY(assemble(t, (const int32_t(*)[2])merge, (size_t)n, err));
+    if (!found)
+        yk_warn("the text has only %zu pairs that occur twice: the vocabulary is %d, not %d", x.merges,
+                x.n + YK_SPECIAL_COUNT, vocab);
+    YK_TRY(assemble(t, &x, err));
 done:
-    free(merge);
+    learnt_free(&x);
     learner_free(&l);
     return st;
 }

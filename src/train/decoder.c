@@ -45,7 +45,7 @@ yk_status yk_decoder_new(yk_decoder **out, yk_session *s, int64_t slots, int64_t
     int64_t threads = s->team.threads;
     YK_NEW(d, 1);
     if (slots > s->max_rows) slots = s->max_rows;
-    *d = (yk_decoder){.s = s, .slots = slots, .positions = positions, .vocab = yk_tokenizer_vocab(s->tokenizer)};
+    *d = (yk_decoder){.s = s, .slots = slots, .positions = positions, .vocab = yk_model_get_shape(s->model)->vocab};
     if (positions > yk_model_get_shape(s->model)->positions)
         YK_FAIL(YK_ERR_INTERNAL, "a sequence of %lld tokens is asked for; the model has %lld positions",
                 (long long)positions, (long long)yk_model_get_shape(s->model)->positions);
@@ -308,7 +308,7 @@ yk_status yk_generate(yk_session *s, const char *prompt, const yk_sampling *how,
     YK_TRY(yk_decoder_new(&d, s, 1, room, err));
     YK_TRY(yk_encoder_new(&e, s->tokenizer, err));
     YK_ROOM(ids.id, ids.n, ids.cap);
-    ids.id[ids.n++] = s->end;
+    ids.id[ids.n++] = s->begin;
     YK_TRY(yk_encode(e, prompt, strlen(prompt), &ids, err));
     for (bool full = true; full && left.tokens > 0;) {
         int64_t n = (int64_t)ids.n, from = n < room ? 0 : n - room / 2;

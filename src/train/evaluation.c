@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "text/documents.h"
 #include "train/baseline.h"
+#include "train/made.h"
 #include "train/session.h"
 #include "train/train.h"
 
@@ -37,7 +38,7 @@ static yk_status heldout(const yk_job *job, yk_session *s, const yk_domain *doma
         yk_heldout one = {0};
         yk_progress("evaluate   %s", domains[d].name);
         yk_evaluate_shard(s, &domains[d].heldout, r->evaluate_stride, 0, &one);
-        yk_evaluate_masked(s, &domains[d].heldout, common, r->pretrain_eval_tokens, &masked);
+        if (s->mask >= 0) yk_evaluate_masked(s, &domains[d].heldout, common, r->pretrain_eval_tokens, &masked);
         json_object_set_new(by_domain, domains[d].name, json_real(one.nats / M_LN2 / one.bytes));
         all.nats += one.nats;
         all.bytes += one.bytes;
@@ -48,9 +49,10 @@ static yk_status heldout(const yk_job *job, yk_session *s, const yk_domain *doma
     json_object_set_new(bpb, "end", json_real(all.nats / M_LN2 / all.bytes));
     json_object_set(bpb, "by_domain", by_domain);
     double targets = masked.targets > 0 ? masked.targets : 1;
-    json_object_set_new(job->summary, "masked",
-                        json_pack("{s:f, s:f}", "accuracy", masked.right / targets, "unigram_accuracy",
-                                  masked.unigram_right / targets));
+    if (s->mask >= 0)
+        json_object_set_new(job->summary, "masked",
+                            json_pack("{s:f, s:f}", "accuracy", masked.right / targets, "unigram_accuracy",
+                                      masked.unigram_right / targets));
 done:
     json_decref(by_domain);
     return st;
@@ -88,12 +90,10 @@ yk_status yk_evaluate_stage(const yk_job *job, bool *finished, yk_error *err)
     yk_status st = YK_OK;
     yk_session s = {0};
     yk_domain *domains = NULL;
-    char *dir = yk_path("%s/checkpoints", job->dir), *latest = NULL;
+    char *latest = NULL;
     *finished = true;
-    if (!dir) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     int64_t rows = job->recipe->pretrain_seq > 4096 ? job->recipe->pretrain_seq : 4096;
-    YK_TRY(yk_checkpoint_latest(dir, &latest, err));
-    if (!latest) YK_FAIL(YK_ERR_INPUT, "%s: no checkpoint to evaluate; run the pretrain stage first", dir);
+    YK_TRY(yk_run_newest(job->dir, &latest, err));
     YK_TRY(yk_session_open(&s, job->recipe, job->dir, job->team, &(yk_session_options){.rows = rows}, err));
     YK_TRY(yk_session_load(&s, latest, false, err));
     YK_TRY(yk_domains_open(&domains, job->recipe, job->dir, err));
@@ -102,7 +102,6 @@ yk_status yk_evaluate_stage(const yk_job *job, bool *finished, yk_error *err)
 done:
     yk_domains_close(domains, job->recipe->corpora);
     yk_session_close(&s);
-    free(dir);
     free(latest);
     return st;
 }

@@ -26,18 +26,45 @@ yk_status yk_run_model(const yk_recipe *r, const char *dir, char **path, yk_erro
     return yk_run_checkpoint(dir, path, err);
 }
 
-yk_status yk_run_checkpoint(const char *dir, char **path, yk_error *err)
+bool yk_run_converses(const yk_recipe *r)
+{
+    static const char *const stages[] = {"sft", "distill", "ppo", "dpo", "grpo", "refine"};
+    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
+        if (yk_recipe_has_stage(r, stages[i])) return true;
+    return false;
+}
+
+/* <dir>/<name>, if it exists, else NULL. */
+static yk_status existing(const char *dir, const char *name, char **path, yk_error *err)
+{
+    *path = yk_path("%s/%s", dir, name);
+    if (!*path) return yk_fail(err, YK_ERR_MEMORY, "out of memory");
+    if (yk_exists(*path)) return YK_OK;
+    free(*path);
+    *path = NULL;
+    return YK_OK;
+}
+
+yk_status yk_run_imported(const char *dir, char **path, yk_error *err)
+{
+    return existing(dir, "import/model.h5", path, err);
+}
+
+yk_status yk_run_newest(const char *dir, char **path, yk_error *err)
 {
     yk_status st = YK_OK;
     char *folder = yk_path("%s/checkpoints", dir);
-    *path = yk_path("%s/checkpoints/best.h5", dir);
-    if (!folder || !*path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    if (yk_exists(*path)) goto done;
-    free(*path);
-    *path = NULL;
+    if (!folder) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     YK_TRY(yk_checkpoint_latest(folder, path, err));
+    if (!*path) YK_TRY(yk_run_imported(dir, path, err));
     if (!*path) YK_FAIL(YK_ERR_INPUT, "%s: holds no checkpoint; run the pretrain stage first", folder);
 done:
     free(folder);
     return st;
+}
+
+yk_status yk_run_checkpoint(const char *dir, char **path, yk_error *err)
+{
+    yk_status st = existing(dir, "checkpoints/best.h5", path, err);
+    return st == YK_OK && !*path ? yk_run_newest(dir, path, err) : st;
 }

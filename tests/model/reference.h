@@ -3,6 +3,7 @@
 #define TESTS_MODEL_REFERENCE_H
 
 #include "model/model.h"
+#include "numbers.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -31,18 +32,6 @@ typedef struct reference {
 static const yk_segment segments[] = {{0, 0, 0, 14, 14, 1}, {14, 14, 0, 6, 6, 1}, {20, 20, 0, 12, 12, 0}};
 static int32_t token[ROWS], target[ROWS], position[ROWS];
 static float weight[ROWS];
-
-/* The i-th number of a stream, in [-0.5, 0.5): `numbers` of reference.py. */
-static double number(uint32_t stream, uint32_t i)
-{
-    uint32_t x = i * 2654435761u + stream * 974711u + 12345u;
-    x ^= x >> 16;
-    x *= 2246822519u;
-    x ^= x >> 13;
-    x *= 3266489917u;
-    x ^= x >> 16;
-    return (double)(x >> 8) / 0x1p24 - 0.5;
-}
 
 static int set_up(void **state)
 {

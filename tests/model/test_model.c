@@ -21,6 +21,9 @@ static const yk_model_shape shapes[] = {
     {.vocab = VOCAB, .width = 32, .layers = 2, .heads = 2, .kv_heads = 2, .head_size = 16, .ffn = 64, .positions = 32,
      .tied = true, .layernorm = true, .gelu = true, .learned_positions = true, .bias = true, .norm_eps = 1e-5,
      .init_std = 0.2, .score = true},
+    {.vocab = VOCAB, .width = 32, .layers = 2, .heads = 2, .kv_heads = 1, .head_size = 16, .ffn = 48, .positions = 32,
+     .tied = true, .qkv_bias = true, .rope_theta = 1e4, .rope_factor = 8, .rope_original = 48, .norm_eps = 1e-5,
+     .init_std = 0.3, .score = true},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 

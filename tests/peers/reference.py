@@ -21,6 +21,8 @@ CASES = {
     "qk_norm_tied": dict(width=32, layers=1, heads=4, kv_heads=1, head_size=32, ffn=64, qk_norm=True, tied=True),
     "gpt2": dict(width=32, layers=2, heads=2, kv_heads=2, head_size=16, ffn=128, qk_norm=False, tied=True, gpt2=True),
     "deep_free": dict(width=16, layers=4, heads=2, kv_heads=1, head_size=16, ffn=32, qk_norm=True, tied=False),
+    "qkv_bias": dict(width=32, layers=2, heads=2, kv_heads=1, head_size=16, ffn=48, qk_norm=False, tied=True, qkv_bias=True,
+                     rope_factor=8, rope_original=48),
 }
 THETA, EPS, Z = 10000.0, 1e-5, 1e-4
 
@@ -53,7 +55,8 @@ def parameters(c):
         yield p + "input_layernorm.weight", (c["width"],)
         yield from bias(p + "input_layernorm", c["width"])
         yield p + "self_attn.qkv_proj.weight", (q + 2 * kv, c["width"])
-        yield from bias(p + "self_attn.qkv_proj", q + 2 * kv)
+        if gpt2 or c.get("qkv_bias"):
+            yield p + "self_attn.qkv_proj.bias", (q + 2 * kv,)
         if c["qk_norm"]:
             yield p + "self_attn.q_norm.weight", (c["head_size"],)
             yield p + "self_attn.k_norm.weight", (c["head_size"],)
@@ -103,10 +106,17 @@ def mlp(c, w, p, n):
     return linear(w, p + "mlp.down_proj", active)
 
 
-def rope(x, position):
+def turns(c, half):
+    """Radians a position; with a factor as Llama 3 has it, between 1 and 4 turns in the original context."""
+    turn = THETA ** (-torch.arange(half).double() / half)
+    kept = ((c.get("rope_original", 1) * turn / (2 * math.pi) - 1) / 3).clamp(0, 1)
+    return kept * turn + (1 - kept) * turn / c.get("rope_factor", 1)
+
+
+def rope(c, x, position):
     """x [rows, heads, size]; half-split pairs."""
     half = x.shape[-1] // 2
-    angle = position[:, None].double() * THETA ** (-torch.arange(half).double() / half)
+    angle = position[:, None].double() * turns(c, half)
     cos, sin = torch.cos(angle)[:, None, :], torch.sin(angle)[:, None, :]
     a, b = x[..., :half], x[..., half:]
     return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
@@ -134,7 +144,7 @@ def final_rows(c, w, token, position):
         if c["qk_norm"]:
             q, k = rmsnorm(q, w[p + "self_attn.q_norm.weight"]), rmsnorm(k, w[p + "self_attn.k_norm.weight"])
         if not c.get("gpt2"):
-            q, k = rope(q, position), rope(k, position)
+            q, k = rope(c, q, position), rope(c, k, position)
         k, v = k.repeat_interleave(H // K, 1), v.repeat_interleave(H // K, 1)
         score = torch.einsum("ihd,jhd->hij", q, k) / math.sqrt(D)
         mixed = torch.einsum("hij,jhd->ihd", score.masked_fill(~seen, -math.inf).softmax(-1), v)

@@ -65,6 +65,8 @@ fi
 step=$(ls "$dir"/good/checkpoints/step-*.h5 | tail -n 1)
 cp "$step" "$dir/cut.h5" && truncate -s -100 "$dir/cut.h5"
 expect "truncated checkpoint" 6 'cut.h5' "$yoke" inspect "$dir/cut.h5"
+printf 'GGUF\003\000\000\000' >"$dir/cut.gguf"
+expect "truncated GGUF" 4 'cut.gguf: its head: the file ends here' "$yoke" inspect "$dir/cut.gguf"
 head -c 2000 "$dir/good/tokenizer/tokenizer.json" >"$dir/cut.json"
 expect "truncated tokenizer.json" 6 'cut.json' "$yoke" tokenizer encode --tokenizer "$dir/cut.json"
 truncate -s -10 "$dir/good/data/stories.train.tok"

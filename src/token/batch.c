@@ -1,0 +1,82 @@
+#include "token/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+yk_status yk_batch_start(yk_batch *b, const yk_team *team, const yk_tokenizer *t, bool specials, yk_error *err)
+{
+    yk_status st = YK_OK;
+    *b = (yk_batch){.team = team};
+    YK_NEW(b->encoder, team->threads);
+    YK_NEW(b->st, team->threads);
+    YK_NEW(b->err, team->threads);
+    for (int i = 0; i < team->threads; i++) {
+        YK_TRY(yk_encoder_new(&b->encoder[i], t, err));
+        yk_encoder_specials(b->encoder[i], specials);
+    }
+done:
+    return st;
+}
+
+void yk_batch_free(yk_batch *b)
+{
+    for (int i = 0; b->encoder && i < b->team->threads; i++) yk_encoder_free(b->encoder[i]);
+    for (size_t i = 0; i < b->ids_room; i++) yk_ids_free(&b->ids[i]);
+    free(b->encoder);
+    free(b->st);
+    free(b->err);
+    free(b->begin);
+    free(b->ids);
+    yk_buf_free(&b->text);
+    *b = (yk_batch){0};
+}
+
+yk_status yk_batch_add(yk_batch *b, const char *text, size_t n, yk_error *err)
+{
+    yk_status st = YK_OK;
+    YK_ROOM(b->begin, b->n, b->room);
+    b->begin[b->n++] = b->text.len;
+    yk_buf_add(&b->text, text, n);
+done:
+    return st;
+}
+
+size_t yk_batch_length(const yk_batch *b, size_t i)
+{
+    return (i + 1 < b->n ? b->begin[i + 1] : b->text.len) - b->begin[i];
+}
+
+static void encode_rows(const void *args, int64_t begin, int64_t end, int thread)
+{
+    const yk_batch *b = args;
+    for (size_t i = (size_t)begin; i < (size_t)end && b->st[thread] == YK_OK; i++) {
+        b->ids[i].n = 0;
+        b->st[thread] = yk_encode(b->encoder[thread], b->text.data + b->begin[i], yk_batch_length(b, i), &b->ids[i],
+                                  &b->err[thread]);
+    }
+}
+
+yk_status yk_batch_encode(yk_batch *b, yk_error *err)
+{
+    while (b->ids_room < b->n) {
+        size_t room = b->ids_room ? 2 * b->ids_room : 256;
+        yk_ids *grown = yk_regrow(b->ids, room, sizeof *grown, err);
+        if (!grown) return YK_ERR_MEMORY;
+        memset(grown + b->ids_room, 0, (room - b->ids_room) * sizeof *grown);
+        b->ids = grown;
+        b->ids_room = room;
+    }
+    yk_team_rows(b->team, (int64_t)b->n, 1, encode_rows, b);
+    for (int t = 0; t < b->team->threads; t++)
+        if (b->st[t] != YK_OK) {
+            *err = b->err[t];
+            return b->st[t];
+        }
+    return YK_OK;
+}
+
+void yk_batch_clear(yk_batch *b)
+{
+    b->n = 0;
+    yk_buf_clear(&b->text);
+}
