@@ -61,7 +61,7 @@ static inline void fuzz_cut_free(fuzz_halves *h)
 }
 
 typedef struct fuzz_place {
-    char dir[64], path[160];
+    char dir[64], *path;
     int fd;
 } fuzz_place;
 
@@ -73,9 +73,11 @@ static inline fuzz_place *fuzz_place_of(void)
 
 static inline void fuzz_remove(void)
 {
-    const fuzz_place *p = fuzz_place_of();
+    fuzz_place *p = fuzz_place_of();
     unlink(p->path);
     rmdir(p->dir);
+    free(p->path);
+    p->path = NULL;
 }
 
 /* The path of a file `name` that holds the input, in a folder of its own, in memory where the system has /dev/shm. A
@@ -83,11 +85,11 @@ static inline void fuzz_remove(void)
 static inline const char *fuzz_file(const char *name, const uint8_t *data, size_t n)
 {
     fuzz_place *p = fuzz_place_of();
-    if (!p->path[0]) {
+    if (!p->path) {
         const char *top = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
         snprintf(p->dir, sizeof p->dir, "%s/yoke-fuzz.XXXXXX", top);
         fuzz_must(mkdtemp(p->dir) != NULL, "a folder can be made");
-        snprintf(p->path, sizeof p->path, "%s/%s", p->dir, name);
+        fuzz_must((p->path = yk_path("%s/%s", p->dir, name)) != NULL, "there is memory");
         p->fd = open(p->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
         fuzz_must(p->fd >= 0 && atexit(fuzz_remove) == 0, "a file can be made");
     }
