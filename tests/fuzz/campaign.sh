@@ -1,7 +1,7 @@
 #!/bin/sh
-# campaign.sh SOURCES BUILD TARGET...: libFuzzer on targets that are built in BUILD, two at a time, FUZZ_SECONDS (60) each
-# or FUZZ_RUNS inputs. FUZZ_TARGETS="gguf html": only these. FUZZ_CORPUS: where what is found interesting is kept to go
-# on from; inputs at which a target ended are below BUILD/crashes.
+# campaign.sh SOURCES BUILD TARGET...: libFuzzer on targets that are built in BUILD, two at a time, FUZZ_SECONDS (60)
+# each or FUZZ_RUNS inputs. FUZZ_TARGETS="gguf html": only these. FUZZ_CORPUS: where what is found interesting is kept
+# to go on from; inputs at which a target ended are below BUILD/crashes.
 set -eu
 sources=$1 build=$2
 shift 2

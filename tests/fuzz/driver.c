@@ -148,7 +148,8 @@ int main(int argc, char **argv)
     if (argc > 1) return 0;
     char *dir = yk_path("%s/tests/fuzz/seeds/%s", top ? top : ".", running.target);
     const size_t seeds = read_seeds(dir, seed);
-    fuzz_must(seeds > 0 && freopen("/dev/null", "w", stderr), "there are seeds"); /* parsers warn of what they leave out */
+    fuzz_must(seeds > 0, "there are seeds");
+    fuzz_must(freopen("/dev/null", "w", stderr) != NULL, "parsers warn of what they leave out, which nobody reads");
     for (size_t i = 0; i < seeds; i++) run(seed[i]);
     mutate(seed, seeds, runs);
     for (size_t i = 0; i < seeds; i++) free(seed[i].data);

@@ -5,7 +5,7 @@
 
 static void check(const yk_example *x, yk_form form)
 {
-    fuzz_must(form != YK_CONVERSATION || (x->turns && x->turn[x->turns - 1].role == YK_ASSISTANT), "it ends in an answer");
+    fuzz_must(form != YK_CONVERSATION || (x->turns && x->turn[x->turns - 1].role == YK_ASSISTANT), "an answer ends it");
     fuzz_must(form != YK_PREFERENCE || strcmp(x->chosen, x->rejected) != 0, "sides differ");
     fuzz_must(form != YK_PROBLEM || x->answer[0], "a problem has an answer");
     fuzz_must(form != YK_CHOICE || x->label < x->choices, "the right choice is one of them");

@@ -10,7 +10,8 @@ static void encode(const yk_tokenizer *t)
     yk_encoder *e = NULL;
     yk_ids ids = {0};
     yk_buf back = {0};
-    if (fuzz_status(yk_encoder_new(&e, t, &err), &err) && fuzz_status(yk_encode(e, text, sizeof text - 1, &ids, &err), &err)) {
+    if (fuzz_status(yk_encoder_new(&e, t, &err), &err) &&
+        fuzz_status(yk_encode(e, text, sizeof text - 1, &ids, &err), &err)) {
         for (size_t i = 0; i < ids.n; i++)
             fuzz_must(ids.id[i] >= 0 && ids.id[i] < yk_tokenizer_vocab(t), "ids are below the vocabulary's size");
         yk_tokenizer_decode(t, ids.id, ids.n, &back);
