@@ -8,6 +8,9 @@
 
 enum { MOST_SEEDS = 256, MOST_CHANGES = 8, MOST_BYTES = 1 << 20 };
 
+/* Of a build with --enable-sanitize: where reports go. */
+void __sanitizer_set_report_fd(void *fd) __attribute__((weak));
+
 typedef struct input {
     uint8_t *data;
     size_t n;
@@ -149,6 +152,7 @@ int main(int argc, char **argv)
     char *dir = yk_path("%s/tests/fuzz/seeds/%s", top ? top : ".", running.target);
     const size_t seeds = read_seeds(dir, seed);
     fuzz_must(seeds > 0, "there are seeds");
+    if (__sanitizer_set_report_fd) __sanitizer_set_report_fd((void *)(intptr_t)dup(STDERR_FILENO));
     fuzz_must(freopen("/dev/null", "w", stderr) != NULL, "parsers warn of what they leave out, which nobody reads");
     for (size_t i = 0; i < seeds; i++) run(seed[i]);
     mutate(seed, seeds, runs);
