@@ -5,3 +5,13 @@ AC_DEFUN([YK_SANITIZE], [
     CFLAGS="$CFLAGS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
   fi
 ])
+
+# YK_FUZZER: --enable-fuzzer, with which `make fuzz` configures a folder of its own: libFuzzer feeds the parsers.
+AC_DEFUN([YK_FUZZER], [
+  AC_ARG_ENABLE([fuzzer], [AS_HELP_STRING([--enable-fuzzer], [fuzz targets on libFuzzer, with sanitizers (CC=clang)])])
+  if test "x$enable_fuzzer" = xyes; then
+    CFLAGS="$CFLAGS -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
+    AC_SUBST([FUZZ_ENGINE], [-fsanitize=fuzzer])
+  fi
+  AM_CONDITIONAL([FUZZER], [test "x$enable_fuzzer" = xyes])
+])

@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef YOKE_HAVE_AVX2
+#include <cpuid.h>
+#endif
 #ifdef YOKE_HAVE_NEONBF16
 #include <sys/auxv.h>
 #endif
@@ -19,9 +22,12 @@ static bool always(void)
 }
 
 #ifdef YOKE_HAVE_AVX2
+/* Clang does not ask for f16c by name. */
 static bool has_avx2(void)
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    unsigned a, b, c, d;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __get_cpuid(1, &a, &b, &c, &d) &&
+           (c & bit_F16C);
 }
 #endif
 #ifdef YOKE_HAVE_AVX512

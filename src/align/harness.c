@@ -268,13 +268,13 @@ static yk_status take_metric(reader *x, const key *k, const yaml_node_t *value, 
     } known[] = {{"multiple_choice", "acc, acc_norm, acc_bytes"}, {"loglikelihood", "acc, perplexity"},
                  {"generate_until", "exact_match"}};
     yk_status st = YK_OK;
-    const char *text, *all = "", *at;
+    const char *text, *all = "";
     YK_TRY(scalar(x, k->name, value, &text, err));
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(known[i].output, x->t->output) == 0) all = known[i].metrics;
     const size_t n = strlen(text);
-    for (at = all; (at = strstr(at, text)); at++)
-        if (n && (at == all || at[-1] == ' ') && (at[n] == ',' || at[n] == 0)) break;
+    const char *at = n ? strstr(all, text) : NULL;
+    while (at && !((at == all || at[-1] == ' ') && (at[n] == ',' || at[n] == 0))) at = strstr(at + 1, text);
     if (!at) REFUSE(value, "the metric `%.60s` is not supported; of %s there are %s", text, x->t->output, all);
 done:
     return st;

@@ -171,7 +171,7 @@ static yk_status text_set(char **field, const char *text, yk_error *err)
 static bool is_word(const char *words, const char *text)
 {
     size_t n = strlen(text);
-    for (const char *w = words; w; w = strchr(w, '|'), w += w != NULL)
+    for (const char *w = words; w; w = strchr(w, '|') ? strchr(w, '|') + 1 : NULL)
         if (strcspn(w, "|") == n && strncmp(w, text, n) == 0) return true;
     return false;
 }
