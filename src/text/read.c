@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "text/stream.h"
+#include "text/warc.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -21,6 +22,7 @@ struct yk_reader {
     size_t files, room, next;
     yk_stream_in *lines; /* inside a .jsonl */
     size_t line_number;
+    yk_warc *warc; /* inside a web archive */
     yk_buf line;
 };
 
@@ -127,6 +129,7 @@ void yk_reader_close(yk_reader *r)
     for (size_t i = 0; i < r->files; i++) free(r->file[i]);
     free(r->file);
     yk_stream_close(r->lines);
+    yk_warc_close(r->warc);
     yk_buf_free(&r->line);
     free(r);
 }
@@ -181,9 +184,20 @@ done:
     return st;
 }
 
+static yk_status next_page(yk_reader *r, yk_raw *raw, bool *end, yk_error *err)
+{
+    yk_status st = YK_OK;
+    YK_TRY(yk_warc_next(r->warc, raw, end, err));
+    if (!*end) goto done;
+    yk_warc_close(r->warc);
+    r->warc = NULL;
+done:
+    return st;
+}
+
 yk_status yk_reader_next(yk_reader *r, yk_raw *raw, bool *end, yk_error *err)
 {
-    static const char *const jsonl[] = {".jsonl", ".ndjson", NULL};
+    static const char *const jsonl[] = {".jsonl", ".ndjson", NULL}, *const warc[] = {".warc", ".wet", NULL};
     yk_status st = YK_OK;
     *raw = (yk_raw){0};
     *end = false;
@@ -194,8 +208,8 @@ yk_status yk_reader_next(yk_reader *r, yk_raw *raw, bool *end, yk_error *err)
         raw->source = yk_path("generated:%llu", (unsigned long long)r->generated++);
         return YK_OK;
     }
-    while (r->lines) {
-        YK_TRY(next_line(r, raw, end, err));
+    while (r->lines || r->warc) {
+        YK_TRY(r->lines ? next_line(r, raw, end, err) : next_page(r, raw, end, err));
         if (!*end) return YK_OK;
     }
     *end = r->next == r->files;
@@ -204,6 +218,10 @@ yk_status yk_reader_next(yk_reader *r, yk_raw *raw, bool *end, yk_error *err)
     if (ends_in(path, jsonl)) {
         r->line_number = 0;
         YK_TRY(yk_stream_open(&r->lines, path, err));
+        return yk_reader_next(r, raw, end, err);
+    }
+    if (ends_in(path, warc)) {
+        YK_TRY(yk_warc_open(&r->warc, path, err));
         return yk_reader_next(r, raw, end, err);
     }
     raw->kind = kind_of(path, r->corpus->kind);

@@ -113,21 +113,50 @@ yk_status yk_stream_read(yk_stream_in *s, char *out, size_t room, size_t *got, y
     return YK_OK;
 }
 
+/* Reads ahead when all that was is taken; *end when there is nothing more. */
+static yk_status read_ahead(yk_stream_in *s, bool *end, yk_error *err)
+{
+    yk_status st = YK_OK;
+    if (!s->line) YK_NEW(s->line, LINE_BLOCK);
+    if (s->line_at == s->line_n) {
+        s->line_at = 0;
+        YK_TRY(yk_stream_read(s, s->line, LINE_BLOCK, &s->line_n, err));
+    }
+    *end = s->line_n == 0;
+done:
+    return st;
+}
+
+yk_status yk_stream_bytes(yk_stream_in *s, yk_buf *out, uint64_t n, yk_error *err)
+{
+    yk_status st = YK_OK;
+    if (out) yk_buf_reserve(out, 1);
+    while (n > 0) {
+        bool end;
+        YK_TRY(read_ahead(s, &end, err));
+        if (end) YK_FAIL(YK_ERR_INPUT, "%s: truncated: %llu bytes are missing; fetch the file again", s->path,
+                         (unsigned long long)n);
+        const uint64_t there = s->line_n - s->line_at, part = n < there ? n : there;
+        if (out) yk_buf_add(out, s->line + s->line_at, part);
+        s->line_at += part;
+        n -= part;
+    }
+done:
+    return st;
+}
+
 yk_status yk_stream_line(yk_stream_in *s, yk_buf *line, size_t limit, bool *end, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_buf_clear(line);
     yk_buf_reserve(line, 1);
     *end = false;
-    if (!s->line) YK_NEW(s->line, LINE_BLOCK);
     for (bool any = false;; any = true) {
-        if (s->line_at == s->line_n) {
-            YK_TRY(yk_stream_read(s, s->line, LINE_BLOCK, &s->line_n, err));
-            s->line_at = 0;
-            if (s->line_n == 0) {
-                *end = !any;
-                return YK_OK;
-            }
+        bool over;
+        YK_TRY(read_ahead(s, &over, err));
+        if (over) {
+            *end = !any;
+            return YK_OK;
         }
         char *from = s->line + s->line_at, *stop = memchr(from, '\n', s->line_n - s->line_at);
         size_t n = stop ? (size_t)(stop - from) : s->line_n - s->line_at;

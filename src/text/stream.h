@@ -6,6 +6,7 @@
 #include "base/status.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 typedef struct yk_stream_in yk_stream_in;
 
@@ -17,6 +18,10 @@ void yk_stream_close(yk_stream_in *s);
 /* Replaces *line with the next line, newline removed; *end is set when there is none. A line longer than
  * `limit` is YK_ERR_INPUT. */
 yk_status yk_stream_line(yk_stream_in *s, yk_buf *line, size_t limit, bool *end, yk_error *err);
+
+/* Appends the n bytes after those that lines have taken, or (out NULL) passes over them. YK_ERR_INPUT when there are
+ * fewer. */
+yk_status yk_stream_bytes(yk_stream_in *s, yk_buf *out, uint64_t n, yk_error *err);
 
 /* Appends the whole of it, at most `limit` bytes. */
 yk_status yk_stream_all(const char *path, yk_buf *out, size_t limit, yk_error *err);
