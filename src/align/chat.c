@@ -8,13 +8,13 @@ typedef struct template {
     const char *name;
     const char *role[YK_ROLES]; /* after `begin` */
     const char *begin, *end;    /* special tokens of every turn */
-    const char *answer_end;     /* of an assistant's turn, instead of `end` */
+    const char *answer_end;     /* of an assistant's turn, instead of `end`; NULL: what ends a document */
     const char *after;          /* text */
 } template;
 
 static const template templates[] = {
     {"chatml", {"system\n", "user\n", "assistant\n"}, "<|im_start|>", "<|im_end|>", "<|im_end|>", "\n"},
-    {"plain", {"System: ", "User: ", "Assistant: "}, NULL, NULL, YK_TOKEN_END, "\n"},
+    {"plain", {"System: ", "User: ", "Assistant: "}, NULL, NULL, NULL, "\n"},
 };
 
 static const char *const tags[] = {"<think>", "</think>", "<answer>", "</answer>"};
@@ -23,7 +23,8 @@ enum { TAGS = sizeof tags / sizeof *tags };
 struct yk_chat {
     const template *t;
     yk_encoder *encoder;
-    int32_t document, begin, end, answer_end, tag[TAGS]; /* ids; -1: none */
+    int32_t document, document_end;              /* ids: begins, ends a document */
+    int32_t begin, end, answer_end, tag[TAGS]; /* ids; -1: none */
 };
 
 static yk_status special(const yk_tokenizer *t, const char *name, int32_t *id, yk_error *err)
@@ -49,27 +50,35 @@ static void literal(yk_buf *out, const char *a, const char *b)
     for (int i = 0; i < 2; i++)
         for (const char *p = texts[i]; *p; p++) {
             if (*p == '\n') yk_buf_puts(out, "\\n");
-            else yk_buf_add(out, p, 1);
+            else yk_buf_printf(out, "%s%c", *p == '\'' || *p == '\\' ? "\\" : "", *p);
         }
     yk_buf_puts(out, "'");
 }
 
-yk_status yk_chat_jinja(const char *name, yk_buf *out, yk_error *err)
+yk_status yk_chat_jinja(const char *name, const yk_tokenizer *tokenizer, yk_buf *out, yk_error *err)
 {
+    yk_buf begin = {0}, end = {0};
     const template *t = find_template(name);
     if (!t) return yk_fail(err, YK_ERR_CONFIG, "there is no chat template `%s`", name);
-    yk_buf_puts(out, "{{ '" YK_TOKEN_END "' }}{% for message in messages %}");
+    yk_tokenizer_text(tokenizer, yk_tokenizer_begin(tokenizer), &begin);
+    yk_tokenizer_text(tokenizer, yk_tokenizer_end(tokenizer), &end);
+    const char *answer_end = t->answer_end ? t->answer_end : end.data;
+    yk_buf_puts(out, "{{ ");
+    literal(out, NULL, begin.data);
+    yk_buf_puts(out, " }}{% for message in messages %}");
     for (int r = 0; r < YK_ROLES; r++) {
         yk_buf_printf(out, "{%% %s message['role'] == '%s' %%}{{ ", r ? "elif" : "if", yk_role_name[r]);
         literal(out, t->begin, t->role[r]);
         yk_buf_puts(out, " + message['content'] + ");
-        literal(out, r == YK_ASSISTANT ? t->answer_end : t->end, t->after);
+        literal(out, r == YK_ASSISTANT ? answer_end : t->end, t->after);
         yk_buf_puts(out, " }}");
     }
     yk_buf_puts(out, "{% else %}{{ raise_exception('roles are system, user and assistant') }}{% endif %}{% endfor %}"
                      "{% if add_generation_prompt %}{{ ");
     literal(out, t->begin, t->role[YK_ASSISTANT]);
     yk_buf_puts(out, " }}{% endif %}");
+    yk_buf_free(&begin);
+    yk_buf_free(&end);
     return YK_OK;
 }
 
@@ -80,10 +89,12 @@ yk_status yk_chat_new(yk_chat **out, const char *name, const yk_tokenizer *t, yk
     YK_NEW(c, 1);
     c->t = find_template(name);
     if (!c->t) YK_FAIL(YK_ERR_CONFIG, "there is no chat template `%s`", name);
-    YK_TRY(special(t, YK_TOKEN_END, &c->document, err));
+    c->document = yk_tokenizer_begin(t);
+    c->document_end = yk_tokenizer_end(t);
     YK_TRY(special(t, c->t->begin, &c->begin, err));
     YK_TRY(special(t, c->t->end, &c->end, err));
     YK_TRY(special(t, c->t->answer_end, &c->answer_end, err));
+    if (!c->t->answer_end) c->answer_end = c->document_end;
     for (int i = 0; i < TAGS; i++) c->tag[i] = yk_tokenizer_special(t, tags[i]);
     YK_TRY(yk_encoder_new(&c->encoder, t, err));
     *out = c;
@@ -265,7 +276,7 @@ done:
 void yk_chat_ends(const yk_chat *c, yk_sampling *how)
 {
     how->ends = 0;
-    how->end[how->ends++] = c->document;
-    if (c->answer_end != c->document) how->end[how->ends++] = c->answer_end;
+    how->end[how->ends++] = c->document_end;
+    if (c->answer_end != c->document_end) how->end[how->ends++] = c->answer_end;
     if (c->begin >= 0) how->end[how->ends++] = c->begin;
 }

@@ -7,14 +7,15 @@
 #include "train/sampling.h"
 #include "train/session.h"
 
-/* Templates. Each conversation begins with the end-of-document token.
+/* Templates. Each conversation begins with the token with which documents do.
  *   chatml   <|im_start|>role \n content <|im_end|> \n
- *   plain    Role: content \n, and the end-of-document token after an assistant's turn
+ *   plain    Role: content \n, and the token with which documents end after an assistant's turn
  * Marks are the tokenizer's special tokens; text is never read as such, but for <think>, </think>, <answer> and
  * </answer> of an assistant's content. */
 typedef struct yk_chat yk_chat;
 
-/* `template` is chatml or plain. YK_ERR_INPUT names the special token that the tokenizer lacks. */
+/* `template` is chatml or plain; `t` has tokens with which documents begin and end. YK_ERR_INPUT names the special
+ * token that the tokenizer lacks. */
 yk_status yk_chat_new(yk_chat **c, const char *template, const yk_tokenizer *t, yk_error *err);
 void yk_chat_free(yk_chat *c);
 
@@ -45,8 +46,8 @@ yk_status yk_chat_answer(yk_chat *c, const char *content, yk_sequence *q, yk_err
 /* Then an answer that the model generated, its last id the one that ended it or not. */
 yk_status yk_chat_generated(yk_chat *c, const int32_t *id, size_t n, yk_sequence *q, yk_error *err);
 
-/* Into an empty sequence, without a template: the end-of-document token, the contents of turns, a line each, and,
- * unless `choice` is NULL, what continues them: `delimiter` (NULL: a blank where there are turns), then the choice.
+/* Into an empty sequence, without a template: the token with which documents begin, the contents of turns, a line each,
+ * and, unless `choice` is NULL, what continues them: `delimiter` (NULL: a blank where there are turns), then the choice.
  * Both are encoded together with the prompt and have weight 1; so has white space at the prompt's end, as
  * lm-evaluation-harness has it, because tokens begin with blanks. */
 yk_status yk_chat_plain(yk_chat *c, const yk_turn *turn, size_t turns, const char *delimiter, const char *choice,
@@ -55,7 +56,7 @@ yk_status yk_chat_plain(yk_chat *c, const yk_turn *turn, size_t turns, const cha
 /* Appends the template as Jinja, for the tokenizer_config.json of Hugging Face's tokenizers. There the marks are text
  * that their tokenizer turns into special tokens, wherever it stands; and a blank before content (template plain) goes
  * into the content's first token. */
-yk_status yk_chat_jinja(const char *template, yk_buf *out, yk_error *err);
+yk_status yk_chat_jinja(const char *template, const yk_tokenizer *t, yk_buf *out, yk_error *err);
 
 /* Sets the ids that end an answer. */
 void yk_chat_ends(const yk_chat *c, yk_sampling *how);

@@ -174,6 +174,21 @@ done:
     return st;
 }
 
+/* A list of mappings, of at most `most` if that is not 0. */
+static yk_status take_list(reader *x, const char *name, const char *what, const key *keys, const yaml_node_t *list,
+                           long most, yk_error *err)
+{
+    yk_status st = YK_OK;
+    if (list->type != YAML_SEQUENCE_NODE)
+        REFUSE(list, "`%s`: expected a list, found %s", name, yk_yaml_kind(list));
+    if (most && list->data.sequence.items.top - list->data.sequence.items.start > most)
+        REFUSE(list, "`%s`: more than %ld entry is not supported", name, most);
+    for (const int *i = list->data.sequence.items.start; i < list->data.sequence.items.top; i++)
+        YK_TRY(take_mapping(x, what, keys, yk_yaml_node(&x->yaml, *i), err));
+done:
+    return st;
+}
+
 static yk_status take_flag(reader *x, const key *k, const yaml_node_t *value, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -236,27 +251,13 @@ done:
 static yk_status take_filter(reader *x, const key *k, const yaml_node_t *value, yk_error *err)
 {
     static const key keys[] = {{.name = "function", .take = take_function}, {0}};
-    yk_status st = YK_OK;
-    if (value->type != YAML_SEQUENCE_NODE)
-        REFUSE(value, "`%s`: expected a list, found %s", k->name, yk_yaml_kind(value));
-    for (const int *i = value->data.sequence.items.start; i < value->data.sequence.items.top; i++)
-        YK_TRY(take_mapping(x, "a filter", keys, yk_yaml_node(&x->yaml, *i), err));
-done:
-    return st;
+    return take_list(x, k->name, "a filter", keys, value, 0, err);
 }
 
 static yk_status take_filters(reader *x, const key *k, const yaml_node_t *value, yk_error *err)
 {
     static const key keys[] = {{.name = "name", .take = take_nothing}, {.name = "filter", .take = take_filter}, {0}};
-    yk_status st = YK_OK;
-    if (value->type != YAML_SEQUENCE_NODE)
-        REFUSE(value, "`%s`: expected a list, found %s", k->name, yk_yaml_kind(value));
-    if (value->data.sequence.items.top - value->data.sequence.items.start > 1)
-        REFUSE(value, "`%s`: more than one pipeline of filters is not supported", k->name);
-    for (const int *i = value->data.sequence.items.start; i < value->data.sequence.items.top; i++)
-        YK_TRY(take_mapping(x, k->name, keys, yk_yaml_node(&x->yaml, *i), err));
-done:
-    return st;
+    return take_list(x, k->name, k->name, keys, value, 1, err);
 }
 
 /* What is measured is always all that there is for the type of output; the names of metrics are checked. */
@@ -287,14 +288,7 @@ static yk_status take_metrics(reader *x, yk_error *err)
                                {.name = "ignore_punctuation", .take = take_flag,
                                 .offset = offsetof(yk_harness, ignore_punctuation)},
                                {0}};
-    yk_status st = YK_OK;
-    const yaml_node_t *list = x->metrics;
-    if (!list) return YK_OK;
-    if (list->type != YAML_SEQUENCE_NODE) REFUSE(list, "`metric_list`: expected a list, found %s", yk_yaml_kind(list));
-    for (const int *i = list->data.sequence.items.start; i < list->data.sequence.items.top; i++)
-        YK_TRY(take_mapping(x, "a metric", keys, yk_yaml_node(&x->yaml, *i), err));
-done:
-    return st;
+    return x->metrics ? take_list(x, "metric_list", "a metric", keys, x->metrics, 0, err) : YK_OK;
 }
 
 #define TEXT_OF(field) .offset = offsetof(yk_harness, field)

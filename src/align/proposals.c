@@ -132,7 +132,7 @@ static yk_status encode(yk_proposer *x, const yk_proposed *p, int what, yk_ids *
     if (what & ANSWER) yk_buf_puts(&text, "\nAnswer:");
     ids->n = 0;
     YK_ROOM(ids->id, ids->n, ids->cap);
-    ids->id[ids->n++] = x->c->s.end;
+    ids->id[ids->n++] = x->c->s.begin;
     YK_TRY(yk_encode(x->encoder, text.data, text.len, ids, err));
 done:
     yk_buf_free(&text);

@@ -1,5 +1,7 @@
 #include "align/reasoning.h"
 
+#include "text/words.h"
+
 #include <string.h>
 
 typedef struct places {
@@ -20,15 +22,10 @@ static places places_of(yk_span s, const char *tag)
     return found;
 }
 
-static bool is_white(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 yk_span yk_span_trim(yk_span s)
 {
-    while (s.length && is_white(s.text[s.length - 1])) s.length--;
-    while (s.length && is_white(*s.text)) s.text++, s.length--;
+    while (s.length && yk_is_space(s.text[s.length - 1])) s.length--;
+    while (s.length && yk_is_space(*s.text)) s.text++, s.length--;
     return s;
 }
 

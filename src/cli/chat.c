@@ -2,7 +2,7 @@
 #include "align/chat.h"
 #include "base/json.h"
 #include "cli/cli.h"
-#include "cli/open.h"
+#include "train/opened.h"
 #include "train/decoder.h"
 
 #include <errno.h>

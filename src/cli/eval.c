@@ -1,7 +1,7 @@
 /* The command eval: held-out text, or tasks that the recipe does not name. */
 #include "align/align.h"
 #include "cli/cli.h"
-#include "cli/open.h"
+#include "train/opened.h"
 #include "train/made.h"
 
 #include <math.h>

@@ -92,7 +92,7 @@ done:
 }
 
 static const struct argp_option export_option[] = {
-    {"to", 'f', "FORMAT", 0, "hf: a directory for Hugging Face's transformers (default); gguf: a file for llama.cpp", 0},
+    {"to", 'f', "FORMAT", 0, "hf: a directory for transformers (default); gguf: a file for llama.cpp", 0},
     {"type", 't', "TYPE", 0, "of the weights: f32, bf16 or f16 (f32); of gguf also q8_0", 0},
     {"shard-size", 's', "BYTES", 0, "hf: most bytes of weights in one file (2G)", 0},
     {"checkpoint", 'c', "FILE", 0, "instead of the model that the run's last stage left", 0},

@@ -27,7 +27,8 @@ static yk_status inspect(int argc, char **argv, yk_error *err)
     options o = {0};
     yk_status st = yk_parse(&yk_command_inspect, argc, argv, 1, take, &o, err);
     if (st != YK_OK) return st;
-    return yk_gguf_is(o.file[0]) ? yk_gguf_inspect(o.file[0], o.json, err) : yk_checkpoint_inspect(o.file[0], o.json, err);
+    return yk_gguf_is(o.file[0]) ? yk_gguf_inspect(o.file[0], o.json, err)
+                                 : yk_checkpoint_inspect(o.file[0], o.json, err);
 }
 
 static yk_status diff(int argc, char **argv, yk_error *err)
@@ -52,7 +53,8 @@ static const struct argp_option json_option[] = {{"json", 'j', NULL, 0, "print J
 
 const yk_command yk_command_inspect = {
     "inspect", "FILE", "what is in a checkpoint or a GGUF file",
-    "Shows the tensors of a checkpoint with shape, range and hash, and how it was made; keys and tensors of a GGUF file.\v"
+    "Shows the tensors of a checkpoint with shape, range and hash, and how it was made; keys and tensors of a GGUF "
+    "file.\v"
     "Example:\n  yoke inspect runs/quickstart/checkpoints/best.h5",
     json_option, inspect};
 

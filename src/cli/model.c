@@ -1,6 +1,6 @@
 /* The command generate. */
 #include "cli/cli.h"
-#include "cli/open.h"
+#include "train/opened.h"
 #include "train/decoder.h"
 
 #include <stdio.h>

@@ -34,7 +34,8 @@ static double parameters(const yk_recipe *r, const shape *s)
     double biases = r->model_bias ? q + 2 * kv + inner + 2 * C : r->model_qkv_bias ? q + 2 * kv : 0;
     double layer = 2 * C * q + 2 * C * kv + C * (inner + (double)s->F) + biases + 2 * norm +
                    (r->model_qk_norm ? 2 * (double)s->D : 0);
-    double table = (double)(r->model_vocab ? r->model_vocab : r->tokenizer_vocab) * C, positions = learned ? (double)r->pretrain_seq * C : 0;
+    double table = (double)(r->model_vocab ? r->model_vocab : r->tokenizer_vocab) * C;
+    double positions = learned ? (double)r->pretrain_seq * C : 0;
     return (r->model_tied ? 1 : 2) * table + positions + norm + (double)s->L * layer;
 }
 

@@ -15,7 +15,7 @@ typedef struct epoch {
 
 typedef struct stream {
     const yk_shard *shard;
-    uint64_t length;  /* tokens an epoch: ids and one end token a document */
+    uint64_t length;  /* tokens an epoch: ids and one that begins a document */
     uint64_t windows; /* of T tokens an epoch; the odd tokens at the end wait for another epoch's order */
     epoch *epochs;
     uint64_t count;
@@ -190,8 +190,8 @@ static void read_window(const yk_sampler *s, const stream *t, uint64_t n, yk_sam
         int64_t count = left < T - filled ? left : T - filled;
         const uint64_t ids = t->shard->offset[doc];
         for (int64_t j = 0; j < count; j++) {
-            int64_t at = first + j; /* 0 is the end token that precedes the document */
-            x->token[filled + j] = at ? yk_shard_id(t->shard, ids + (uint64_t)at - 1) : s->o.end;
+            int64_t at = first + j; /* 0 is the token with which the document begins */
+            x->token[filled + j] = at ? yk_shard_id(t->shard, ids + (uint64_t)at - 1) : s->o.begin;
             x->target[filled + j] = j + 1 < left ? yk_shard_id(t->shard, ids + (uint64_t)at) : s->o.end;
             x->weight[filled + j] = 1.0f;
             x->position[filled + j] = (int32_t)j;

@@ -2,7 +2,7 @@
  *
  * A sample is one packed sequence of T tokens. Which domain sample g comes from is drawn with the mixture's
  * weights; it is then the next window of that domain's epoch: the documents in an order shuffled anew each
- * epoch, each preceded by the end-of-document token, laid end to end and cut every T tokens, the windows
+ * epoch, each preceded by the token with which documents begin, laid end to end and cut every T tokens, the windows
  * visited in a shuffled order too (a long document would otherwise fill many steps in a row). Documents inside a sample
  * are segments: attention stays inside, positions start at 0. A share of samples is trained with the masked objective:
  * spans are masked in the input and predicted one position to the left (the output that a causal model uses for that
@@ -28,11 +28,11 @@ void yk_domains_close(yk_domain *domains, size_t n);
 
 typedef struct yk_sampler yk_sampler;
 
-/* end, mask: ids of the special tokens; vocab: ids below `plain` may replace a masked token at random. */
+/* begin, end, mask: ids of the special tokens; ids below `plain` may replace a masked token at random. */
 typedef struct yk_sampler_options {
     uint64_t seed;
     int64_t seq, samples; /* samples: how many the whole run draws */
-    int32_t end, mask, plain;
+    int32_t begin, end, mask, plain;
     double masked_share, mask_rate, mask_rate_end;
     int64_t mask_span;
 } yk_sampler_options;

@@ -2,14 +2,16 @@
 
 #include "align/chat.h"
 #include "base/log.h"
+#include "exchange/kinds.h"
 #include "train/made.h"
+#include "train/opened.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Codes of token types and of general.file_type, as llama.cpp has them. */
-enum { TOKEN_NORMAL = 1, TOKEN_CONTROL = 3, TOKEN_USER_DEFINED = 4 };
+enum { TOKEN_NORMAL = 1, TOKEN_CONTROL = 3, TOKEN_USER_DEFINED = 4, TOKEN_UNUSED = 5 };
 
 static const struct {
     const char *name;
@@ -62,7 +64,7 @@ static yk_status choose(const yk_model_shape *s, const architecture **a, yk_erro
     } else if (s->learned_positions) {
         key = "model.position: learned";
     } else if (s->qk_norm && (s->bias || s->qkv_bias)) {
-        key = "biases beside model.qk_norm";
+        key = s->bias ? "model.bias: true beside model.qk_norm" : "model.qkv_bias: true beside model.qk_norm";
     } else if (s->rope_factor > 1) {
         key = "model.rope_factor above 1"; /* llama.cpp has it; no file of it was compared yet */
     }
@@ -71,28 +73,25 @@ static yk_status choose(const yk_model_shape *s, const architecture **a, yk_erro
                    "or train with other keys", s->layernorm ? "layernorm" : "rmsnorm", key);
 }
 
-/* The rows of a parameter that make a tensor. */
-typedef enum slice { WHOLE, QUERIES, KEYS, VALUES, GATE, UP } slice;
-
 typedef struct row_of_names {
     const char *ours, *theirs;
-    slice slice;
+    yk_hf_part part;
 } row_of_names;
 
 /* Between "model.layers.<n>." or the beginning and ".weight" or ".bias". */
 static const row_of_names common[] = {
-    {"model.embed_tokens", "token_embd", WHOLE}, {"model.embed_positions", "position_embd", WHOLE},
-    {"model.norm", "output_norm", WHOLE},        {"lm_head", "output", WHOLE},
-    {"input_layernorm", "attn_norm", WHOLE},     {"self_attn.q_norm", "attn_q_norm", WHOLE},
-    {"self_attn.k_norm", "attn_k_norm", WHOLE},  {"self_attn.o_proj", "attn_output", WHOLE},
-    {"mlp.gate_up_proj", "ffn_gate", GATE},      {"mlp.gate_up_proj", "ffn_up", UP},
-    {"mlp.up_proj", "ffn_up", WHOLE},            {"mlp.down_proj", "ffn_down", WHOLE},
-    {"post_attention_layernorm", "ffn_norm", WHOLE},
+    {"model.embed_tokens", "token_embd", YK_HF_WHOLE}, {"model.embed_positions", "position_embd", YK_HF_WHOLE},
+    {"model.norm", "output_norm", YK_HF_WHOLE},        {"lm_head", "output", YK_HF_WHOLE},
+    {"input_layernorm", "attn_norm", YK_HF_WHOLE},     {"self_attn.q_norm", "attn_q_norm", YK_HF_WHOLE},
+    {"self_attn.k_norm", "attn_k_norm", YK_HF_WHOLE},  {"self_attn.o_proj", "attn_output", YK_HF_WHOLE},
+    {"mlp.gate_up_proj", "ffn_gate", YK_HF_GATE},      {"mlp.gate_up_proj", "ffn_up", YK_HF_UP},
+    {"mlp.up_proj", "ffn_up", YK_HF_WHOLE},            {"mlp.down_proj", "ffn_down", YK_HF_WHOLE},
+    {"post_attention_layernorm", "ffn_norm", YK_HF_WHOLE},
 };
 static const row_of_names apart[] = {
-    {"self_attn.qkv_proj", "attn_q", QUERIES}, {"self_attn.qkv_proj", "attn_k", KEYS},
-    {"self_attn.qkv_proj", "attn_v", VALUES}};
-static const row_of_names fused[] = {{"self_attn.qkv_proj", "attn_qkv", WHOLE}};
+    {"self_attn.qkv_proj", "attn_q", YK_HF_QUERY}, {"self_attn.qkv_proj", "attn_k", YK_HF_KEY},
+    {"self_attn.qkv_proj", "attn_v", YK_HF_VALUE}};
+static const row_of_names fused[] = {{"self_attn.qkv_proj", "attn_qkv", YK_HF_WHOLE}};
 
 /* A tensor of the file. */
 typedef struct piece {
@@ -118,20 +117,6 @@ static yk_gguf_type type_of(const pieces *all, const char *name, int64_t columns
     return columns % yk_gguf_layout_of(all->type)->block == 0 ? all->type : YK_GGUF_F16;
 }
 
-static void slice_of(const pieces *all, slice which, int64_t *first, int64_t *rows)
-{
-    const yk_model_shape *s = all->shape;
-    const int64_t q = s->heads * s->head_size, k = s->kv_heads * s->head_size;
-    switch (which) {
-    case WHOLE: break;
-    case QUERIES: *rows = q; break;
-    case KEYS: *first = q, *rows = k; break;
-    case VALUES: *first = q + k, *rows = k; break;
-    case GATE: *rows = s->ffn; break;
-    case UP: *first = s->ffn, *rows = s->ffn; break;
-    }
-}
-
 /* One tensor of a parameter whose name ends in `what` ("weight", "bias"), in a layer or (-1) in none; source NULL: the
  * bias that a parameter does not have. */
 static yk_status add_piece(pieces *all, const yk_param *p, const row_of_names *row, int64_t layer, const char *what,
@@ -139,13 +124,13 @@ static yk_status add_piece(pieces *all, const yk_param *p, const row_of_names *r
 {
     yk_status st = YK_OK;
     char block[32] = "";
-    int64_t first = 0;
+    int64_t first;
     YK_ROOM(all->piece, all->n, all->room);
     piece *x = &all->piece[all->n++];
-    *x = (piece){.rows = p->shape[0], .columns = source && p->rank == 2 ? p->shape[1] : 0};
-    slice_of(all, row->slice, &first, &x->rows);
+    *x = (piece){.columns = source && p->rank == 2 ? p->shape[1] : 0};
+    yk_hf_rows(row->part, all->shape, p->shape[0], &first, &x->rows);
     if (source) x->source = source + first * (x->columns ? x->columns : 1);
-    if (all->a->interleaved && (row->slice == QUERIES || row->slice == KEYS)) x->head = all->shape->head_size;
+    if (all->a->interleaved && (row->part == YK_HF_QUERY || row->part == YK_HF_KEY)) x->head = all->shape->head_size;
     if (layer >= 0) snprintf(block, sizeof block, "blk.%" PRId64 ".", layer);
     snprintf(x->name, sizeof x->name, "%s%s.%s", block, row->theirs, what);
     x->type = type_of(all, x->name, x->columns);
@@ -248,70 +233,116 @@ static void put_shape(yk_gguf_writer *w, const pieces *all)
 static int32_t token_type(const yk_tokenizer *t, int32_t id, const char *text)
 {
     static const char *const tags[] = {"<think>", "</think>", "<answer>", "</answer>"};
-    if (yk_tokenizer_kind(t, id) != YK_KIND_SPECIAL) return TOKEN_NORMAL;
+    switch (yk_tokenizer_kind(t, id)) {
+    case YK_KIND_NONE: return TOKEN_UNUSED;
+    case YK_KIND_PIECE: return TOKEN_NORMAL;
+    case YK_KIND_ADDED: return TOKEN_USER_DEFINED;
+    case YK_KIND_SPECIAL: break;
+    }
     for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
         if (strcmp(tags[i], text) == 0) return TOKEN_USER_DEFINED;
     return TOKEN_CONTROL;
 }
 
-static void put_vocabulary(yk_gguf_writer *w, const yk_tokenizer *t)
+/* llama.cpp wants a text, unlike all others, for every row of the embedding: ids without a token get one. */
+static void put_tokens(yk_gguf_writer *w, const yk_tokenizer *t, int32_t rows)
 {
-    yk_buf text = {0}, second = {0};
+    yk_buf text = {0};
     const int32_t vocab = yk_tokenizer_vocab(t);
-    const size_t merges = yk_tokenizer_merges(t);
-    yk_gguf_put_array(w, "tokenizer.ggml.tokens", YK_GGUF_STRING, (uint64_t)vocab);
-    for (int32_t i = 0; i < vocab; i++) {
-        yk_tokenizer_text(t, i, &text);
+    yk_gguf_put_array(w, "tokenizer.ggml.tokens", YK_GGUF_STRING, (uint64_t)rows);
+    for (int32_t i = 0; i < rows; i++) {
+        if (i >= vocab || !yk_tokenizer_text(t, i, &text)) {
+            yk_buf_clear(&text);
+            yk_buf_printf(&text, "[PAD%d]", i);
+        }
         yk_gguf_add_string(w, text.data, text.len);
     }
-    yk_gguf_put_array(w, "tokenizer.ggml.token_type", YK_GGUF_I32, (uint64_t)vocab);
-    for (int32_t i = 0; i < vocab; i++) {
-        yk_tokenizer_text(t, i, &text);
-        yk_gguf_add_i32(w, token_type(t, i, text.data));
-    }
+    yk_gguf_put_array(w, "tokenizer.ggml.token_type", YK_GGUF_I32, (uint64_t)rows);
+    for (int32_t i = 0; i < rows; i++)
+        yk_gguf_add_i32(w, i < vocab && yk_tokenizer_text(t, i, &text) ? token_type(t, i, text.data) : TOKEN_UNUSED);
+    yk_buf_free(&text);
+}
+
+static yk_status put_merges(yk_gguf_writer *w, const yk_tokenizer *t, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_buf text = {0}, second = {0};
+    const size_t merges = yk_tokenizer_merges(t);
     yk_gguf_put_array(w, "tokenizer.ggml.merges", YK_GGUF_STRING, merges);
     for (size_t r = 0; r < merges; r++) {
         int32_t pair[2];
         yk_tokenizer_merge(t, r, pair);
         yk_tokenizer_text(t, pair[0], &text);
         yk_tokenizer_text(t, pair[1], &second);
+        if (strchr(text.data, ' ') || strchr(second.data, ' '))
+            YK_FAIL(YK_ERR_CONFIG, "merge %zu of the tokenizer has a blank in a token, which GGUF cannot express", r);
         yk_buf_puts(&text, " ");
         yk_buf_add(&text, second.data, second.len);
         yk_gguf_add_string(w, text.data, text.len);
     }
+done:
     yk_buf_free(&text);
     yk_buf_free(&second);
+    return st;
+}
+
+/* The pre-tokenisers of llama.cpp that split, and merge, as a tokenizer does. */
+static const struct {
+    const char *split;
+    bool ignore_merges;
+    const char *pre;
+} pres[] = {
+    {"gpt2", false, "gpt-2"},    {"qwen2", false, "qwen2"},   {"llama3", true, "llama-bpe"},
+    {"llama3", false, "dbrx"},   {"o200k", false, "gpt-4o"},  {"smollm", false, "smollm"},
+    {"deepseek-coder", false, "deepseek-coder"}, {"deepseek-v3", false, "deepseek-v3"},
+};
+
+static yk_status pre_of(const yk_tokenizer *t, const char **pre, yk_error *err)
+{
+    const char *split = yk_tokenizer_split(t), *conditional = yk_tokenizer_conditional(t);
+    const bool ignores = yk_tokenizer_ignores_merges(t);
+    if (conditional)
+        return yk_fail(err, YK_ERR_CONFIG, "the added token %s takes blanks beside it or stands alone (lstrip, rstrip, "
+                       "single_word), which GGUF cannot express", conditional);
+    for (size_t i = 0; split && i < sizeof pres / sizeof *pres; i++) {
+        if (strcmp(pres[i].split, split) != 0 || pres[i].ignore_merges != ignores) continue;
+        *pre = pres[i].pre;
+        return YK_OK;
+    }
+    if (split)
+        return yk_fail(err, YK_ERR_CONFIG, "llama.cpp has no pre-tokeniser that splits as %s does and %s", split,
+                       ignores ? "takes whole pieces that are tokens (ignore_merges)" : "merges all pieces");
+    return yk_fail(err, YK_ERR_CONFIG, "llama.cpp has no pre-tokeniser that splits as the `pre_tokenizer` of this "
+                   "tokenizer.json; those of GPT-2, Qwen2, Llama 3, o200k, SmolLM and DeepSeek can be exported, and "
+                   "the tokenizers that Yoke trains");
 }
 
 static yk_status put_tokenizer(yk_gguf_writer *w, const yk_session *s, yk_error *err)
 {
-    const char *split = yk_tokenizer_split(s->tokenizer);
-    if (!split)
-        return yk_fail(err, YK_ERR_CONFIG, "llama.cpp has no pre-tokeniser that splits as this tokenizer does; those "
-                       "of Qwen2 and GPT-2 can be exported, and the tokenizers that Yoke trains");
+    yk_status st = YK_OK;
+    const char *pre = NULL;
+    YK_TRY(pre_of(s->tokenizer, &pre, err));
     yk_gguf_put_string(w, "tokenizer.ggml.model", "gpt2");
-    yk_gguf_put_string(w, "tokenizer.ggml.pre", strcmp(split, "gpt2") == 0 ? "gpt-2" : split);
-    put_vocabulary(w, s->tokenizer);
-    yk_gguf_put_u32(w, "tokenizer.ggml.bos_token_id", (uint32_t)s->end);
+    yk_gguf_put_string(w, "tokenizer.ggml.pre", pre);
+    put_tokens(w, s->tokenizer, (int32_t)yk_model_get_shape(s->model)->vocab);
+    YK_TRY(put_merges(w, s->tokenizer, err));
+    yk_gguf_put_u32(w, "tokenizer.ggml.bos_token_id", (uint32_t)s->begin);
     yk_gguf_put_u32(w, "tokenizer.ggml.eos_token_id", (uint32_t)s->end);
     yk_gguf_put_u32(w, "tokenizer.ggml.padding_token_id", (uint32_t)s->end);
-    yk_gguf_put_u32(w, "tokenizer.ggml.mask_token_id", (uint32_t)s->mask);
+    if (s->mask >= 0) yk_gguf_put_u32(w, "tokenizer.ggml.mask_token_id", (uint32_t)s->mask);
     yk_gguf_put_bool(w, "tokenizer.ggml.add_bos_token", true);
     yk_gguf_put_bool(w, "tokenizer.ggml.add_eos_token", false);
     yk_gguf_put_bool(w, "tokenizer.ggml.add_space_prefix", false);
-    return YK_OK;
+done:
+    return st;
 }
 
 static yk_status put_chat(yk_gguf_writer *w, const yk_session *s, yk_error *err)
 {
-    static const char *const stages[] = {"sft", "distill", "ppo", "dpo", "grpo", "refine"};
     yk_status st = YK_OK;
     yk_buf text = {0};
-    bool converses = false;
-    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
-        converses = converses || yk_recipe_has_stage(s->recipe, stages[i]);
-    if (!converses) goto done;
-    YK_TRY(yk_chat_jinja(s->recipe->sft_template, &text, err));
+    if (!yk_run_converses(s->recipe)) goto done;
+    YK_TRY(yk_chat_jinja(s->recipe->sft_template, s->tokenizer, &text, err));
     yk_gguf_put_string(w, "tokenizer.chat_template", text.data);
     const int32_t turn = yk_tokenizer_special(s->tokenizer, "<|im_end|>");
     if (turn >= 0 && strcmp(s->recipe->sft_template, "chatml") == 0)
@@ -357,24 +388,15 @@ static char *name_of(const char *path)
 
 yk_status yk_gguf_export(const char *run, const char *path, const char *checkpoint, yk_gguf_type type, yk_error *err)
 {
-    enum { ROWS = 16 };
     yk_status st = YK_OK;
-    yk_recipe r = {0};
-    yk_session s = {0};
-    yk_team team;
-    char *weights = NULL, *name = name_of(run);
+    yk_opened x = {0};
+    char *name = name_of(run);
     if (!name) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_run_recipe(&r, run, err));
-    YK_TRY(yk_team_make(&team, 0, err));
-    YK_TRY(yk_session_open(&s, &r, run, &team, &(yk_session_options){.rows = ROWS}, err));
-    if (!checkpoint) YK_TRY(yk_run_model(&r, run, &weights, err));
-    YK_TRY(yk_session_load(&s, weights ? weights : checkpoint, false, err));
-    YK_TRY(yk_context(err, yk_gguf_write_model(&s, name, path, type, err), "%s", run));
-    yk_log("export     %s: %.3g parameters", path, (double)yk_model_parameters(s.model));
+    YK_TRY(yk_open_run(&x, &(yk_open_options){.run = run, .checkpoint = checkpoint, .weights = true}, err));
+    YK_TRY(yk_context(err, yk_gguf_write_model(&x.s, name, path, type, err), "%s", run));
+    yk_log("export     %s: %.3g parameters", path, (double)yk_model_parameters(x.s.model));
 done:
     free(name);
-    free(weights);
-    yk_session_close(&s);
-    yk_recipe_free(&r);
+    yk_opened_close(&x);
     return st;
 }

@@ -20,6 +20,7 @@ typedef struct importer {
     const yk_import_options *o;
     const yk_hf_kind *kind;
     yk_model_shape shape;
+    json_int_t begin, end; /* ids of config.json; -1: none */
     yk_recipe r;
     yk_session s;
     yk_shards shards;
@@ -145,8 +146,8 @@ static yk_status check_size(const importer *x, yk_error *err)
         for (size_t k = 0; k < x->shards.file[i].n; k++)
             bytes += (double)(x->shards.file[i].tensor[k].end - x->shards.file[i].tensor[k].begin);
     if (bytes >= wanted) return YK_OK;
-    return yk_fail(err, YK_ERR_INPUT, "%s: config.json tells of %.3g parameters, but the files have %.3g bytes of weights",
-                   x->from, wanted, bytes);
+    return yk_fail(err, YK_ERR_INPUT, "%s: config.json tells of %.3g parameters, but the files have %.3g bytes of "
+                   "weights", x->from, wanted, bytes);
 }
 
 /* --- the run directory ------------------------------------------------------------------------ */
@@ -220,6 +221,26 @@ static int64_t seq_of(const importer *x)
     return x->o->seq ? x->o->seq : most < USUAL_SEQ ? most : USUAL_SEQ;
 }
 
+/* The tokens with which documents begin and end, unless those are Yoke's own. */
+static yk_status put_bounds(const importer *x, const yk_tokenizer *t, yk_buf *out, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_buf text = {0};
+    const json_int_t id[2] = {x->begin >= 0 ? x->begin : x->end, x->end >= 0 ? x->end : x->begin};
+    if (yk_tokenizer_begin(t) >= 0) goto done;
+    for (int i = 0; i < 2; i++) {
+        if (id[i] < 0 || id[i] >= yk_tokenizer_vocab(t) || yk_tokenizer_kind(t, (int32_t)id[i]) < YK_KIND_ADDED)
+            YK_FAIL(YK_ERR_INPUT, "%s/config.json: `bos_token_id` and `eos_token_id` are of no added tokens of "
+                    "tokenizer.json, which has no " YK_TOKEN_END " either: name those with which documents begin and "
+                    "end", x->from);
+        yk_tokenizer_text(t, (int32_t)id[i], &text);
+        put_text(out, i ? "  end" : "  begin", text.data, "");
+    }
+done:
+    yk_buf_free(&text);
+    return st;
+}
+
 /* What is not given here follows as in any recipe. */
 static yk_status write_recipe(importer *x, const yk_tokenizer *t, yk_error *err)
 {
@@ -233,6 +254,7 @@ static yk_status write_recipe(importer *x, const yk_tokenizer *t, yk_error *err)
     put_text(&out, "run_dir", x->run, "");
     yk_buf_printf(&out, "precision: %s\ntokenizer:\n", x->o->precision);
     put_text(&out, "  path", x->run, "/tokenizer/tokenizer.json");
+    YK_TRY(put_bounds(x, t, &out, err));
     put_model(&out, &x->shape);
     yk_buf_printf(&out, "pretrain:\n  seq: %" PRId64 "\n", seq_of(x));
     if (yk_tokenizer_special(t, YK_TOKEN_MASK) < 0) yk_buf_puts(&out, "  masked_share: 0\n");
@@ -278,6 +300,14 @@ done:
     return st;
 }
 
+/* An id of a token, or the first of several; -1: none. */
+static json_int_t id_of(const json_t *config, const char *key)
+{
+    const json_t *x = json_object_get(config, key);
+    if (json_is_array(x)) x = json_array_get(x, 0);
+    return json_is_integer(x) ? json_integer_value(x) : -1;
+}
+
 static yk_status read_config(importer *x, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -286,6 +316,8 @@ static yk_status read_config(importer *x, yk_error *err)
     if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     YK_TRY(yk_hf_json(path, &config, err));
     YK_TRY(yk_hf_config_read(config, path, &x->kind, &x->shape, err));
+    x->begin = id_of(config, "bos_token_id");
+    x->end = id_of(config, "eos_token_id");
     if (x->o->seq > x->shape.positions || (x->o->seq && x->shape.learned_positions && x->o->seq != x->shape.positions))
         YK_FAIL(YK_ERR_CONFIG, "%s: the model has %" PRId64 " positions%s", path, x->shape.positions,
                 x->shape.learned_positions ? ", which are learnt; leave --seq out" : "");

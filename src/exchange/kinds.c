@@ -153,8 +153,7 @@ bool yk_hf_matches(const char *pattern, const char *name)
     return *name == 0;
 }
 
-/* Rows [from, from + count) of a parameter of `rows`. */
-static void rows_of(yk_hf_part part, const yk_model_shape *s, int64_t rows, int64_t *from, int64_t *count)
+void yk_hf_rows(yk_hf_part part, const yk_model_shape *s, int64_t rows, int64_t *from, int64_t *count)
 {
     const int64_t q = s->heads * s->head_size, k = s->kv_heads * s->head_size;
     *from = 0, *count = rows;
@@ -173,7 +172,7 @@ static yk_hf_tensor tensor_of(const yk_hf_name *row, const yk_model_shape *s, co
     yk_hf_tensor t = {.rank = p->rank, .turned = row->turned && p->rank == 2};
     const char *number = strchr(row->theirs, '#'), *kind = strrchr(p->name, '.');
     int64_t from, count, columns = p->rank == 2 ? p->shape[1] : 1;
-    rows_of(row->part, s, p->shape[0], &from, &count);
+    yk_hf_rows(row->part, s, p->shape[0], &from, &count);
     if (number)
         snprintf(t.name, sizeof t.name, "%.*s%lld%s%s", (int)(number - row->theirs), row->theirs, (long long)layer,
                  number + 1, kind);

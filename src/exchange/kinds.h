@@ -22,6 +22,9 @@ enum { YK_FEATURES = 9 };
 /* Which rows of our matrix are theirs. */
 typedef enum yk_hf_part { YK_HF_WHOLE, YK_HF_QUERY, YK_HF_KEY, YK_HF_VALUE, YK_HF_GATE, YK_HF_UP } yk_hf_part;
 
+/* Rows [*from, *from + *count) of a parameter of `rows`. */
+void yk_hf_rows(yk_hf_part part, const yk_model_shape *s, int64_t rows, int64_t *from, int64_t *count);
+
 /* Names without `.weight` and `.bias`; # stands for the layer. */
 typedef struct yk_hf_name {
     const char *ours, *theirs;

@@ -1,6 +1,7 @@
 #include "exchange/shards.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "exchange/config.h"
 
 #include <stdlib.h>
@@ -140,14 +141,13 @@ static size_t take(const yk_safe_item *item, size_t n, size_t first, yk_safe_typ
 static yk_status write_index(const char *dir, json_t *map, json_int_t bytes, yk_error *err)
 {
     yk_status st = YK_OK;
-    char *path = yk_path("%s/model.safetensors.index.json", dir), *text = NULL;
+    char *path = yk_path("%s/model.safetensors.index.json", dir);
     json_t *index = json_pack("{s:{s:I}, s:O}", "metadata", "total_size", bytes, "weight_map", map);
-    if (!path || !index || !(text = json_dumps(index, JSON_INDENT(2)))) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_file_write(path, text, strlen(text), err));
+    if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_json_write(path, index, err));
 done:
     json_decref(index);
     free(path);
-    free(text);
     return st;
 }
 

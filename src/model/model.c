@@ -198,9 +198,9 @@ static yk_status take_memory(yk_model *m, yk_error *err)
     return YK_OK;
 }
 
-/* Radians a position of pair i: theta^(-2 i / D). With a factor (Llama 3), pairs that turn fewer than once in the original
- * context turn `factor` times slower, those that turn more than four times as before, and those between by a mean of both
- * with weights linear in the number of turns. */
+/* Radians a position of pair i: theta^(-2 i / D). With a factor (Llama 3), pairs that turn fewer than once in the
+ * original context turn `factor` times slower, those that turn more than four times as before, and those between by a
+ * mean of both with weights linear in the number of turns. */
 static double turn_of(const yk_model_shape *s, int64_t i)
 {
     const double fewest = 1, most = 4;

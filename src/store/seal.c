@@ -50,8 +50,8 @@ yk_status yk_reserve(int fd, const char *path, const char *what, uint64_t bytes,
     uint64_t available = (uint64_t)fs.f_bavail * fs.f_frsize;
     if (bytes > available)
         YK_FAIL(YK_ERR_IO,
-                "%s: no space for %s: %" PRIu64 " bytes are needed, %" PRIu64 " are available; free some space or choose "
-                "another --run-dir, then run the same command again",
+                "%s: no space for %s: %" PRIu64 " bytes are needed, %" PRIu64 " are available; free some space or "
+                "choose another --run-dir, then run the same command again",
                 path, what, bytes, available);
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur)
         YK_FAIL(YK_ERR_IO,

@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "text/words.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,11 +36,6 @@ const char *yk_question_kind_name(yk_question_kind kind)
 {
     static const char *const name[YK_ASK_KINDS] = {"section", "definition", "code", "signature", "cloze"};
     return name[kind];
-}
-
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
 static bool is_upper(char c)
@@ -76,8 +72,8 @@ static bool begins(span s, const char *with)
 
 static span trim(span s)
 {
-    while (s.n && is_space(*s.at)) s.at++, s.n--;
-    while (s.n && is_space(s.at[s.n - 1])) s.n--;
+    while (s.n && yk_is_space(*s.at)) s.at++, s.n--;
+    while (s.n && yk_is_space(s.at[s.n - 1])) s.n--;
     return s;
 }
 
@@ -122,7 +118,7 @@ static void flow(span s, yk_buf *out)
     yk_buf_reserve(out, s.n);
     for (size_t i = 0; i < s.n; i++) {
         bool hard = s.at[i] == '\xC2' && i + 1 < s.n && s.at[i + 1] == '\xA0';
-        if (!hard && !is_space(s.at[i])) yk_buf_add(out, s.at + i, 1);
+        if (!hard && !yk_is_space(s.at[i])) yk_buf_add(out, s.at + i, 1);
         else if (out->len && out->data[out->len - 1] != ' ') yk_buf_puts(out, " ");
         i += hard;
     }
@@ -201,7 +197,7 @@ static span without_number(span s)
 {
     size_t n = s.n > 2 && is_upper(s.at[0]) && s.at[1] == '.' && is_digit(s.at[2]);
     while (n < s.n && (is_digit(s.at[n]) || s.at[n] == '.' || s.at[n] == '#')) n++;
-    return n < s.n && is_space(s.at[n]) ? skip(s, n) : s;
+    return n < s.n && yk_is_space(s.at[n]) ? skip(s, n) : s;
 }
 
 /* A block that stands over a text: one line, perhaps underlined. Fills f->heading. */

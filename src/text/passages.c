@@ -8,18 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_white(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 /* Whether a sentence that began at or before `from` ends before the white space at `at`. */
 static bool ends_sentence(const char *from, const char *at)
 {
     while (at > from && strchr("\"')]", at[-1])) at--;
     if (at == from || !strchr(".?!", at[-1])) return false;
     const char *word = --at;
-    while (word > from && !is_white(word[-1])) word--;
+    while (word > from && !yk_is_space(word[-1])) word--;
     return *at != '.' || at - word > 3;
 }
 
@@ -29,7 +24,7 @@ static const char *last_end(const char *from, const char *to)
     for (const char *c = to; c > from; c--)
         if (c[0] == '\n' && c[1] == '\n') return c;
     for (const char *c = to; c > from; c--)
-        if (is_white(c[0]) && ends_sentence(from, c)) return c;
+        if (yk_is_space(c[0]) && ends_sentence(from, c)) return c;
     return NULL;
 }
 
@@ -63,14 +58,14 @@ yk_status yk_sentences_of(const char *passage, yk_passage_fn fn, void *context, 
     yk_buf sentence = {0};
     for (const char *c = passage; *c || sentence.len > 0; c += *c != 0) {
         const bool ends = sentence.len > 0 && ends_sentence(sentence.data, sentence.data + sentence.len);
-        if (*c && !is_white(*c)) {
+        if (*c && !yk_is_space(*c)) {
             yk_buf_add(&sentence, c, 1);
             continue;
         }
         if (sentence.len > 0 && (!*c || ends || (c[0] == '\n' && c[1] == '\n'))) {
             YK_TRY(fn(context, sentence.data, sentence.len, err));
             yk_buf_clear(&sentence);
-        } else if (sentence.len > 0 && !is_white(c[1]) && c[1]) {
+        } else if (sentence.len > 0 && !yk_is_space(c[1]) && c[1]) {
             yk_buf_puts(&sentence, " ");
         }
     }

@@ -3,14 +3,8 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
 
 static bool is_around(char c)
 {
@@ -70,9 +64,9 @@ yk_status yk_words_split(yk_words *w, const char *text, size_t n, yk_error *err)
     while (from < end) {
         size_t own = ideograph(from, end);
         const char *to = from + own;
-        while (!own && to < end && !is_space(*to) && !ideograph(to, end)) to++;
+        while (!own && to < end && !yk_is_space(*to) && !ideograph(to, end)) to++;
         YK_TRY(add_word(w, text, from, to, err));
-        for (from = to; from < end && is_space(*from);) from++;
+        for (from = to; from < end && yk_is_space(*from);) from++;
     }
 done:
     return st;

@@ -7,8 +7,15 @@
 
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* White space of ASCII. */
+static inline bool yk_is_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 /* Zero-initialise. */
 typedef struct yk_words {

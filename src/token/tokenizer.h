@@ -18,7 +18,7 @@
 typedef struct yk_tokenizer yk_tokenizer;
 
 /* Special tokens of a tokenizer trained here, in id order. */
-#define YK_TOKEN_END "<|endoftext|>" /* begins and ends a document */
+#define YK_TOKEN_END "<|endoftext|>" /* begins and ends a document, unless yk_tokenizer_bound() says others */
 #define YK_TOKEN_MASK "<|mask|>"
 #define YK_SPECIAL_TOKENS                                                                          \
     {YK_TOKEN_END, YK_TOKEN_MASK, "<|im_start|>", "<|im_end|>", "<think>", "</think>", "<answer>", "</answer>"}
@@ -46,6 +46,12 @@ yk_status yk_tokenizer_import(yk_tokenizer **t, const char *path, const char *pa
 
 int32_t yk_tokenizer_vocab(const yk_tokenizer *t); /* one more than the highest id */
 int32_t yk_tokenizer_special(const yk_tokenizer *t, const char *token); /* id of an added token; -1: none */
+
+/* The added tokens with which documents begin and end. YK_ERR_INPUT names the one that there is not. */
+yk_status yk_tokenizer_bound(yk_tokenizer *t, const char *begin, const char *end, yk_error *err);
+int32_t yk_tokenizer_begin(const yk_tokenizer *t); /* -1: none */
+int32_t yk_tokenizer_end(const yk_tokenizer *t);
+int32_t yk_tokenizer_pieces(const yk_tokenizer *t); /* one more than the highest id that is no added token's */
 
 /* What other formats of tokenizers take over: ids 0 .. vocab - 1, ranks 0 .. merges - 1. */
 typedef enum yk_token_kind {

@@ -147,6 +147,7 @@ yk_status yk_tokenizer_ready(yk_tokenizer *t, const int32_t *merged, yk_error *e
         YK_TRY(yk_table_put(&t->rank, yk_pair(t->merge[r][0], t->merge[r][1]), (uint64_t)r << 32 | (uint32_t)merged[r],
                             err));
     if (t->ignore_merges) YK_TRY(index_tokens(t, err));
+    t->begin = t->end = yk_tokenizer_special(t, YK_TOKEN_END);
 done:
     return st;
 }
@@ -181,6 +182,32 @@ yk_token_kind yk_tokenizer_kind(const yk_tokenizer *t, int32_t id)
 {
     const yk_token *x = &t->token[id];
     return !x->bytes ? YK_KIND_NONE : x->special ? YK_KIND_SPECIAL : x->listed ? YK_KIND_ADDED : YK_KIND_PIECE;
+}
+
+yk_status yk_tokenizer_bound(yk_tokenizer *t, const char *begin, const char *end, yk_error *err)
+{
+    t->begin = yk_tokenizer_special(t, begin);
+    t->end = yk_tokenizer_special(t, end);
+    if (t->begin >= 0 && t->end >= 0) return YK_OK;
+    return yk_fail(err, YK_ERR_INPUT, "there is no special token %s, with which documents %s",
+                   t->begin < 0 ? begin : end, t->begin < 0 ? "begin (tokenizer.begin)" : "end (tokenizer.end)");
+}
+
+int32_t yk_tokenizer_begin(const yk_tokenizer *t)
+{
+    return t->begin;
+}
+
+int32_t yk_tokenizer_end(const yk_tokenizer *t)
+{
+    return t->end;
+}
+
+int32_t yk_tokenizer_pieces(const yk_tokenizer *t)
+{
+    int32_t n = t->vocab;
+    while (n > 0 && yk_tokenizer_kind(t, n - 1) != YK_KIND_PIECE) n--;
+    return n;
 }
 
 size_t yk_tokenizer_merges(const yk_tokenizer *t)

@@ -34,6 +34,7 @@ struct yk_tokenizer {
     yk_token *token; /* [vocab] */
     int32_t vocab;
     int32_t byte_id[256];
+    int32_t begin, end; /* of a document; -1: none */
     int32_t (*merge)[2]; /* [merges] by rank */
     size_t merges;
     yk_table rank; /* pair -> rank << 32 | merged id */

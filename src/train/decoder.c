@@ -308,7 +308,7 @@ yk_status yk_generate(yk_session *s, const char *prompt, const yk_sampling *how,
     YK_TRY(yk_decoder_new(&d, s, 1, room, err));
     YK_TRY(yk_encoder_new(&e, s->tokenizer, err));
     YK_ROOM(ids.id, ids.n, ids.cap);
-    ids.id[ids.n++] = s->end;
+    ids.id[ids.n++] = s->begin;
     YK_TRY(yk_encode(e, prompt, strlen(prompt), &ids, err));
     for (bool full = true; full && left.tokens > 0;) {
         int64_t n = (int64_t)ids.n, from = n < room ? 0 : n - room / 2;

@@ -9,14 +9,14 @@ static void forward(yk_session *s)
     if (s->rows > 0) yk_model_evaluate(s->model, &b, s->loss, s->best, NULL);
 }
 
-/* Window [at, at + count) of the document's stream: the end token, then its ids. */
+/* Window [at, at + count) of the document's stream: the token with which it begins, then its ids. */
 static void add_window(yk_session *s, const yk_shard *shard, uint64_t doc, int64_t at, int64_t count, int64_t unscored)
 {
     uint64_t first = shard->offset[doc], n = shard->offset[doc + 1] - first;
     for (int64_t j = 0; j < count; j++) {
         uint64_t place = (uint64_t)(at + j);
         int64_t row = s->rows + j;
-        s->token[row] = place ? yk_shard_id(shard, first + place - 1) : s->end;
+        s->token[row] = place ? yk_shard_id(shard, first + place - 1) : s->begin;
         s->target[row] = place < n ? yk_shard_id(shard, first + place) : s->end;
         s->position[row] = (int32_t)j;
         s->weight[row] = j < unscored ? 0.0f : 1.0f;

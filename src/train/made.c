@@ -26,6 +26,14 @@ yk_status yk_run_model(const yk_recipe *r, const char *dir, char **path, yk_erro
     return yk_run_checkpoint(dir, path, err);
 }
 
+bool yk_run_converses(const yk_recipe *r)
+{
+    static const char *const stages[] = {"sft", "distill", "ppo", "dpo", "grpo", "refine"};
+    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
+        if (yk_recipe_has_stage(r, stages[i])) return true;
+    return false;
+}
+
 /* <dir>/<name>, if it exists, else NULL. */
 static yk_status existing(const char *dir, const char *name, char **path, yk_error *err)
 {

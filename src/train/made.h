@@ -14,6 +14,9 @@ yk_status yk_run_model(const yk_recipe *r, const char *dir, char **path, yk_erro
 /* The model that `yoke import` left in the directory, with which the stages begin; NULL: none. free() it. */
 yk_status yk_run_imported(const char *dir, char **path, yk_error *err);
 
+/* Whether a stage of the recipe learns from conversations, so that its model knows the chat template. */
+bool yk_run_converses(const yk_recipe *r);
+
 /* The newest checkpoint of pretraining, else the imported model. free() it. */
 yk_status yk_run_newest(const char *dir, char **path, yk_error *err);
 

@@ -314,8 +314,8 @@ static yk_status start(trainer *t, yk_error *err)
                 r->pretrain_masked_share, YK_TOKEN_MASK);
     YK_TRY(yk_domains_open(&t->domains, r, t->job->dir, err));
     yk_sampler_options o = {.seed = (uint64_t)r->seed, .seq = r->pretrain_seq,
-                            .samples = r->pretrain_steps * r->pretrain_batch, .end = t->s.end, .mask = t->s.mask,
-                            .plain = t->s.plain, .masked_share = r->pretrain_masked_share,
+                            .samples = r->pretrain_steps * r->pretrain_batch, .begin = t->s.begin, .end = t->s.end,
+                            .mask = t->s.mask, .plain = t->s.plain, .masked_share = r->pretrain_masked_share,
                             .mask_rate = r->pretrain_mask_rate, .mask_rate_end = r->pretrain_mask_rate_end,
                             .mask_span = r->pretrain_mask_span};
     YK_TRY(yk_sampler_new(&t->sampler, t->domains, r->corpora, &o, err));

@@ -63,10 +63,11 @@ yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir
     if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     YK_TRY(yk_kernels_pick(&s->k, NULL, yk_precision_of(r), err));
     YK_TRY(yk_tokenizer_load(&s->tokenizer, path, err));
-    s->end = yk_tokenizer_special(s->tokenizer, YK_TOKEN_END);
+    YK_TRY(yk_context(err, yk_tokenizer_bound(s->tokenizer, r->tokenizer_begin, r->tokenizer_end, err), "%s", path));
+    s->begin = yk_tokenizer_begin(s->tokenizer);
+    s->end = yk_tokenizer_end(s->tokenizer);
     s->mask = yk_tokenizer_special(s->tokenizer, YK_TOKEN_MASK);
-    if (s->end < 0) YK_FAIL(YK_ERR_INPUT, "%s: lacks the special token %s that ends a document", path, YK_TOKEN_END);
-    s->plain = yk_tokenizer_vocab(s->tokenizer) - YK_SPECIAL_COUNT;
+    s->plain = yk_tokenizer_pieces(s->tokenizer);
     yk_room room = yk_room_left("");
     if (o->training && !o->score) YK_TRY(yk_needs_fit(r, yk_tokenizer_vocab(s->tokenizer), &room, s->k, team, err));
     YK_TRY(apply_profile(s, run_dir, err));

@@ -15,7 +15,8 @@ typedef struct yk_session {
     bool openblas; /* multiplies matrices */
     yk_team team;
     yk_tokenizer *tokenizer;
-    int32_t end, mask, plain; /* ids: end of document, mask (-1: none), and how many ordinary tokens there are */
+    int32_t begin, end;  /* ids: of documents */
+    int32_t mask, plain; /* id of the mask (-1: none), and how many ordinary tokens there are */
     yk_model *model;
     int64_t max_rows;
     int64_t rows, segments; /* gathered for the next pass, in what follows: [max_rows] each */

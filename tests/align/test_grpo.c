@@ -189,14 +189,14 @@ static void a_step_gains_what_it_promises(void **state)
         stepper_open(&s, &a, 3e-4, kind % 2, false);
         s.g.terms.kl = 0;
         s.l.optimiser.o.clip = 0;
-        const int64_t floats = yk_model_floats(a.x.s.model);
-        const float *w = yk_model_weights(a.x.s.model), *m = s.l.optimiser.m;
+        const int64_t floats = yk_model_floats(a.m.x.s.model);
+        const float *w = yk_model_weights(a.m.x.s.model), *m = s.l.optimiser.m;
         float *keep = memcpy(malloc((size_t)floats * sizeof *w), w, (size_t)floats * sizeof *w);
-        double promised = 0, before = total_loss(&a, &s);
+        double promised = 0, before = total_loss(&s);
         must(yk_grouped_step(&s.g, &s.l, 0, ANSWERS, &err), &err);
         for (int64_t j = 0; j < floats; j++) promised += (double)m[j] * ((double)w[j] - (double)keep[j]);
         promised *= (kind % 2 ? ANSWERS : s.g.tokens) / (1 - s.l.o.adamw.beta1);
-        double gained = total_loss(&a, &s) - before;
+        double gained = total_loss(&s) - before;
         if (!(promised < 0 && fabs(gained / promised - 1) < 0.2)) fail_msg("promised %g, gained %g", promised, gained);
         free(keep);
         stepper_close(&s);

@@ -133,8 +133,8 @@ static yk_sampler *sampler_of(const world *w, double masked_share)
 {
     yk_error err;
     yk_sampler *s = NULL;
-    yk_sampler_options o = {.seed = 11, .seq = SEQ, .samples = SAMPLES, .end = yk_tokenizer_special(w->t, YK_TOKEN_END),
-                            .mask = yk_tokenizer_special(w->t, YK_TOKEN_MASK), .plain = 256,
+    yk_sampler_options o = {.seed = 11, .seq = SEQ, .samples = SAMPLES, .begin = yk_tokenizer_begin(w->t),
+                            .end = yk_tokenizer_end(w->t), .mask = yk_tokenizer_special(w->t, YK_TOKEN_MASK), .plain = 256,
                             .masked_share = masked_share, .mask_rate = 0.3, .mask_rate_end = 0.15, .mask_span = 3};
     assert_int_equal(yk_sampler_new(&s, w->domain, 2, &o, &err), YK_OK);
     return s;

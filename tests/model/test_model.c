@@ -22,8 +22,8 @@ static const yk_model_shape shapes[] = {
      .tied = true, .layernorm = true, .gelu = true, .learned_positions = true, .bias = true, .norm_eps = 1e-5,
      .init_std = 0.2, .score = true},
     {.vocab = VOCAB, .width = 32, .layers = 2, .heads = 2, .kv_heads = 1, .head_size = 16, .ffn = 48, .positions = 32,
-     .tied = true, .qkv_bias = true, .rope_theta = 1e4, .rope_factor = 8, .rope_original = 48, .norm_eps = 1e-5, .init_std = 0.3,
-     .score = true},
+     .tied = true, .qkv_bias = true, .rope_theta = 1e4, .rope_factor = 8, .rope_original = 48, .norm_eps = 1e-5,
+     .init_std = 0.3, .score = true},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 

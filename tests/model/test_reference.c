@@ -16,8 +16,8 @@ static const reference references[] = {
               .norm_eps = 1e-5}, gpt2_loss, gpt2_gradients, gpt2_training},
     REFERENCE(deep_free, 16, 4, 2, 1, 16, 32, true, false),
     {"qkv_bias", {.vocab = VOCAB, .width = 32, .layers = 2, .heads = 2, .kv_heads = 1, .head_size = 16, .ffn = 48,
-                  .positions = ROWS, .tied = true, .qkv_bias = true, .rope_theta = 1e4, .rope_factor = 8, .rope_original = 48,
-                  .norm_eps = 1e-5}, qkv_bias_loss, qkv_bias_gradients, qkv_bias_training},
+                  .positions = ROWS, .tied = true, .qkv_bias = true, .rope_theta = 1e4, .rope_factor = 8,
+                  .rope_original = 48, .norm_eps = 1e-5}, qkv_bias_loss, qkv_bias_gradients, qkv_bias_training},
 };
 enum { REFERENCES = sizeof references / sizeof *references };
 

@@ -48,10 +48,15 @@ verdict "it begins where the model was" \
     "$("$yoke" eval "$dir/own" --json | sed -n 's/.*"heldout_bpb": \([0-9.]\{5\}\).*/\1/p')" \
     "$(sed -n 's/.*"type":"eval","step":0,.*"bpb":\([0-9.]\{5\}\).*/\1/p' "$dir/more/metrics.jsonl")"
 
+try "a file for llama.cpp" 0 own.gguf "$yoke" export "$dir/own" "$dir/own.gguf" --to gguf --type q8_0
+verdict "names its split" 1 "$("$yoke" inspect "$dir/own.gguf" | grep -c 'tokenizer.ggml.pre .*qwen2')"
+try "no such type of numbers there" 2 'there are f32, bf16, f16 and q8_0' \
+    "$yoke" export "$dir/own" "$dir/x" --to gguf --type q4
+
 try "what is there stays" 4 'exists already and is not empty' "$yoke" export "$dir/own" "$dir/hf"
 try "a run directory too" 4 'exists already and is not empty' "$yoke" import "$dir/hf" "$dir/own"
 try "no such type" 2 'there are f32, bf16 and f16' "$yoke" export "$dir/own" "$dir/x" --type q4
-try "no such format" 2 'there is hf' "$yoke" export "$dir/own" "$dir/x" --to onnx
+try "no such format" 2 'there are hf and gguf' "$yoke" export "$dir/own" "$dir/x" --to onnx
 truncate -s -1 "$dir/hf/model.safetensors"
 try "a truncated file" 4 'the file is truncated or damaged' "$yoke" import "$dir/hf" "$dir/x"
 sed -i 's/"silu"/"relu"/' "$dir/half/config.json"

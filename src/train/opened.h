@@ -1,8 +1,7 @@
-/* A run opened for use by a command. */
-#ifndef YK_CLI_OPEN_H
-#define YK_CLI_OPEN_H
+/* A finished run opened for use. */
+#ifndef YK_TRAIN_OPENED_H
+#define YK_TRAIN_OPENED_H
 
-#include "run/run.h"
 #include "train/session.h"
 
 typedef struct yk_opened {
@@ -15,6 +14,7 @@ typedef struct yk_open_options {
     bool pretrained;              /* ... the one that pretraining left */
     long threads;
     int64_t rows;                 /* of a pass, if more than a sequence has */
+    bool weights;                 /* are all that is needed: there will be no pass */
 } yk_open_options;
 
 /* Recipe, tokenizer and weights. yk_opened_close() also after an error. */
