@@ -36,6 +36,8 @@ MODELS = {
     "llama, grouped queries": FLAT + ["model.kv_heads=2", "model.tied=false"],
     "llama, tied": FLAT + ["model.kv_heads=1", "model.tied=true"],
     "llama, biases": FLAT + ["model.kv_heads=2", "model.tied=false", "model.bias=true"],
+    "llama, slowed rope": FLAT + ["model.kv_heads=2", "model.rope_factor=8", "model.rope_original=64",
+                                  "model.rope_theta=500"],
     "llama, wide heads": FLAT + ["model.kv_heads=2", "model.head_size=32", "model.rope_theta=500000"],
     "llama, width 48": FLAT + ["model.kv_heads=2", "model.width=48", "model.norm_eps=1e-6"],
     "qwen3": FLAT + ["model.kv_heads=2", "model.tied=false", "model.qk_norm=true"],
@@ -45,6 +47,9 @@ MODELS = {
     "gpt2": FLAT + GPT2 + ["model.kv_heads=4", "model.bias=true"],
     "gpt2, grouped, no biases": FLAT + GPT2 + ["model.kv_heads=2", "model.tied=false"],
 }
+
+NARROW = ["model.width=32", "model.heads=2", "model.head_size=16", "model.kv_heads=2", "model.layers=1", "model.ffn=32",
+          "model.qk_norm=false", "pretrain.masked_share=0"]
 
 HARD = unicodedata.normalize("NFC", """\
 It's they'RE I'll We'VE he'd y'all 'tis 'S o'clock don''t ''s'
@@ -126,7 +131,8 @@ def compare_ids(options, tokenizer, model, folder):
     texts = [unicodedata.normalize("NFC", t) for t in texts]
     compare_ids_of(options, tokenizer, model, folder, texts, False)
     marks = "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<think>", "</answer>", "<|im_start", "|>", "<|"
-    texts = [mark.join(HARD[i:i + 30:6]) for i in range(0, len(HARD), 31) for mark in marks] + ["".join(marks) * 2]
+    texts = [mark.join(HARD[i:i + 30:6]) for i in range(0, len(HARD), 31) for mark in marks]
+    texts.append("".join(marks) * 2)
     compare_ids_of(options, tokenizer, model, folder, [unicodedata.normalize("NFC", t) for t in texts], True)
 
 
@@ -142,8 +148,8 @@ def compare_ids_of(options, tokenizer, model, folder, texts, special):
         at = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), min(len(ours), len(theirs)))
         print(f"  {text[:60]!r}: token {at}: {ours[at:at + 4]} and {theirs[at:at + 4]}, "
               f"{model.detokenize(ours[:at + 4])[-20:]!r} and {model.detokenize(theirs[:at + 4])[-20:]!r}")
-    verdict(different == 0, f"ids of {len(texts)} hard texts{' with special tokens' if special else ''}, {tokens} tokens: "
-                            f"{different} texts differ")
+    kind = "hard texts with special tokens" if special else "hard texts"
+    verdict(different == 0, f"ids of {len(texts)} {kind}, {tokens} tokens: {different} texts differ")
 
 
 def greedy(model, prompt, most=64):
@@ -179,9 +185,9 @@ def compare_greedy(options, name, run, model):
                             f"{tightest:.2g} apart")
 
 
-def compare_logits(options, name, run, paths):
+def compare_logits(options, name, run, paths, vocab):
     r = numpy.random.default_rng(7)
-    sequences = [[int(x) for x in r.integers(0, 1000, int(r.integers(1, 200)))] for _ in range(10)]
+    sequences = [[int(x) for x in r.integers(0, vocab, int(r.integers(1, 200)))] for _ in range(10)]
     tokens, out = f"{run}.sequences.json", f"{run}.logits"
     with open(tokens, "w", encoding="utf-8") as f:
         json.dump(sequences, f)
@@ -262,10 +268,26 @@ def compare_model(options, tokenizer, folder, name, sets, first):
     if first:
         compare_ids(options, tokenizer, model, folder)
     compare_greedy(options, f"{name} ({model.metadata['general.architecture']})", run, model)
+    vocab = model.n_vocab()
     del model
-    compare_logits(options, name, run, paths)
+    compare_logits(options, name, run, paths, vocab)
     compare_probability(options, name, run, paths)
     compare_bytes(name, paths)
+
+
+def compare_tokenizers(options, folder, paths):
+    """Ids with other tokenizers, each in the GGUF file of a model of one narrow layer that has hardly been trained."""
+    for path in paths:
+        name = os.path.basename(path)[:-len(".json")]
+        with open(path, encoding="utf-8") as f:
+            added = [x["content"] for x in json.load(f)["added_tokens"]]
+        end = next(x for x in added if x.startswith("<") and "end" in x)
+        run = os.path.join(folder, "tokenizer-" + name)
+        train(options, path, run, NARROW + [f"tokenizer.begin={end}", f"tokenizer.end={end}", "pretrain.steps=1"])
+        export(options, run, run + ".gguf", "f16")
+        model = llama_cpp.Llama(run + ".gguf", vocab_only=True, verbose=False)
+        print(f"{name}: {model.metadata['tokenizer.ggml.pre']}")
+        compare_ids(options, path, model, folder)
 
 
 def compare_chat(options, tokenizer, folder, template):
@@ -303,7 +325,8 @@ def main():
     parser.add_argument("--export", help="program that exports: PROGRAM RUN FILE TYPE")
     parser.add_argument("--recipe", default="conf/tiny.yaml")
     parser.add_argument("--work", help="folder for models and files, kept")
-    parser.add_argument("--only", help="models whose name contains this")
+    parser.add_argument("--only", default="", help="models whose name contains this, or chat")
+    parser.add_argument("--tokenizers", metavar="FILE", nargs="*", default=[], help="compare ids with these, and no models")
     parser.add_argument("--json", metavar="FILE", help="write the verdicts there too")
     options = parser.parse_args()
     options.yoke, options.peer = (os.path.join(options.build, x) for x in ("yoke", "tests/exchange/peer"))
@@ -313,10 +336,11 @@ def main():
     with open(text, "wb") as f:
         f.write((HARD * 30 + "The farmer walks to the field. What is 3 + 4? The answer is 7.\n" * 40).encode())
     call([options.yoke, "tokenizer", "train", "--output", tokenizer, "--vocab", "1024", text])
-    names = [name for name in MODELS if not options.only or options.only in name]
+    names = [name for name in MODELS if options.only in name and not options.tokenizers]
     for i, name in enumerate(names):
         compare_model(options, tokenizer, folder, name, MODELS[name], i == 0)
-    if not options.only or options.only == "chat":
+    compare_tokenizers(options, folder, options.tokenizers)
+    if options.only in "chat" and not options.tokenizers:
         for template in RENDERED:
             compare_chat(options, tokenizer, folder, template)
     failed = sum(not x["ok"] for x in results)
