@@ -53,18 +53,21 @@ static const architecture gpt2 = {"gpt2", false, true, "attention.layer_norm_eps
 static yk_status choose(const yk_model_shape *s, const architecture **a, yk_error *err)
 {
     const char *key = NULL;
+    const bool free_heads = s->heads * s->head_size != s->width;
     *a = s->layernorm ? &gpt2 : s->qk_norm ? &qwen3 : s->qkv_bias ? &qwen2 : &llama;
     if (s->layernorm) {
         if (!s->gelu) key = "model.mlp: swiglu";
         else if (!s->learned_positions) key = "model.position: rope";
         else if (s->qk_norm) key = "model.qk_norm: true";
-        else if (s->heads * s->head_size != s->width) key = "a model.head_size that is not width / heads";
+        else if (free_heads) key = "a model.head_size that is not width / heads";
     } else if (s->gelu) {
         key = "model.mlp: gelu";
     } else if (s->learned_positions) {
         key = "model.position: learned";
     } else if (s->qk_norm && (s->bias || s->qkv_bias)) {
         key = s->bias ? "model.bias: true beside model.qk_norm" : "model.qkv_bias: true beside model.qk_norm";
+    } else if (*a == &qwen2 && free_heads) {
+        key = "model.qkv_bias: true and a model.head_size that is not width / heads";
     } else if (s->rope_factor > 1 && *a != &llama) {
         key = s->qk_norm ? "model.qk_norm: true and model.rope_factor above 1"
                          : "model.qkv_bias: true and model.rope_factor above 1";

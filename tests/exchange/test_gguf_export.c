@@ -217,6 +217,8 @@ static void models_that_llama_cpp_lacks(void **state)
         const char *set[4], *message;
     } cases[] = {{{"model.qk_norm=true", "model.bias=true"}, "model.bias: true beside model.qk_norm"},
                  {{"model.qk_norm=true", "model.rope_factor=8"}, "model.qk_norm: true and model.rope_factor above 1"},
+                 {{"model.qk_norm=false", "model.qkv_bias=true", "model.head_size=32"},
+                  "model.qkv_bias: true and a model.head_size that is not width / heads"},
                  {{"model.qk_norm=false", "model.mlp=gelu"}, "model.norm: rmsnorm with model.mlp: gelu"},
                  {{"model.qk_norm=false", "model.position=learned"},
                   "model.norm: rmsnorm with model.position: learned"},

@@ -43,7 +43,7 @@ MODELS = {
     "qwen3": FLAT + ["model.kv_heads=2", "model.tied=false", "model.qk_norm=true"],
     "qwen3, tied, wide heads": FLAT + ["model.kv_heads=1", "model.head_size=32", "model.qk_norm=true"],
     "qwen2": FLAT + ["model.kv_heads=2", "model.tied=false", "model.qkv_bias=true", "model.rope_theta=1e6"],
-    "qwen2, tied, wide heads": FLAT + ["model.kv_heads=1", "model.head_size=32", "model.tied=true", "model.qkv_bias=true"],
+    "qwen2, tied": FLAT + ["model.kv_heads=1", "model.tied=true", "model.qkv_bias=true"],
     "gpt2": FLAT + GPT2 + ["model.kv_heads=4", "model.bias=true"],
     "gpt2, grouped, no biases": FLAT + GPT2 + ["model.kv_heads=2", "model.tied=false"],
 }
@@ -79,7 +79,7 @@ RENDERED = {
 }
 CONTEXT = 1024
 
-LOGIT_LIMITS = {"f32": 2e-4, "f16": 0.05, "bf16": 0.3, "q8_0": 0.5}
+LOGIT_LIMITS = {"f32": 2e-4, "f16": 0.1, "bf16": 0.5, "q8_0": 1.0}  # of logits up to 13, at tokens drawn at random
 
 results = []
 
