@@ -202,7 +202,8 @@ def compare_logits(options, name, run, paths, vocab):
         theirs = numpy.concatenate(theirs)
         worst[kind] = float(numpy.abs(theirs - ours.reshape(theirs.shape)).max())
     text = ", ".join(f"{kind} {x:.1e}" for kind, x in worst.items())
-    verdict(all(worst[kind] < limit for kind, limit in LOGIT_LIMITS.items()),
+    limits = LOGIT_LIMITS | ({"f32": 5e-3} if name.startswith("gpt2") else {})  # ggml looks GELU up in a table of F16
+    verdict(all(worst[kind] < limit for kind, limit in limits.items()),
             f"{name}: logits of {len(theirs)} positions, largest {numpy.abs(ours).max():.1f}, differ at most: {text}")
 
 
