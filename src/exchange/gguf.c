@@ -53,20 +53,24 @@ static const architecture gpt2 = {"gpt2", false, true, "attention.layer_norm_eps
 static yk_status choose(const yk_model_shape *s, const architecture **a, yk_error *err)
 {
     const char *key = NULL;
+    const bool free_heads = s->heads * s->head_size != s->width;
     *a = s->layernorm ? &gpt2 : s->qk_norm ? &qwen3 : s->qkv_bias ? &qwen2 : &llama;
     if (s->layernorm) {
         if (!s->gelu) key = "model.mlp: swiglu";
         else if (!s->learned_positions) key = "model.position: rope";
         else if (s->qk_norm) key = "model.qk_norm: true";
-        else if (s->heads * s->head_size != s->width) key = "a model.head_size that is not width / heads";
+        else if (free_heads) key = "a model.head_size that is not width / heads";
     } else if (s->gelu) {
         key = "model.mlp: gelu";
     } else if (s->learned_positions) {
         key = "model.position: learned";
     } else if (s->qk_norm && (s->bias || s->qkv_bias)) {
         key = s->bias ? "model.bias: true beside model.qk_norm" : "model.qkv_bias: true beside model.qk_norm";
-    } else if (s->rope_factor > 1) {
-        key = "model.rope_factor above 1"; /* llama.cpp has it; no file of it was compared yet */
+    } else if (*a == &qwen2 && free_heads) {
+        key = "model.qkv_bias: true and a model.head_size that is not width / heads";
+    } else if (s->rope_factor > 1 && *a != &llama) {
+        key = s->qk_norm ? "model.qk_norm: true and model.rope_factor above 1"
+                         : "model.qkv_bias: true and model.rope_factor above 1";
     }
     if (!key) return YK_OK;
     return yk_fail(err, YK_ERR_CONFIG, "no architecture of llama.cpp has model.norm: %s with %s; export to hf instead, "
@@ -107,6 +111,7 @@ typedef struct pieces {
     const yk_model_shape *shape;
     const architecture *a;
     yk_gguf_type type;
+    float *slowing; /* of rope, by pair of numbers */
     piece *piece;
     size_t n, room;
 } pieces;
@@ -171,6 +176,23 @@ static yk_status cut_parameters(pieces *all, yk_error *err)
                              : add_rows(all, &p[i], apart, sizeof apart / sizeof *apart, err));
         if (all->n == before) YK_FAIL(YK_ERR_INTERNAL, "parameter %s has no name in GGUF", p[i].name);
     }
+done:
+    return st;
+}
+
+/* What llama.cpp divides the turn of a pair by, as a tensor. */
+static yk_status add_slowing(pieces *all, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const int64_t pairs = all->shape->head_size / 2;
+    yk_model_shape plain = *all->shape;
+    if (plain.rope_factor <= 1) goto done;
+    plain.rope_factor = 1;
+    YK_NEW(all->slowing, pairs);
+    for (int64_t i = 0; i < pairs; i++)
+        all->slowing[i] = (float)(yk_rope_turn(&plain, i) / yk_rope_turn(all->shape, i));
+    YK_ROOM(all->piece, all->n, all->room);
+    all->piece[all->n++] = (piece){"rope_freqs.weight", .source = all->slowing, .rows = pairs, .type = YK_GGUF_F32};
 done:
     return st;
 }
@@ -359,6 +381,7 @@ yk_status yk_gguf_write_model(const yk_session *s, const char *name, const char 
     pieces all = {.s = s, .shape = yk_model_get_shape(s->model), .type = type};
     YK_TRY(choose(all.shape, &all.a, err));
     YK_TRY(cut_parameters(&all, err));
+    YK_TRY(add_slowing(&all, err));
     YK_TRY(yk_gguf_create(&w, path, err));
     yk_gguf_put_string(&w, "general.architecture", all.a->name);
     yk_gguf_put_string(&w, "general.type", "model");
@@ -373,6 +396,7 @@ yk_status yk_gguf_write_model(const yk_session *s, const char *name, const char 
     YK_TRY(yk_gguf_commit(&w, err));
 done:
     yk_gguf_abandon(&w);
+    free(all.slowing);
     free(all.piece);
     return st;
 }

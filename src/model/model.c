@@ -198,10 +198,7 @@ static yk_status take_memory(yk_model *m, yk_error *err)
     return YK_OK;
 }
 
-/* Radians a position of pair i: theta^(-2 i / D). With a factor (Llama 3), pairs that turn fewer than once in the
- * original context turn `factor` times slower, those that turn more than four times as before, and those between by a
- * mean of both with weights linear in the number of turns. */
-static double turn_of(const yk_model_shape *s, int64_t i)
+double yk_rope_turn(const yk_model_shape *s, int64_t i)
 {
     const double fewest = 1, most = 4;
     double turn = yk_pow64(s->rope_theta, -2 * (double)i / (double)s->head_size);
@@ -219,7 +216,7 @@ static yk_status make_angles(yk_model *m, yk_error *err)
     YK_NEW(cosine, m->shape.positions * half);
     YK_NEW(sine, m->shape.positions * half);
     for (int64_t i = 0; i < half; i++) {
-        double turn = turn_of(&m->shape, i), s, c;
+        double turn = yk_rope_turn(&m->shape, i), s, c;
         for (int64_t t = 0; t < m->shape.positions; t++) {
             yk_sincos64((double)t * turn, &s, &c);
             cosine[t * half + i] = (float)c;

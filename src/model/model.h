@@ -26,7 +26,7 @@ typedef struct yk_model_shape {
     bool bias, qkv_bias; /* of all linear layers; of queries, keys and values alone */
     bool score; /* beside the output projection there is a head of one number a row: a reward, a value */
     double rope_theta, norm_eps, init_std;
-    double rope_factor; /* above 1: slow turns are slowed down, as in Llama 3 (model.c, turn_of) */
+    double rope_factor; /* above 1: slow turns are slowed down, as in Llama 3 (yk_rope_turn) */
     int64_t rope_original; /* ... by which positions it was trained before that */
     bool recompute_attention; /* backward computes attention blocks again */
     int64_t recompute_blocks; /* 0, or whole blocks again, so many at a time; neither changes a bit */
@@ -79,6 +79,12 @@ void yk_model_weights_changed(yk_model *m);
 
 const yk_model_shape *yk_model_get_shape(const yk_model *m);
 const yk_param *yk_model_params(const yk_model *m, int *count);
+
+/* Radians that rope turns pair i of a head by from one position to the next: theta^(-2 i / D); with a factor (Llama 3)
+ * pairs that turn fewer than once in the original context turn `factor` times slower, those that turn more than four
+ * times as before, and those between by a mean of both with weights linear in the number of turns. */
+double yk_rope_turn(const yk_model_shape *s, int64_t i);
+
 int64_t yk_model_floats(const yk_model *m);         /* of the flat arrays, padding included */
 int64_t yk_model_parameters(const yk_model *m);     /* numbers that are learnt */
 double yk_model_flops_per_token(const yk_model *m, int64_t seq); /* forward + backward: 6 P + 6 L T H D */

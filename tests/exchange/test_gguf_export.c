@@ -2,7 +2,11 @@
 #include "../train/small.h"
 #include "exchange/gguf.h"
 
+#include <math.h>
+
 static const char *const as_llama[] = {"model.qk_norm=false", "model.bias=true", "model.tied=false", NULL};
+static const char *const as_slowed[] = {"model.qk_norm=false", "model.rope_factor=8", "model.rope_original=64",
+                                        "model.rope_theta=10000", NULL};
 static const char *const as_qwen3[] = {"model.qk_norm=true", "stages=[clean, tokenizer, pretrain, sft]", NULL};
 static const char *const as_gpt2[] = {"model.qk_norm=false", "model.norm=layernorm", "model.mlp=gelu",
                                       "model.position=learned", NULL};
@@ -96,6 +100,22 @@ static void llama_has_its_rows_interleaved(void **state)
     assert_memory_equal(tensor(&g, "output.weight", 320, C), parameter(&x, "lm_head.weight"), 320 * C * sizeof *inner);
     tensor(&g, "blk.1.attn_q.bias", Q, 0);
     tensor(&g, "blk.1.ffn_down.bias", C, 0);
+    yk_gguf_close(&g);
+    small_close(&x);
+}
+
+/* Pairs that turn more than four times in 64 positions stay as they are, those that turn less than once are slowed. */
+static void llama_slows_its_rope(void **state)
+{
+    (void)state;
+    small x;
+    yk_gguf g;
+    char path[160];
+    exported(&x, &g, path, as_slowed, YK_GGUF_F16);
+    const float *slowing = tensor(&g, "rope_freqs.weight", 8, 0);
+    assert_true(slowing[0] == 1 && slowing[7] == 8);
+    /* pair 1 turns 64 / 10^0.5 / 2 pi = 3.2211 times */
+    assert_true(fabs(slowing[1] - 1 / (0.740357 + (1 - 0.740357) / 8)) < 1e-5);
     yk_gguf_close(&g);
     small_close(&x);
 }
@@ -196,6 +216,9 @@ static void models_that_llama_cpp_lacks(void **state)
     static const struct {
         const char *set[4], *message;
     } cases[] = {{{"model.qk_norm=true", "model.bias=true"}, "model.bias: true beside model.qk_norm"},
+                 {{"model.qk_norm=true", "model.rope_factor=8"}, "model.qk_norm: true and model.rope_factor above 1"},
+                 {{"model.qk_norm=false", "model.qkv_bias=true", "model.head_size=32"},
+                  "model.qkv_bias: true and a model.head_size that is not width / heads"},
                  {{"model.qk_norm=false", "model.mlp=gelu"}, "model.norm: rmsnorm with model.mlp: gelu"},
                  {{"model.qk_norm=false", "model.position=learned"},
                   "model.norm: rmsnorm with model.position: learned"},
@@ -234,7 +257,8 @@ static void weights_that_are_not_finite(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(llama_has_its_rows_interleaved), cmocka_unit_test(qwen3_has_our_rows),
+        cmocka_unit_test(llama_has_its_rows_interleaved), cmocka_unit_test(llama_slows_its_rope),
+        cmocka_unit_test(qwen3_has_our_rows),
         cmocka_unit_test(gpt2_has_biases), cmocka_unit_test(types_of_tensors),
         cmocka_unit_test(models_that_llama_cpp_lacks), cmocka_unit_test(weights_that_are_not_finite)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,12 @@
 """llama.cpp (llama-cpp-python, PyPI) loads the GGUF files that Yoke writes and computes the same.
 
-    python3 tests/peers/exchange_llama.py [--yoke build/yoke] [--export PROGRAM] [--work FOLDER]
+    make -C build tests/exchange/peer
+    venv/bin/python tests/peers/exchange_llama.py [--build build] [--export PROGRAM] [--work FOLDER] [--json FILE]
 
 Trains a small model of each kind that can be exported on generated text, with a tokenizer that has seen many scripts,
 then compares
   ids          of a hard text in normalisation form C, as a whole and line by line
+  logits       of 10 sequences of random ids: F32 the same but for rounding, F16, BF16 and Q8_0 near
   greedy       continuations of 64 tokens of 20 prompts, F32, text for text
   probability  of held-out documents: bits a byte of F32 against `yoke eval`, of F16, BF16 and Q8_0 against F32
   bytes        of Q8_0, F16 and BF16 tensors against gguf-py's own conversion of the F32 file
@@ -34,13 +36,20 @@ MODELS = {
     "llama, grouped queries": FLAT + ["model.kv_heads=2", "model.tied=false"],
     "llama, tied": FLAT + ["model.kv_heads=1", "model.tied=true"],
     "llama, biases": FLAT + ["model.kv_heads=2", "model.tied=false", "model.bias=true"],
+    "llama, slowed rope": FLAT + ["model.kv_heads=2", "model.rope_factor=8", "model.rope_original=64",
+                                  "model.rope_theta=500"],
     "llama, wide heads": FLAT + ["model.kv_heads=2", "model.head_size=32", "model.rope_theta=500000"],
     "llama, width 48": FLAT + ["model.kv_heads=2", "model.width=48", "model.norm_eps=1e-6"],
     "qwen3": FLAT + ["model.kv_heads=2", "model.tied=false", "model.qk_norm=true"],
     "qwen3, tied, wide heads": FLAT + ["model.kv_heads=1", "model.head_size=32", "model.qk_norm=true"],
+    "qwen2": FLAT + ["model.kv_heads=2", "model.tied=false", "model.qkv_bias=true", "model.rope_theta=1e6"],
+    "qwen2, tied": FLAT + ["model.kv_heads=1", "model.tied=true", "model.qkv_bias=true"],
     "gpt2": FLAT + GPT2 + ["model.kv_heads=4", "model.bias=true"],
     "gpt2, grouped, no biases": FLAT + GPT2 + ["model.kv_heads=2", "model.tied=false"],
 }
+
+NARROW = ["model.width=32", "model.heads=2", "model.head_size=16", "model.kv_heads=2", "model.layers=1", "model.ffn=32",
+          "model.qk_norm=false", "pretrain.masked_share=0"]
 
 HARD = unicodedata.normalize("NFC", """\
 It's they'RE I'll We'VE he'd y'all 'tis 'S o'clock don''t ''s'
@@ -70,13 +79,14 @@ RENDERED = {
 }
 CONTEXT = 1024
 
-failures = []
+LOGIT_LIMITS = {"f32": 2e-4, "f16": 0.1, "bf16": 0.5, "q8_0": 1.0}  # of logits up to 13, at tokens drawn at random
+
+results = []
 
 
 def verdict(good, text):
     print(("ok: " if good else "FAILED: ") + text, flush=True)
-    if not good:
-        failures.append(text)
+    results.append({"ok": bool(good), "text": text})
 
 
 def call(command, **more):
@@ -106,22 +116,31 @@ def export(options, run, path, kind):
         call([options.yoke, "export", run, "--to", "gguf", path, "--type", kind])
 
 
-def ids_of(options, tokenizer, texts, folder):
+def ids_of(options, tokenizer, texts, folder, *flags):
     files = []
     for i, text in enumerate(texts):
         files.append(os.path.join(folder, f"probe-{i}"))
         with open(files[-1], "wb") as f:
             f.write(text.encode())
-    out = call([options.yoke, "tokenizer", "encode", "--tokenizer", tokenizer, *files])
+    out = call([options.yoke, "tokenizer", "encode", "--tokenizer", tokenizer, *flags, *files])
     return [[int(x) for x in line.split()] for line in out.decode().split("\n")[:len(texts)]]
 
 
 def compare_ids(options, tokenizer, model, folder):
     texts = [HARD] + HARD.split("\n") + [HARD[i:i + 40] for i in range(0, len(HARD), 7)]
     texts = [unicodedata.normalize("NFC", t) for t in texts]
+    compare_ids_of(options, tokenizer, model, folder, texts, False)
+    marks = "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<think>", "</answer>", "<|im_start", "|>", "<|"
+    texts = [mark.join(HARD[i:i + 30:6]) for i in range(0, len(HARD), 31) for mark in marks]
+    texts.append("".join(marks) * 2)
+    compare_ids_of(options, tokenizer, model, folder, [unicodedata.normalize("NFC", t) for t in texts], True)
+
+
+def compare_ids_of(options, tokenizer, model, folder, texts, special):
     different = tokens = 0
-    for text, ours in zip(texts, ids_of(options, tokenizer, texts, folder)):
-        theirs = model.tokenize(text.encode(), add_bos=False, special=False) if text else []
+    flags = ["--parse-special"] if special else []
+    for text, ours in zip(texts, ids_of(options, tokenizer, texts, folder, *flags)):
+        theirs = model.tokenize(text.encode(), add_bos=False, special=special) if text else []
         tokens += len(ours)
         if ours == theirs:
             continue
@@ -129,7 +148,8 @@ def compare_ids(options, tokenizer, model, folder):
         at = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), min(len(ours), len(theirs)))
         print(f"  {text[:60]!r}: token {at}: {ours[at:at + 4]} and {theirs[at:at + 4]}, "
               f"{model.detokenize(ours[:at + 4])[-20:]!r} and {model.detokenize(theirs[:at + 4])[-20:]!r}")
-    verdict(different == 0, f"ids of {len(texts)} hard texts, {tokens} tokens: {different} texts differ")
+    kind = "hard texts with special tokens" if special else "hard texts"
+    verdict(different == 0, f"ids of {len(texts)} {kind}, {tokens} tokens: {different} texts differ")
 
 
 def greedy(model, prompt, most=64):
@@ -163,6 +183,28 @@ def compare_greedy(options, name, run, model):
             print(f"  {prompt!r}: {ours!r}\n     and {theirs!r}, least gap {gap:.2g}")
     verdict(different == 0, f"{name}: greedy, {len(PROMPTS)} prompts of 64 tokens: {different} differ; closest choice "
                             f"{tightest:.2g} apart")
+
+
+def compare_logits(options, name, run, paths, vocab):
+    r = numpy.random.default_rng(7)
+    sequences = [[int(x) for x in r.integers(0, vocab, int(r.integers(1, 200)))] for _ in range(10)]
+    tokens, out = f"{run}.sequences.json", f"{run}.logits"
+    with open(tokens, "w", encoding="utf-8") as f:
+        json.dump(sequences, f)
+    call([options.peer, "logits", run, tokens, out])
+    ours, worst = numpy.fromfile(out, dtype=numpy.float32), {}
+    for kind, path in paths.items():
+        model, theirs = load(path, logits_all=True), []
+        for ids in sequences:
+            model.reset()
+            model.eval(ids)
+            theirs.append(numpy.array(model.scores[:len(ids)]))
+        theirs = numpy.concatenate(theirs)
+        worst[kind] = float(numpy.abs(theirs - ours.reshape(theirs.shape)).max())
+    text = ", ".join(f"{kind} {x:.1e}" for kind, x in worst.items())
+    limits = LOGIT_LIMITS | ({"f32": 5e-3} if name.startswith("gpt2") else {})  # ggml looks GELU up in a table of F16
+    verdict(all(worst[kind] < limit for kind, limit in limits.items()),
+            f"{name}: logits of {len(theirs)} positions, largest {numpy.abs(ours).max():.1f}, differ at most: {text}")
 
 
 def documents_of(run):
@@ -227,9 +269,26 @@ def compare_model(options, tokenizer, folder, name, sets, first):
     if first:
         compare_ids(options, tokenizer, model, folder)
     compare_greedy(options, f"{name} ({model.metadata['general.architecture']})", run, model)
+    vocab = model.n_vocab()
     del model
+    compare_logits(options, name, run, paths, vocab)
     compare_probability(options, name, run, paths)
     compare_bytes(name, paths)
+
+
+def compare_tokenizers(options, folder, paths):
+    """Ids with other tokenizers, each in the GGUF file of a model of one narrow layer that has hardly been trained."""
+    for path in paths:
+        name = os.path.basename(path)[:-len(".json")]
+        with open(path, encoding="utf-8") as f:
+            added = [x["content"] for x in json.load(f)["added_tokens"]]
+        end = next(x for x in added if x.startswith("<") and "end" in x)
+        run = os.path.join(folder, "tokenizer-" + name)
+        train(options, path, run, NARROW + [f"tokenizer.begin={end}", f"tokenizer.end={end}", "pretrain.steps=1"])
+        export(options, run, run + ".gguf", "f16")
+        model = llama_cpp.Llama(run + ".gguf", vocab_only=True, verbose=False)
+        print(f"{name}: {model.metadata['tokenizer.ggml.pre']}")
+        compare_ids(options, path, model, folder)
 
 
 def compare_chat(options, tokenizer, folder, template):
@@ -263,26 +322,35 @@ def compare_chat(options, tokenizer, folder, template):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--yoke", default="build/yoke")
+    parser.add_argument("--build", default="build", help="folder of yoke and tests/exchange/peer")
     parser.add_argument("--export", help="program that exports: PROGRAM RUN FILE TYPE")
     parser.add_argument("--recipe", default="conf/tiny.yaml")
     parser.add_argument("--work", help="folder for models and files, kept")
-    parser.add_argument("--only", help="models whose name contains this")
+    parser.add_argument("--only", default="", help="models whose name contains this, or chat")
+    parser.add_argument("--tokenizers", metavar="FILE", nargs="*", default=[], help="compare ids with these, and no models")
+    parser.add_argument("--json", metavar="FILE", help="write the verdicts there too")
     options = parser.parse_args()
+    options.yoke, options.peer = (os.path.join(options.build, x) for x in ("yoke", "tests/exchange/peer"))
     folder = options.work or tempfile.mkdtemp()
     os.makedirs(folder, exist_ok=True)
     text, tokenizer = os.path.join(folder, "hard.txt"), os.path.join(folder, "tokenizer.json")
     with open(text, "wb") as f:
         f.write((HARD * 30 + "The farmer walks to the field. What is 3 + 4? The answer is 7.\n" * 40).encode())
     call([options.yoke, "tokenizer", "train", "--output", tokenizer, "--vocab", "1024", text])
-    names = [name for name in MODELS if not options.only or options.only in name]
+    names = [name for name in MODELS if options.only in name and not options.tokenizers]
     for i, name in enumerate(names):
         compare_model(options, tokenizer, folder, name, MODELS[name], i == 0)
-    if not options.only or options.only == "chat":
+    compare_tokenizers(options, folder, options.tokenizers)
+    if options.only in "chat" and not options.tokenizers:
         for template in RENDERED:
             compare_chat(options, tokenizer, folder, template)
-    print(f"llama-cpp-python {llama_cpp.__version__}: {len(failures)} failures")
-    sys.exit(bool(failures))
+    failed = sum(not x["ok"] for x in results)
+    versions = {"python": sys.version.split()[0], "llama-cpp-python": llama_cpp.__version__, "numpy": numpy.__version__}
+    print(versions, f"{failed} of {len(results)} failed" if failed else f"all {len(results)} passed")
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as f:
+            json.dump({"versions": versions, "verdicts": results}, f, indent=1)
+    sys.exit(failed > 0)
 
 
 main()

@@ -13,6 +13,8 @@ speed FILE        MB/s of encoding with 2 threads, in turn, medians of 5
 train FILE [V]    merges, MB/s and peak memory of training with V (8000) entries
 run RUN           held-out documents of a run, with its tokenizer
 round-trips       every kind read and written back
+all               kinds, 1,000,000 strings and those of seed 0, DIR/text.jsonl (which texts.py makes), ranks, round-trips,
+                  patterns, and speed and train on that text
 expectations      renews tests/token/<kind>.json, small tokenizers of the four kinds, and tests/token/expected.json, the ids
                   that `tokenizers` gives to hard strings, which tests/token/test_kinds.c compares
 """
@@ -265,10 +267,17 @@ def chunks(texts, size=8 << 20):
 
 def strings(count=100000, seed=0):
     r = random.Random(int(seed))
-    texts = [string(r) for _ in range(int(count))]
-    if int(seed) == 0:
-        texts += ["", *(f"a{chr(c)}b {chr(c)}{chr(c)}1{chr(c)}\n" for c in range(0x110000) if not 0xD800 <= c < 0xE000 and (
-            c < 0x33480 or c % 4096 < 2 or c > 0x10FFF0 or 0xE0000 <= c < 0xE0200))]
+    different, most = 0, 50000
+    for left in range(int(count), 0, -most):
+        texts = [string(r) for _ in range(min(left, most))]
+        different += sum(compare(kind, in_work(kind + ".json"), texts) for kind in kinds())
+    return different + (characters() if int(seed) == 0 else 0)
+
+
+def characters():
+    """Every character beside others."""
+    texts = ["", *(f"a{chr(c)}b {chr(c)}{chr(c)}1{chr(c)}\n" for c in range(0x110000) if not 0xD800 <= c < 0xE000 and (
+        c < 0x33480 or c % 4096 < 2 or c > 0x10FFF0 or 0xE0000 <= c < 0xE0200))]
     return sum(compare(kind, in_work(kind + ".json"), texts) for kind in kinds())
 
 
@@ -536,7 +545,16 @@ def train(file, vocab=8000):
     return same < len(a)
 
 
-commands = {"kinds": lambda: make_kinds() or 0, "strings": strings, "text": text, "patterns": try_patterns, "ranks": ranks,
+def everything():
+    """All but what needs a run."""
+    make_kinds()
+    file = in_work("text.jsonl")
+    different = strings(1000000, 1) + strings() + text(file) + ranks() + round_trips() + try_patterns()
+    speed(file)
+    return different + train(file)
+
+
+commands = {"all": everything, "kinds": lambda: make_kinds() or 0, "strings": strings, "text": text, "patterns": try_patterns, "ranks": ranks,
             "round-trips": round_trips, "expectations": expectations, "speed": speed, "train": train, "train-peer": train_peer, "run": run}
 o = options()
 os.makedirs(o.work, exist_ok=True)
