@@ -99,21 +99,15 @@ static void name_answers(const distiller *x, const yk_examples *e, char hex[33])
     yk_buf_free(&all);
 }
 
-/* The teacher's answers to what conversations ask before their last answer. *made is false when the job was to stop. */
+/* The teacher's answers to prompts. *made is false when the job was to stop. */
 static yk_status make_answers(distiller *x, const yk_examples *e, bool *made, yk_error *err)
 {
     yk_status st = YK_OK;
-    yk_example *asked = NULL;
     char name[33];
     name_answers(x, e, name);
     x->prompts = (int64_t)e->n;
-    YK_NEW(asked, e->n);
     YK_NEW(x->prompt, e->n);
-    for (size_t i = 0; i < e->n; i++) {
-        asked[i] = e->item[i];
-        asked[i].turns--;
-        x->prompt[i] = &asked[i];
-    }
+    for (size_t i = 0; i < e->n; i++) x->prompt[i] = &e->item[i];
     const yk_answers a = {.path = x->path, .account = "sampling.json", .name = name, .items = "prompts",
                           .total = x->prompts, .part = ANSWERS_AT_ONCE, .kept = &x->kept, .make = answer_some,
                           .remember = remember, .recall = recall, .context = x};
@@ -124,7 +118,6 @@ static yk_status make_answers(distiller *x, const yk_examples *e, bool *made, yk
         YK_FAIL(YK_ERR_INPUT, "no answer of the teacher ended within distill.tokens: %lld; raise it, or take a teacher "
                 "that was fine-tuned", (long long)x->r->distill_tokens);
 done:
-    free(asked);
     free(x->prompt);
     yk_decoder_free(x->decoder);
     x->prompt = NULL;
@@ -144,7 +137,7 @@ static yk_status read_sets(distiller *x, bool *made, yk_error *err)
     *made = true;
     YK_TRY(yk_course_paths(&x->c, &r->distill_data, "distill.data", "train.jsonl", &data, err));
     if (strcmp(r->distill_mode, "logits") != 0) {
-        YK_TRY(yk_examples_read(&e, &data, YK_CONVERSATION, (size_t)r->sft_bad_lines, err));
+        YK_TRY(yk_examples_read(&e, &data, YK_PROMPT, (size_t)r->sft_bad_lines, err));
         YK_TRY(make_answers(x, &e, made, err));
         if (!*made) goto done;
         YK_TRY(yk_sequences_read(&x->train, &x->c, &(yk_list){&x->path, 1}, r->sft_bad_lines, x->hash, err));

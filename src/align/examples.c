@@ -114,6 +114,14 @@ static void take_conversation(const json_t *o, parse *x)
     if (is_blank(last->content)) x->why = "the assistant's answer is empty";
 }
 
+static void take_prompt(const json_t *o, parse *x)
+{
+    const json_t *prompt = json_object_get(o, "prompt");
+    if (!take_turns(prompt ? prompt : json_object_get(o, "messages"), prompt != NULL, x)) return;
+    if (x->turn[x->e.turns - 1].role == YK_ASSISTANT) x->e.turns--;
+    if (x->e.turns == 0) x->why = "nothing is asked before the assistant's answer";
+}
+
 static void take_preference(const json_t *o, parse *x)
 {
     if (!take_turns(json_object_get(o, "prompt"), true, x)) return;
@@ -209,7 +217,7 @@ static void take_choice(const json_t *o, parse *x)
 }
 
 static void (*const take_form[])(const json_t *, parse *) = {take_conversation, take_preference, take_problem,
-                                                             take_choice};
+                                                             take_choice, take_prompt};
 
 static yk_status keep(yk_examples *e, json_t *line, parse *x, yk_error *err)
 {

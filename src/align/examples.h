@@ -29,7 +29,13 @@ typedef struct yk_turn {
     const char *content;
 } yk_turn;
 
-typedef enum yk_form { YK_CONVERSATION, YK_PREFERENCE, YK_PROBLEM, YK_CHOICE } yk_form;
+typedef enum yk_form {
+    YK_CONVERSATION,
+    YK_PREFERENCE,
+    YK_PROBLEM,
+    YK_CHOICE,
+    YK_PROMPT /* what is asked: `prompt`, or a conversation's turns before its last answer */
+} yk_form;
 
 /* Texts live as long as the yk_examples that it is of. */
 typedef struct yk_example {

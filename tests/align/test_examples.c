@@ -155,9 +155,34 @@ static void many_tags_take_one_pass(void **state)
     yk_buf_free(&text);
 }
 
+/* What is asked, whatever form says it. */
+static void prompts_are_taken_from_every_form(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"prompt\": \"a\", \"answer\": \"1\"}\n"
+                               "{\"prompt\": \"b\", \"completion\": \"2\"}\n"
+                               "{\"prompt\": \"c\", \"chosen\": \"3\", \"rejected\": \"4\"}\n"
+                               "{\"prompt\": \"d\"}\n"
+                               "{\"messages\": [{\"role\": \"user\", \"content\": \"e\"}, "
+                               "{\"role\": \"assistant\", \"content\": \"5\"}]}\n"
+                               "{\"messages\": [{\"role\": \"assistant\", \"content\": \"5\"}]}\n";
+    yk_error err;
+    yk_examples e;
+    must(read_text(&e, YK_PROMPT, text, 1, &err), &err);
+    assert_int_equal(e.n, 5);
+    assert_int_equal(e.bad, 1);
+    for (size_t i = 0; i < e.n; i++) {
+        assert_int_equal(e.item[i].turns, 1);
+        assert_int_equal(e.item[i].turn[0].role, YK_USER);
+        assert_int_equal(*e.item[i].turn[0].content, "abcde"[i]);
+    }
+    yk_examples_free(&e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(prompts_are_taken_from_every_form),
         cmocka_unit_test(compressed_files_are_read),
         cmocka_unit_test(members_of_another_type_are_named),
         cmocka_unit_test(limits_are_kept),

@@ -32,6 +32,10 @@ for precision in fp32 bf16; do
         grep -q 'this processor lacks it' "$dir/log" || verdict "$precision, both, YOKE_ISA=$isa" "$first" "$found"
     done
 done
+case $(again --set precision=bf16 --set distill.mode=sampled --set "distill.data=[$dir/base/questions/problems.train.jsonl]") in
+    "digest "*) found=yes ;; *) found=no ;;
+esac
+verdict "prompts without answers are answered" yes "$found"
 verdict "what was answered is kept" yes "$([ -s "$dir/run/distill/data.jsonl" ] && echo yes)"
 
 # A kill as soon as the stage has its first checkpoint, and one while the teacher answers. The last loop's is bf16, both.
