@@ -7,38 +7,10 @@
 # Passes when grpo gains at least 20 points with every seed and ends above more sft.
 # By hand: make grpo-control [SEEDS="1 2 3"] [OPTIONS="--set grpo.lr=1e-4"] [DIR=...]; in DIR it goes on where it was
 # stopped.
-: "${top_srcdir:=.}" "${top_builddir:=build}" "${SEEDS:=1 2 3}"
-yoke=$top_builddir/yoke recipe=$top_srcdir/conf/reasoning.yaml
-dir=${DIR:-$(mktemp -d)} && mkdir -p "$dir"
-[ -n "$DIR" ] || trap 'rm -rf "$dir"' EXIT
-made="clean, tokenizer, questions, pretrain"
+: "${top_srcdir:=.}"
+recipe=$top_srcdir/conf/reasoning.yaml made="clean, tokenizer, questions, pretrain"
+. "$top_srcdir/tests/run/control.sh"
 before="$made, sft"
-member() { # run, stage, member of its summary
-    awk -v stage="\"$2\":" -v member="\"$3\":" '
-        $1 == stage { inside = 1 }
-        inside && $1 == member { sub(",", "", $2); print $2; exit }' "$1/summary.json"
-}
-perform() { # run, stages, options; again as long as it was stopped
-    run=$1 stages=$2
-    shift 2
-    until $LOCK "$yoke" run "$recipe" --run-dir "$run" --set seed="$seed" --set pretrain.keep=9 $OPTIONS \
-        --set "stages=[$stages]" "$@" >"$run.out" 2>>"$run.log" && ! grep -q '^stopped' "$run.out"; do
-        grep -q '^stopped' "$run.out" || { tail -n 1 "$run.log" >&2; exit 1; }
-    done
-}
-begin() { # run, model: a run that begins with it, which it finds as the newest checkpoint of pretraining
-    [ -d "$1" ] && return
-    rm -rf "$1.new"
-    cp -r "$base" "$1.new"
-    cp "$2" "$1.new/checkpoints/step-999999999.h5"
-    rm -r "$1.new/sft"
-    mv "$1.new" "$1"
-}
-accuracy() { # run that measures, model
-    begin "$1" "$2"
-    perform "$1" "$made, grpo" --set grpo.steps=1 --set grpo.prompts=1 --set grpo.lr=0
-    member "$1" grpo accuracy_before
-}
 least_loss() { # metrics: the checkpoint of the evaluation after the first that has the least held-out loss
     sed -n 's/.*"type":"eval","step":\([0-9]*\),.*"loss":\([0-9.e-]*\),.*/\1 \2/p' "$1/sft/metrics.jsonl" |
         awk '$1 > 0 && (least == "" || $2 < least) { least = $2; step = $1 } END { printf "step-%09d.h5", step }'
