@@ -1,0 +1,95 @@
+#!/bin/sh
+# The job scripts of conf/slurm under a Slurm of its own: two nodes of two processors that are both this machine, on the
+# loopback, in a temporary folder, for this user. By hand: make slurm-test. Debian: apt-get install slurm-wlm
+# One run is signalled before its time limit, one task of an array by hand; both go back into the queue and end with the
+# digest of an unbroken run. A cancelled one stays cancelled. All daemons are ended by their id.
+. "${top_srcdir:=.}/tests/run/common.sh"
+PATH=$(cd "$top_builddir" && pwd):$(cd "$top_srcdir/scripts" && pwd):$PATH:/usr/sbin:/sbin
+OMP_WAIT_POLICY=passive SLURM_CONF=$dir/slurm.conf
+export PATH OMP_WAIT_POLICY SLURM_CONF
+for program in slurmctld slurmd sbatch srun; do
+    command -v $program >/dev/null || { echo "skipped: $program is missing: apt-get install slurm-wlm"; exit 0; }
+done
+
+user=$(id -un) port=$((20000 + $$ % 20000)) daemons=
+cat >"$SLURM_CONF" <<CONF
+ClusterName=yoke
+SlurmctldHost=localhost(127.0.0.1)
+SlurmctldPort=$port
+SlurmUser=$user
+SlurmdUser=$user
+AuthType=auth/none
+CredType=cred/none
+AuthInfo=cred_expire=5
+StateSaveLocation=$dir/state
+SlurmdSpoolDir=$dir/%n
+SlurmctldPidFile=$dir/slurmctld.pid
+SlurmdPidFile=$dir/%n.pid
+MailProg=/bin/true
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/affinity
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+SchedulerParameters=sched_interval=1,bf_interval=2
+SlurmdParameters=config_overrides
+KillWait=5
+NodeName=n[1-2] NodeHostname=localhost NodeAddr=127.0.0.1 Port=[$((port + 1))-$((port + 2))] CPUs=2 RealMemory=1000
+PartitionName=test Nodes=ALL Default=YES State=UP
+CONF
+mkdir "$dir/state" "$dir/n1" "$dir/n2"
+end_all() {
+    scancel --user="$user" 2>/dev/null
+    wait_for 20 'no_jobs'
+    [ -z "$daemons" ] || kill $daemons
+    wait
+    rm -rf "$dir"
+}
+wait_for() { # seconds, condition
+    left=$1
+    until eval "$2" || [ "$left" -le 0 ]; do
+        sleep 1
+        left=$((left - 1))
+    done 2>/dev/null
+}
+no_jobs() { [ -z "$(squeue --noheader 2>/dev/null)" ]; }
+begin() { # log, daemon
+    log=$1
+    shift
+    "$@" >"$dir/$log.log" 2>&1 &
+    daemons="$daemons $!"
+}
+field() { # job, name of a field of scontrol
+    scontrol show job "$1" --oneliner | tr ' ' '\n' | sed -n "s/^$2=//p" | head -n 1
+}
+submit() { # script of conf/slurm, options of sbatch: a copy with the line edited that names recipe and run directory
+    name=${1%.sh}
+    shift
+    sed "s|^recipe=.*|recipe=$dir/long.yaml run_dir=$dir/$name|" "$top_srcdir/conf/slurm/$name.sh" >"$dir/$name.sh"
+    sbatch --parsable --chdir="$dir" --output="$dir/$name.log" --time=1 --cpus-per-task=1 --mem=100 "$@" "$dir/$name.sh"
+}
+
+trap end_all EXIT
+begin slurmctld slurmctld -D -i
+wait_for 10 'scontrol ping >/dev/null 2>&1'
+begin n1.slurmd slurmd -D -N n1
+begin n2.slurmd slurmd -D -N n2
+wait_for 20 '[ "$(sinfo --noheader --format=%T)" = idle ]'
+verdict "two nodes of Slurm $(slurmctld -V | cut -d" " -f2)" idle "$(sinfo --noheader --format=%T)"
+
+sed 's/steps: 60/steps: 6000/; s/every: 20/every: 3000/' "$top_srcdir/conf/tiny.yaml" >"$dir/long.yaml"
+unbroken() { "$yoke" run "$dir/long.yaml" --run-dir "$dir/unbroken-$1" --set seed="$1" --set threads=1 2>/dev/null | tail -n 1; }
+back='goes back into the queue'
+
+# Slurm looks at time limits every few seconds: USR1 comes some 10 s after the start.
+one=$(submit one-node.sh --signal=B:USR1@55)
+wait_for 60 "grep -q '$back' $dir/one-node.log"
+verdict "USR1 before the time limit stops the run" 1 "$(grep -c '^stopped; the same command goes on' "$dir/one-node.log")"
+wait_for 60 '[ "$(field $one JobState)" = PENDING ]'
+verdict "its job is requeued" PENDING "$(field "$one" JobState)"
+
+wanted=$(unbroken 7)
+wait_for 150 '[ "$(field $one JobState)" = COMPLETED ]'
+verdict "it goes on until it has ended" "COMPLETED 0:0" "$(field "$one" JobState) $(field "$one" ExitCode)"
+verdict "with the digest of an unbroken run" "$wanted" "$(tail -n 1 "$dir/one-node.log")"
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
