@@ -82,14 +82,30 @@ back='goes back into the queue'
 
 # Slurm looks at time limits every few seconds: USR1 comes some 10 s after the start.
 one=$(submit one-node.sh --signal=B:USR1@55)
+array=$(submit array.sh --array=0-1 --output="$dir/array-%a.log")
+wait_for 30 '[ -s "$dir/array/seed=2/metrics.jsonl" ]'
+scancel --batch --signal=USR1 "${array}_1"
 wait_for 60 "grep -q '$back' $dir/one-node.log"
 verdict "USR1 before the time limit stops the run" 1 "$(grep -c '^stopped; the same command goes on' "$dir/one-node.log")"
 wait_for 60 '[ "$(field $one JobState)" = PENDING ]'
 verdict "its job is requeued" PENDING "$(field "$one" JobState)"
+verdict "so is one task of an array, alone" "1 0" "$(grep -c "$back" "$dir/array-1.log") $(grep -c "$back" "$dir/array-0.log")"
 
-wanted=$(unbroken 7)
-wait_for 150 '[ "$(field $one JobState)" = COMPLETED ]'
-verdict "it goes on until it has ended" "COMPLETED 0:0" "$(field "$one" JobState) $(field "$one" ExitCode)"
-verdict "with the digest of an unbroken run" "$wanted" "$(tail -n 1 "$dir/one-node.log")"
+ends() { # name, job, seed, log
+    wanted=$(unbroken "$3")
+    wait_for 90 '[ "$(field $2 JobState)" = COMPLETED ]'
+    verdict "$1 goes on until it has ended" "COMPLETED 0:0" "$(field "$2" JobState) $(field "$2" ExitCode)"
+    verdict "$1 has the digest of an unbroken run" "$wanted" "$(tail -n 1 "$dir/$4.log")"
+}
+ends "the run" "$one" 7 one-node
+ends "the array's task" "${array}_1" 2 array-1
+ends "the other task" "${array}_0" 1 array-0
+
+rm -rf "$dir/one-node"
+one=$(submit one-node.sh --output="$dir/cancelled.log")
+wait_for 30 '[ -s "$dir/one-node/metrics.jsonl" ]'
+scancel "$one"
+wait_for 20 no_jobs
+verdict "what is cancelled stays so" CANCELLED "$(field "$one" JobState)"
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
