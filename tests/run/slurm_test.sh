@@ -64,11 +64,12 @@ field() { # job, name of a field of scontrol
 submit() { # script of conf/slurm, options of sbatch: a copy with the line edited that names recipe and run directory
     name=${1%.sh}
     shift
-    sed "s|^recipe=.*|recipe=$dir/long.yaml run_dir=$dir/$name|" "$top_srcdir/conf/slurm/$name.sh" >"$dir/$name.sh"
+    sed "s|^recipe=.*|recipe=$dir/$name.yaml run_dir=$dir/$name|" "$top_srcdir/conf/slurm/$name.sh" >"$dir/$name.sh"
     sbatch --parsable --chdir="$dir" --output="$dir/$name.log" --time=1 --cpus-per-task=1 --mem=100 "$@" "$dir/$name.sh"
 }
 
 trap end_all EXIT
+trap 'exit 1' INT TERM HUP
 begin slurmctld slurmctld -D -i
 wait_for 10 'scontrol ping >/dev/null 2>&1'
 begin n1.slurmd slurmd -D -N n1
@@ -76,30 +77,37 @@ begin n2.slurmd slurmd -D -N n2
 wait_for 20 '[ "$(sinfo --noheader --format=%T)" = idle ]'
 verdict "two nodes of Slurm $(slurmctld -V | cut -d" " -f2)" idle "$(sinfo --noheader --format=%T)"
 
-sed 's/steps: 60/steps: 6000/; s/every: 20/every: 3000/' "$top_srcdir/conf/tiny.yaml" >"$dir/long.yaml"
-unbroken() { "$yoke" run "$dir/long.yaml" --run-dir "$dir/unbroken-$1" --set seed="$1" --set threads=1 2>/dev/null | tail -n 1; }
+recipe() { # name, steps
+    sed "s/steps: 60/steps: $2/; s/every: 20/every: 5000/; \$a threads: 1" "$top_srcdir/conf/tiny.yaml" >"$dir/$1.yaml"
+}
+unbroken() { # script, seed
+    "$yoke" run "$dir/$1.yaml" --run-dir "$dir/unbroken-$2" --set seed="$2" 2>/dev/null | tail -n 1
+}
+ends() { # name, job, wanted digest, log
+    wait_for 90 '[ "$(field $2 JobState)" = COMPLETED ]'
+    verdict "$1 goes on until it has ended" "COMPLETED 0:0" "$(field "$2" JobState) $(field "$2" ExitCode)"
+    verdict "$1 has the digest of an unbroken run" "$3" "$(tail -n 1 "$dir/$4.log")"
+}
 back='goes back into the queue'
 
-# Slurm looks at time limits every few seconds: USR1 comes some 10 s after the start.
+# Slurm looks at time limits twice a minute: USR1 comes within 35 s, and the run must take longer.
+recipe one-node "${STEPS:-30000}"
 one=$(submit one-node.sh --signal=B:USR1@55)
+wanted=$(unbroken one-node 7)
+wait_for 40 "grep -q '$back' $dir/one-node.log"
+verdict "USR1 before the time limit stops the run" 1 "$(grep -c '^stopped; the same command goes on' "$dir/one-node.log")"
+wait_for 20 '[ "$(field $one JobState)" = PENDING ]'
+verdict "its job is requeued" PENDING "$(field "$one" JobState)"
+
+recipe array 6000
 array=$(submit array.sh --array=0-1 --output="$dir/array-%a.log")
 wait_for 30 '[ -s "$dir/array/seed=2/metrics.jsonl" ]'
 scancel --batch --signal=USR1 "${array}_1"
-wait_for 60 "grep -q '$back' $dir/one-node.log"
-verdict "USR1 before the time limit stops the run" 1 "$(grep -c '^stopped; the same command goes on' "$dir/one-node.log")"
-wait_for 60 '[ "$(field $one JobState)" = PENDING ]'
-verdict "its job is requeued" PENDING "$(field "$one" JobState)"
-verdict "so is one task of an array, alone" "1 0" "$(grep -c "$back" "$dir/array-1.log") $(grep -c "$back" "$dir/array-0.log")"
-
-ends() { # name, job, seed, log
-    wanted=$(unbroken "$3")
-    wait_for 90 '[ "$(field $2 JobState)" = COMPLETED ]'
-    verdict "$1 goes on until it has ended" "COMPLETED 0:0" "$(field "$2" JobState) $(field "$2" ExitCode)"
-    verdict "$1 has the digest of an unbroken run" "$wanted" "$(tail -n 1 "$dir/$4.log")"
-}
-ends "the run" "$one" 7 one-node
-ends "the array's task" "${array}_1" 2 array-1
-ends "the other task" "${array}_0" 1 array-0
+ends "the run" "$one" "$wanted" one-node
+ends "a task of an array" "${array}_1" "$(unbroken array 2)" array-1
+ends "another task" "${array}_0" "$(unbroken array 1)" array-0
+verdict "the task that was asked to stop was requeued alone" "1 0" \
+    "$(grep -c "$back" "$dir/array-1.log") $(grep -c "$back" "$dir/array-0.log")"
 
 rm -rf "$dir/one-node"
 one=$(submit one-node.sh --output="$dir/cancelled.log")
