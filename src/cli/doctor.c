@@ -1,6 +1,7 @@
 /* What of this machine, its queue and its libraries makes runs slow, wrong or end early. */
 #include "config.h"
 
+#include "base/cgroup.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/machine.h"
@@ -101,6 +102,17 @@ static void look_at_processors(const signs *s, finding *f)
         find(f, WARN, "the affinity mask leaves %d of %d processors", m->allowed_processors, m->processors);
         advise(f, "start without taskset or numactl, or mean it");
     }
+}
+
+static void look_at_cpu_quota(const signs *s, finding *f)
+{
+    const double quota = yk_cgroup_processors("");
+    find(f, OK, "none");
+    if (quota == 0) return;
+    find(f, OK, "the control group gives the time of %.3g processors", quota);
+    if (quota >= s->machine.allowed_processors) return;
+    f->verdict = WARN;
+    advise(f, "--set threads=%d: more threads are stopped again and again", quota < 1 ? 1 : (int)quota);
 }
 
 static void look_at_memory_domains(const signs *s, finding *f)
@@ -211,7 +223,7 @@ static void look_at_openblas(const signs *s, finding *f)
     find(f, OK, "%s, %s", openblas_get_config(), kind >= 0 && kind < 3 ? threads[kind] : "of an unknown build");
     if (kind == 2) return;
     f->verdict = WARN;
-    advise(f, "matters to `numerics: fast` alone: apt-get install libopenblas0-openmp, or spack: openblas threads=openmp");
+    advise(f, "matters to `numerics: fast` alone: libopenblas0-openmp of Debian, openblas threads=openmp of Spack");
 }
 
 /* Yoke tells HDF5 not to lock, since 1.10.7; the environment overrules it. */
@@ -317,10 +329,19 @@ static const struct {
     const char *name;
     void (*look)(const signs *s, finding *f);
 } checks[] = {
-    {"processors", look_at_processors}, {"memory domains", look_at_memory_domains}, {"instructions", look_at_instructions},
-    {"rounding", look_at_rounding},     {"memory", look_at_memory},                 {"huge pages", look_at_huge_pages},
-    {"slurm", look_at_slurm},           {"mpi", look_at_mpi},                       {"openblas", look_at_openblas},
-    {"hdf5", look_at_hdf5},             {"run directory", look_at_directory},       {"space", look_at_space},
+    {"processors", look_at_processors},
+    {"cpu quota", look_at_cpu_quota},
+    {"memory domains", look_at_memory_domains},
+    {"instructions", look_at_instructions},
+    {"rounding", look_at_rounding},
+    {"memory", look_at_memory},
+    {"huge pages", look_at_huge_pages},
+    {"slurm", look_at_slurm},
+    {"mpi", look_at_mpi},
+    {"openblas", look_at_openblas},
+    {"hdf5", look_at_hdf5},
+    {"run directory", look_at_directory},
+    {"space", look_at_space},
 };
 
 typedef struct options {

@@ -96,14 +96,13 @@ one=$(submit one-node.sh --signal=B:USR1@55)
 wanted=$(unbroken one-node 7)
 wait_for 40 "grep -q '$back' $dir/one-node.log"
 verdict "USR1 before the time limit stops the run" 1 "$(grep -c '^stopped; the same command goes on' "$dir/one-node.log")"
-wait_for 20 '[ "$(field $one JobState)" = PENDING ]'
-verdict "its job is requeued" PENDING "$(field "$one" JobState)"
 
 recipe array 6000
 array=$(submit array.sh --array=0-1 --output="$dir/array-%a.log")
 wait_for 30 '[ -s "$dir/array/seed=2/metrics.jsonl" ]'
 scancel --batch --signal=USR1 "${array}_1"
 ends "the run" "$one" "$wanted" one-node
+verdict "its job was requeued" yes "$([ "$(field "$one" Restarts)" -gt 0 ] && echo yes)"
 ends "a task of an array" "${array}_1" "$(unbroken array 2)" array-1
 ends "another task" "${array}_0" "$(unbroken array 1)" array-0
 verdict "the task that was asked to stop was requeued alone" "1 0" \
