@@ -61,8 +61,8 @@ static int read_numbers(const char *folder, const char *name, int most, double n
 static void lower(void *context, const char *folder, bool v2)
 {
     double *least = context, n[2]; /* microseconds of a period */
-    const int found = v2 ? read_numbers(folder, "cpu.max", 2, n)
-                         : read_numbers(folder, "cpu.cfs_quota_us", 1, n) + read_numbers(folder, "cpu.cfs_period_us", 1, n + 1);
+    int found = read_numbers(folder, v2 ? "cpu.max" : "cpu.cfs_quota_us", v2 ? 2 : 1, n);
+    if (!v2) found += read_numbers(folder, "cpu.cfs_period_us", 1, n + 1);
     if (found == 2 && n[0] > 0 && n[1] > 0 && (*least == 0 || n[0] / n[1] < *least)) *least = n[0] / n[1];
 }
 

@@ -51,11 +51,13 @@ static const struct {
     bool shared;
     const char *name;
 } kinds[] = {
-    {0x0BD00BD0, true, "lustre"},  {0x47504653, true, "gpfs"},  {0x6969, true, "nfs"},       {0x19830326, true, "beegfs"},
-    {0x00C36400, true, "ceph"},    {0xAAD7AAEA, true, "panfs"}, {0x20030528, true, "orangefs"}, {0xFF534D42, true, "cifs"},
-    {0xFE534D42, true, "smb2"},    {0x01021997, true, "9p"},    {0x5346414F, true, "afs"},   {0x65735546, false, "fuse"},
-    {0xEF53, false, "ext4"},       {0x58465342, false, "xfs"},  {0x9123683E, false, "btrfs"}, {0x2FC12FC1, false, "zfs"},
-    {0x01021994, false, "tmpfs"},  {0x858458F6, false, "ramfs"}, {0x794C7630, false, "overlay"},
+    {0x0BD00BD0, true, "lustre"}, {0x47504653, true, "gpfs"}, {0x6969, true, "nfs"},
+    {0x19830326, true, "beegfs"}, {0x00C36400, true, "ceph"}, {0xAAD7AAEA, true, "panfs"},
+    {0x20030528, true, "orangefs"}, {0xFF534D42, true, "cifs"}, {0xFE534D42, true, "smb2"},
+    {0x01021997, true, "9p"}, {0x5346414F, true, "afs"}, {0x65735546, false, "fuse"},
+    {0xEF53, false, "ext4"}, {0x58465342, false, "xfs"}, {0x9123683E, false, "btrfs"},
+    {0x2FC12FC1, false, "zfs"}, {0x01021994, false, "tmpfs"}, {0x858458F6, false, "ramfs"},
+    {0x794C7630, false, "overlay"},
 };
 
 /* Cuts the path down to a folder that is there. */

@@ -248,7 +248,7 @@ static void look_at_hdf5(const signs *s, finding *f)
     }
     if (parallel && strstr(YOKE_MPI, "Open MPI 4.")) {
         f->verdict = WARN;
-        advise(f, "OMPIO of Open MPI 4 has damaged parallel HDF5 files: export OMPI_MCA_io=romio321, or use a serial HDF5");
+        advise(f, "OMPIO of Open MPI 4 has damaged parallel HDF5 files: export OMPI_MCA_io=romio321, or a serial HDF5");
     }
     if (major != H5_VERS_MAJOR || minor != H5_VERS_MINOR || release != H5_VERS_RELEASE) {
         find(f, BAD, "built with %d.%d.%d and running with %u.%u.%u", H5_VERS_MAJOR, H5_VERS_MINOR, H5_VERS_RELEASE,
@@ -272,8 +272,9 @@ static void look_at_mpi(const signs *s, finding *f)
         find(f, BAD, "srun started %d processes that do not know of each other: each would perform the run", tasks);
         advise(f, "%s", srun);
     } else if (!step && tasks > 1 && s->world == 1) {
-        find(f, getenv("OMPI_COMM_WORLD_SIZE") ? OK : WARN, "the job has %d tasks; started like this a run has one", tasks);
-        if (f->verdict != OK) advise(f, "%s", srun);
+        if (getenv("OMPI_COMM_WORLD_SIZE")) return; /* mpirun -np 1 was meant */
+        find(f, WARN, "the job has %d tasks; started like this a run has one", tasks);
+        advise(f, "%s", srun);
     }
 }
 
@@ -302,7 +303,8 @@ static void look_at_directory(const signs *s, finding *f)
         find(f, BAD, "%s cannot be written: %s", d->folder, strerror(d->refused));
         advise(f, "another --run-dir");
     } else if (d->not_locked) {
-        find(f, BAD, "%s (%s) cannot be locked: %s; runs lock their directory", d->folder, d->kind, strerror(d->not_locked));
+        find(f, BAD, "%s (%s) cannot be locked, as runs do with their directory: %s", d->folder, d->kind,
+             strerror(d->not_locked));
         advise(f, "another --run-dir; or have it mounted with the option flock (Lustre), or with a lock service (NFS)");
     } else if (strcmp(d->kind, "tmpfs") == 0 || strcmp(d->kind, "ramfs") == 0) {
         find(f, WARN, "%s is in memory: checkpoints are lost when the machine ends, and take memory", d->folder);
@@ -318,7 +320,7 @@ static void look_at_space(const signs *s, finding *f)
     char bytes[32], most[32];
     find(f, free < 1e7 ? BAD : free < 1e9 ? WARN : OK, "%s free: checkpoints of models up to %.3g M parameters",
          yk_human_bytes(free, bytes), free / (CHECKPOINTS * BYTES) / 1e6);
-    if (f->verdict != OK) advise(f, "free some, or another --run-dir; a quota (`quota`, `lfs quota`) may leave even less");
+    if (f->verdict != OK) advise(f, "free some, or another --run-dir; a quota (`quota`, `lfs quota`) may leave less");
     if (getrlimit(RLIMIT_FSIZE, &file) == 0 && file.rlim_cur != RLIM_INFINITY) {
         find(f, WARN, "files are limited to %s", yk_human_bytes((double)file.rlim_cur, most));
         advise(f, "ulimit -f unlimited");
@@ -366,8 +368,11 @@ static yk_status look(signs *s, const char *dir, yk_error *err)
     YK_TRY(yk_disk_measure(&s->disk, dir, err));
     s->team_status = yk_team_make(&s->team, 0, &s->team_error);
     const bool mpirun = getenv("OMPI_COMM_WORLD_SIZE"), srun = getenv("SLURM_STEP_ID") && knows_world();
-    s->world = mpirun ? number_of("OMPI_COMM_WORLD_SIZE") : srun ? number_of("SLURM_STEP_NUM_TASKS") : 1;
-    s->neighbours = mpirun ? number_of("OMPI_COMM_WORLD_LOCAL_SIZE") : srun ? number_of("SLURM_STEP_TASKS_PER_NODE") : 1;
+    s->world = s->neighbours = 1;
+    if (mpirun || srun) {
+        s->world = number_of(mpirun ? "OMPI_COMM_WORLD_SIZE" : "SLURM_STEP_NUM_TASKS");
+        s->neighbours = number_of(mpirun ? "OMPI_COMM_WORLD_LOCAL_SIZE" : "SLURM_STEP_TASKS_PER_NODE");
+    }
     if (s->world < 1) s->world = 1;
     if (s->neighbours < 1) s->neighbours = 1;
 done:
@@ -392,7 +397,7 @@ static yk_status perform(int argc, char **argv, yk_error *err)
         json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s}", "check", checks[i].name, "verdict",
                                               word[f.verdict], "text", f.text, "remedy", f.remedy));
         if (!o.json)
-            printf("%-4s  %-14s  %s%s%s\n", word[f.verdict], checks[i].name, f.text, f.remedy[0] ? " -> " : "", f.remedy);
+            printf("%-4s  %-14s  %s%s%s\n", word[f.verdict], checks[i].name, f.text, *f.remedy ? " -> " : "", f.remedy);
     }
     if (o.json) {
         json_dumpf(rows, stdout, JSON_INDENT(1));
