@@ -1,8 +1,8 @@
 #!/bin/sh
-# The job scripts of conf/slurm under a Slurm of its own: two nodes of two processors that are both this machine, on the
-# loopback, in a temporary folder, for this user. By hand: make slurm-test. Debian: apt-get install slurm-wlm
-# One run is signalled before its time limit, one task of an array by hand; both go back into the queue and end with the
-# digest of an unbroken run. A cancelled one stays cancelled. All daemons are ended by their id.
+# The job scripts of conf/slurm under a Slurm of its own: two nodes of two processors that are both this machine, on
+# the loopback, in a temporary folder, for this user. By hand: make slurm-test. Debian: apt-get install slurm-wlm
+# One run is signalled before its time limit, one below srun and one task of an array by hand; they go back into the
+# queue and end with the digest of an unbroken run. A cancelled one stays cancelled. All daemons are ended by their id.
 . "${top_srcdir:=.}/tests/run/common.sh"
 PATH=$(cd "$top_builddir" && pwd):$(cd "$top_srcdir/scripts" && pwd):$PATH:/usr/sbin:/sbin
 OMP_WAIT_POLICY=passive SLURM_CONF=$dir/slurm.conf
@@ -40,7 +40,7 @@ mkdir "$dir/state" "$dir/n1" "$dir/n2"
 end_all() {
     scancel --user="$user" 2>/dev/null
     wait_for 20 'no_jobs'
-    [ -z "$daemons" ] || kill $daemons
+    [ -z "$daemons" ] || kill $daemons 2>/dev/null
     wait
     rm -rf "$dir"
 }
@@ -81,7 +81,8 @@ recipe() { # name, steps
     sed "s/steps: 60/steps: $2/; s/every: 20/every: 5000/; \$a threads: 1" "$top_srcdir/conf/tiny.yaml" >"$dir/$1.yaml"
 }
 unbroken() { # script, seed
-    "$yoke" run "$dir/$1.yaml" --run-dir "$dir/unbroken-$2" --set seed="$2" 2>/dev/null | tail -n 1
+    "$yoke" run "$dir/$1.yaml" --run-dir "$dir/unbroken-$1-$2" --set seed="$2" 2>/dev/null |
+        tail -n 1
 }
 ends() { # name, job, wanted digest, log
     wait_for 90 '[ "$(field $2 JobState)" = COMPLETED ]'
@@ -90,23 +91,31 @@ ends() { # name, job, wanted digest, log
 }
 back='goes back into the queue'
 
-# Slurm looks at time limits twice a minute: USR1 comes within 35 s, and the run must take longer.
-recipe one-node "${STEPS:-30000}"
-one=$(submit one-node.sh --signal=B:USR1@55)
-wanted=$(unbroken one-node 7)
-wait_for 40 "grep -q '$back' $dir/one-node.log"
-verdict "USR1 before the time limit stops the run" 1 "$(grep -c '^stopped; the same command goes on' "$dir/one-node.log")"
+asked() { # job, its run directory: USR1 by hand, when it trains
+    wait_for 60 "[ -s $dir/$2/metrics.jsonl ]"
+    scancel --batch --signal=USR1 "$1"
+}
 
+# Slurm looks at time limits twice a minute: USR1 comes within 35 s, and the run must take longer.
+recipe one-node "${STEPS:-36000}"
 recipe array 6000
+recipe many-nodes 6000
+one=$(submit one-node.sh --signal=B:USR1@55)
 array=$(submit array.sh --array=0-1 --output="$dir/array-%a.log")
-wait_for 30 '[ -s "$dir/array/seed=2/metrics.jsonl" ]'
-scancel --batch --signal=USR1 "${array}_1"
-ends "the run" "$one" "$wanted" one-node
-verdict "its job was requeued" yes "$([ "$(field "$one" Restarts)" -gt 0 ] && echo yes)"
+asked "${array}_1" array/seed=2
+wanted=$(unbroken one-node 7)
+verdict "USR1 before the time limit stops the run" 1 "$(grep -c '^stopped; the same command goes' "$dir/one-node.log")"
+# one rank; with two the recipe's lanes would have to be as many
+many=$(submit many-nodes.sh --nodes=1 --ntasks-per-node=1)
+asked "$many" many-nodes
 ends "a task of an array" "${array}_1" "$(unbroken array 2)" array-1
 ends "another task" "${array}_0" "$(unbroken array 1)" array-0
 verdict "the task that was asked to stop was requeued alone" "1 0" \
     "$(grep -c "$back" "$dir/array-1.log") $(grep -c "$back" "$dir/array-0.log")"
+ends "the run below srun" "$many" "$(unbroken many-nodes 7)" many-nodes
+verdict "srun passed the signal on" 1 "$(grep -c "$back" "$dir/many-nodes.log")"
+ends "the run" "$one" "$wanted" one-node
+verdict "its job was requeued" yes "$([ "$(field "$one" Restarts)" -gt 0 ] && echo yes)"
 
 rm -rf "$dir/one-node"
 one=$(submit one-node.sh --output="$dir/cancelled.log")
