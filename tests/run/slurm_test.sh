@@ -85,7 +85,8 @@ unbroken() { # script, seed
         tail -n 1
 }
 ends() { # name, job, wanted digest, log
-    wait_for 90 '[ "$(field $2 JobState)" = COMPLETED ]'
+    job=$2
+    wait_for 90 '[ "$(field "$job" JobState)" = COMPLETED ]'
     verdict "$1 goes on until it has ended" "COMPLETED 0:0" "$(field "$2" JobState) $(field "$2" ExitCode)"
     verdict "$1 has the digest of an unbroken run" "$3" "$(tail -n 1 "$dir/$4.log")"
 }
