@@ -1,6 +1,6 @@
 #!/bin/sh
 # The job scripts of conf/slurm under a Slurm of its own: two nodes of two processors that are both this machine, on
-# the loopback, in a temporary folder, for this user. By hand: make slurm-test. Debian: apt-get install slurm-wlm
+# the loopback, in a temporary folder, for this user. By hand: make slurm-test [RANKS=1]. Debian: apt-get install slurm-wlm
 # One run is signalled before its time limit, one below srun and one task of an array by hand; they go back into the
 # queue and end with the digest of an unbroken run. A cancelled one stays cancelled. All daemons are ended by their id.
 . "${top_srcdir:=.}/tests/run/common.sh"
@@ -77,8 +77,9 @@ begin n2.slurmd slurmd -D -N n2
 wait_for 20 '[ "$(sinfo --noheader --format=%T)" = idle ]'
 verdict "two nodes of Slurm $(slurmctld -V | cut -d" " -f2)" idle "$(sinfo --noheader --format=%T)"
 
-recipe() { # name, steps
-    sed "s/steps: 60/steps: $2/; s/every: 20/every: 5000/; \$a threads: 1" "$top_srcdir/conf/tiny.yaml" >"$dir/$1.yaml"
+recipe() { # name, steps, lanes
+    sed "s/steps: 60/steps: $2/; s/every: 20/every: 5000/" "$top_srcdir/conf/tiny.yaml" >"$dir/$1.yaml"
+    printf 'threads: 1\nlanes: %s\n' "$3" >>"$dir/$1.yaml"
 }
 unbroken() { # script, seed
     "$yoke" run "$dir/$1.yaml" --run-dir "$dir/unbroken-$1-$2" --set seed="$2" 2>/dev/null |
@@ -98,16 +99,15 @@ asked() { # job, its run directory: USR1 by hand, when it trains
 }
 
 # Slurm looks at time limits twice a minute: USR1 comes within 35 s, and the run must take longer.
-recipe one-node "${STEPS:-36000}"
-recipe array 6000
-recipe many-nodes 6000
+recipe one-node "${STEPS:-36000}" 1
+recipe array 6000 1
+recipe many-nodes 6000 "${RANKS:-1}"
 one=$(submit one-node.sh --signal=B:USR1@55)
 array=$(submit array.sh --array=0-1 --output="$dir/array-%a.log")
 asked "${array}_1" array/seed=2
 wanted=$(unbroken one-node 7)
 verdict "USR1 before the time limit stops the run" 1 "$(grep -c '^stopped; the same command goes' "$dir/one-node.log")"
-# one rank; with two the recipe's lanes would have to be as many
-many=$(submit many-nodes.sh --nodes=1 --ntasks-per-node=1)
+many=$(submit many-nodes.sh --nodes="${RANKS:-1}" --ntasks-per-node=1)
 asked "$many" many-nodes
 ends "a task of an array" "${array}_1" "$(unbroken array 2)" array-1
 ends "another task" "${array}_0" "$(unbroken array 1)" array-0
