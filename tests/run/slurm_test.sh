@@ -1,6 +1,6 @@
 #!/bin/sh
 # The job scripts of conf/slurm under a Slurm of its own: two nodes of two processors that are both this machine, on
-# the loopback, in a temporary folder, for this user. By hand: make slurm-test [RANKS=1]. Debian: apt-get install slurm-wlm
+# the loopback, in a temporary folder, for this user. By hand: make slurm-test [RANKS=1]. Debian: apt install slurm-wlm
 # One run is signalled before its time limit, one below srun and one task of an array by hand; they go back into the
 # queue and end with the digest of an unbroken run. A cancelled one stays cancelled. All daemons are ended by their id.
 . "${top_srcdir:=.}/tests/run/common.sh"
