@@ -1,6 +1,7 @@
 #include "base/room.h"
 
-#include <stdbool.h>
+#include "base/cgroup.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -29,37 +30,18 @@ static void lower(yk_room *room, int64_t bytes, const char *of)
     if (bytes < room->bytes) *room = (yk_room){bytes, of};
 }
 
-/* The bounds of a control group and of those above it: <mount><group>/<file>, then one folder less, and so on. */
-static void lower_by_groups(yk_room *room, const char *mount, char *group, const char *file, int64_t resident)
-{
-    char path[2 * PATH_ROOM + 32];
-    for (;;) {
-        snprintf(path, sizeof path, "%s%s/%s", mount, group, file);
-        int64_t limit = number_in(path, "");
-        if (limit >= 0) lower(room, limit - resident, "memory limit of the control group");
-        char *slash = strrchr(group, '/');
-        if (!slash) return;
-        *slash = 0;
-    }
-}
+typedef struct groups_room {
+    yk_room *room;
+    int64_t resident;
+} groups_room;
 
-/* Lines "0::/group" (v2) or "7:cpu,memory:/group" (v1). */
-static void lower_by_all_groups(yk_room *room, const char *root, int64_t resident)
+static void lower_by_group(void *context, const char *folder, bool v2)
 {
-    char line[PATH_ROOM], mount[PATH_ROOM];
-    snprintf(line, sizeof line, "%s/proc/self/cgroup", root);
-    FILE *f = fopen(line, "r");
-    while (f && fgets(line, sizeof line, f)) {
-        line[strcspn(line, "\n")] = 0;
-        char *kinds = strchr(line, ':'), *group = kinds ? strchr(kinds + 1, ':') : NULL;
-        if (!group) continue;
-        *group++ = 0;
-        bool v2 = kinds[1] == 0;
-        if (!v2 && !strstr(kinds, "memory")) continue;
-        snprintf(mount, sizeof mount, "%s/sys/fs/cgroup%s", root, v2 ? "" : "/memory");
-        lower_by_groups(room, mount, group, v2 ? "memory.max" : "memory.limit_in_bytes", resident);
-    }
-    if (f) fclose(f);
+    const groups_room *g = context;
+    char path[2 * PATH_ROOM + 32];
+    snprintf(path, sizeof path, "%s/%s", folder, v2 ? "memory.max" : "memory.limit_in_bytes");
+    const int64_t limit = number_in(path, "");
+    if (limit >= 0) lower(g->room, limit - g->resident, "memory limit of the control group");
 }
 
 yk_room yk_room_left(const char *root)
@@ -76,7 +58,7 @@ yk_room yk_room_left(const char *root)
     snprintf(path, sizeof path, "%s/proc/meminfo", root);
     int64_t available = number_in(path, "MemAvailable:");
     if (available >= 0) lower(&room, available * 1024, "free memory of this machine");
-    lower_by_all_groups(&room, root, pages[1] * page);
+    yk_cgroup_each(root, "memory", lower_by_group, &(groups_room){&room, pages[1] * page});
     if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY)
         lower(&room, (int64_t)space.rlim_cur - pages[0] * page, "limit of the address space, ulimit -v");
     return room;

@@ -1,4 +1,5 @@
 /* What pretraining needs against what there is, and what the system says that there is. */
+#include "base/cgroup.h"
 #include "base/file.h"
 #include "train/memory.h"
 #include "train/session.h"
@@ -137,6 +138,17 @@ static void least_of_machine_and_groups(void **state)
     put(root, "sys/fs/cgroup/memory/job/1/memory.limit_in_bytes", "7\n");
     assert_int_equal(yk_room_left(root).bytes, 0);
     assert_true(all >= 1024000);
+    put(root, "proc/self/cgroup", "0::/a/b\n");
+    put(root, "sys/fs/cgroup/a/b/cpu.max", "max 100000\n");
+    assert_true(yk_cgroup_processors(root) == 0);
+    put(root, "sys/fs/cgroup/a/cpu.max", "150000 100000\n");
+    assert_true(yk_cgroup_processors(root) == 1.5);
+    put(root, "proc/self/cgroup", "3:cpuset:/\n4:cpu,cpuacct:/job\n");
+    put(root, "sys/fs/cgroup/cpu/job/cpu.cfs_quota_us", "-1\n");
+    put(root, "sys/fs/cgroup/cpu/job/cpu.cfs_period_us", "100000\n");
+    assert_true(yk_cgroup_processors(root) == 0);
+    put(root, "sys/fs/cgroup/cpu/job/cpu.cfs_quota_us", "50000\n");
+    assert_true(yk_cgroup_processors(root) == 0.5);
     snprintf(remove, sizeof remove, "rm -r %s", root);
     assert_int_equal(system(remove), 0);
 }
