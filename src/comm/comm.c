@@ -71,6 +71,7 @@ yk_status yk_comm_agree(yk_comm *c, yk_status mine, yk_error *err)
 {
     yk_status st = YK_OK;
     if (!c) return mine;
+    if (c->failed != YK_OK) return mine != YK_OK ? mine : c->failed;
     yk_status *all = calloc((size_t)c->size, sizeof *all);
     if (!all) c->calls->abort(c, YK_ERR_MEMORY);
     if (!c->calls->gather(c, &mine, all, sizeof mine, mine == YK_OK ? 0 : PATIENCE)) end_all(c, mine, err);
@@ -78,7 +79,7 @@ yk_status yk_comm_agree(yk_comm *c, yk_status mine, yk_error *err)
     while (first < c->size && all[first] == YK_OK) first++;
     if (first < c->size) st = hear(c, all[first], first, mine == YK_OK ? "" : err->text, err);
     free(all);
-    return st;
+    return c->failed = st;
 }
 
 bool yk_comm_any(yk_comm *c, bool mine)

@@ -35,8 +35,11 @@ static inline bool yk_comm_leads(const yk_comm *c)
 }
 
 /* The end of a phase: YK_OK when all ranks say so, else on every rank the status and message of the lowest rank that
- * failed, which the message names. So one rank's failure is a clear message and not a hang. A rank that failed waits a
- * minute for the others, which may be stuck where they need it, then says its message and ends them all. */
+ * failed, which the message names. So one rank's failure is a clear message and not a hang. It may say so at a later
+ * agreement than the others are at, because after one that failed there is no other: ranks only clean up, and those
+ * that follow return at once. What rank 0 does alone ends in an agreement, and between what may fail on one rank and
+ * the next exchange of any other kind there is one. A rank that failed waits a minute for the others, which may be
+ * stuck where they need it, then says its message and ends them all. */
 yk_status yk_comm_agree(yk_comm *c, yk_status mine, yk_error *err);
 
 /* Whether any rank says so: a stop signal, a deadline. */

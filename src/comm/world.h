@@ -33,6 +33,7 @@ int64_t yk_window_bytes(void);
 struct yk_comm {
     const yk_world_calls *calls;
     int rank, size;
+    yk_status failed; /* of an agreement: all ranks know */
     int ranks_here; /* that share this node's memory */
     yk_window node;
     float *bucket[2]; /* [YK_BUCKET_FLOATS], for what comes from other nodes */
