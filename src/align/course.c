@@ -18,7 +18,7 @@ static yk_status open_as(yk_course *c, const yk_job *job, const char *name, cons
     c->checkpoints = yk_path("%s/%s/checkpoints", job->dir, name);
     c->path = yk_path("%s/%s/model.h5", job->dir, name);
     if (!c->dir || !c->checkpoints || !c->path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    if (o->training) YK_TRY(yk_mkdirs(c->checkpoints, err));
+    if (o->training && yk_comm_leads(job->comm)) YK_TRY(yk_mkdirs(c->checkpoints, err));
     yk_session_options enough = *o;
     if (enough.rows < c->context + 1) enough.rows = c->context + 1;
     YK_TRY(yk_session_open(&c->s, r, job->dir, job->team, &enough, err));
@@ -77,6 +77,13 @@ void yk_course_free_paths(yk_list *paths)
     *paths = (yk_list){0};
 }
 
+/* Of several ranks, by rank 0. */
+static yk_status answer(yk_course *c, yk_decoder *d, const yk_sampling *how, yk_request *r, yk_error *err)
+{
+    yk_comm *comm = c->job->comm;
+    return yk_comm_agree(comm, yk_comm_leads(comm) ? yk_decoder_run(d, r, 1, how, NULL, NULL, err) : YK_OK, err);
+}
+
 yk_status yk_course_samples(yk_course *c, const yk_prompts *p, int64_t step, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -84,11 +91,12 @@ yk_status yk_course_samples(yk_course *c, const yk_prompts *p, int64_t step, yk_
     yk_sampling how = yk_sampling_of(&c->s);
     yk_chat_ends(c->chat, &how);
     how.tokens = c->context;
-    YK_TRY(yk_decoder_new(&d, &c->s, 1, c->context, err));
+    if (yk_comm_leads(c->job->comm)) st = yk_decoder_new(&d, &c->s, 1, c->context, err);
+    YK_TRY(yk_comm_agree(c->job->comm, st, err));
     for (int64_t i = 0; i < p->n && st == YK_OK; i++) {
         const yk_sequence *q = (const void *)((const char *)p->first + (size_t)i * p->stride);
         yk_request r = {.prompt = q->ids.id, .length = q->prompt, .number = (uint64_t)i};
-        st = yk_decoder_run(d, &r, 1, &how, NULL, NULL, err);
+        st = answer(c, d, &how, &r, err);
         if (st == YK_OK) st = yk_metrics_sample(&c->metrics, step, p->asked[i], &r.text, err);
         yk_request_free(&r);
     }
@@ -112,10 +120,10 @@ yk_status yk_course_finish(yk_course *c, const yk_learner *l, bool with_score, j
     json_t *document = json_pack("{s:s, s:I}", "kind", c->name, "step", (json_int_t)l->step);
     if (!document || !summary) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     const yk_weights before = yk_model_use(c->s.model, l->weights);
-    st = yk_session_save(&c->s, c->path, with_score, document, err);
+    if (yk_comm_leads(c->job->comm)) st = yk_session_save(&c->s, c->path, with_score, document, err);
     yk_model_use(c->s.model, before);
-    if (st != YK_OK) goto done;
-    yk_learner_digest(l, hex);
+    YK_TRY(yk_comm_agree(c->job->comm, st, err));
+    YK_TRY(yk_learner_digest(l, hex, err));
     json_object_set_new(summary, "digest", json_string(hex));
     yk_course_add_digest(c, hex);
     json_object_set(c->job->summary, c->name, summary);

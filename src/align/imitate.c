@@ -115,7 +115,7 @@ typedef struct imitator {
     yk_deal deal;
     yk_fit start, end;
     double tokens; /* learnt from so far */
-    double step_tokens;
+    double step_tokens; /* the one tally */
 } imitator;
 
 static bool add_item(void *context, int64_t item, yk_session *s)
@@ -135,7 +135,10 @@ static void count_tokens(void *context, const yk_session *s)
 static yk_status evaluate(imitator *x, yk_error *err)
 {
     yk_status st = YK_OK;
-    YK_TRY(yk_sequences_fit(&x->end, &x->c->s, x->o->heldout, err));
+    yk_comm *comm = x->c->job->comm;
+    if (yk_comm_leads(comm)) st = yk_sequences_fit(&x->end, &x->c->s, x->o->heldout, err);
+    YK_TRY(yk_comm_agree(comm, st, err));
+    yk_comm_share(comm, &x->end, sizeof x->end);
     if (x->l.step == 0) x->start = x->end;
     YK_TRY(yk_metrics_add(&x->c->metrics,
                           json_pack("{s:s, s:I, s:f, s:o, s:o, s:o}", "type", "eval", "step", (json_int_t)x->l.step,
@@ -196,9 +199,8 @@ static yk_status train_step(imitator *x, yk_error *err)
 {
     yk_status st = YK_OK;
     const yk_work work = {.items = x->o->batch, .add = add_item, .passed = count_tokens, .context = x,
-                          .teaching = x->o->teaching};
+                          .tally = &x->step_tokens, .tallies = 1, .teaching = x->o->teaching};
     double before = x->l.seconds;
-    x->step_tokens = 0;
     YK_TRY(yk_learner_step(&x->l, &work, err));
     double seconds = x->l.seconds - before;
     x->tokens += x->step_tokens;
@@ -216,7 +218,7 @@ static yk_status loop(imitator *x, yk_error *err)
     yk_status st = YK_OK;
     const int64_t steps = x->o->schedule.steps;
     if (x->l.step == 0) YK_TRY(evaluate(x, err));
-    while (x->l.step < steps && !yk_job_stops(x->c->job)) {
+    while (x->l.step < steps && !yk_learner_stops(&x->l)) {
         YK_TRY(train_step(x, err));
         bool last = x->l.step == steps;
         if (last || (x->o->eval_every && x->l.step % x->o->eval_every == 0)) YK_TRY(evaluate(x, err));
@@ -252,7 +254,7 @@ yk_status yk_imitate(yk_course *c, const yk_imitation *o, bool *finished, yk_err
     YK_TRY(yk_learner_open(&x->l, c->job, &c->s, NULL, &l, err));
     YK_TRY(yk_deal_new(&x->deal, (uint64_t)c->r->seed, o->deal, o->n, err));
     YK_TRY(resume(x, err));
-    YK_TRY(yk_metrics_open(&c->metrics, c->dir, x->l.step, err));
+    YK_TRY(yk_metrics_open(&c->metrics, c->job->comm, c->dir, x->l.step, err));
     yk_log("%-10s %zu examples, %lld held out, %lld steps of %lld", c->name, o->train->n, (long long)o->heldout->n,
            (long long)o->schedule.steps, (long long)o->batch);
     YK_TRY(loop(x, err));

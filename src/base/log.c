@@ -8,9 +8,24 @@
 
 /* The terminal is one for the whole process, and so is what stands on its last line. */
 static struct {
-    bool line_stands;
+    bool line_stands, quiet;
     double last;
-} screen = {false, -1e9};
+} screen = {.last = -1e9};
+
+void yk_log_quiet(void)
+{
+    screen.quiet = true;
+}
+
+void yk_log_aloud(void)
+{
+    screen.quiet = false;
+}
+
+bool yk_log_is_quiet(void)
+{
+    return screen.quiet;
+}
 
 double yk_now(void)
 {
@@ -27,6 +42,7 @@ static void clear_line(void)
 
 static void message(const char *prefix, const char *format, va_list ap)
 {
+    if (screen.quiet) return;
     clear_line();
     fputs(prefix, stderr);
     vfprintf(stderr, format, ap);
@@ -53,7 +69,7 @@ void yk_progress(const char *format, ...)
 {
     bool terminal = isatty(STDERR_FILENO);
     double now = yk_now();
-    if (now - screen.last < (terminal ? 0.1 : 10.0)) return;
+    if (screen.quiet || now - screen.last < (terminal ? 0.1 : 10.0)) return;
     screen.last = now;
     char text[512];
     va_list ap;

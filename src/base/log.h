@@ -14,6 +14,11 @@ void yk_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void yk_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void yk_progress_end(void); /* ends the live line, if one stands */
 
+/* Nothing is shown any more, by all but one of the processes that perform a run together; or is again. */
+void yk_log_quiet(void);
+void yk_log_aloud(void);
+bool yk_log_is_quiet(void);
+
 double yk_now(void); /* monotonic seconds */
 
 /* "1.2 s", "3 min 20 s", "2 h 05 min"; "12.3 MB". Return `out`. */

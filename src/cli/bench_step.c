@@ -127,7 +127,7 @@ static yk_status pass(bench_run *x, yk_error *err)
                           .segments = x->micro};
         yk_model_train(x->model, &batch, 0.0f, x->loss + at, NULL);
     }
-    yk_model_finish_gradients(x->model);
+    yk_model_finish_gradients(x->model, 0, yk_model_floats(x->model));
 done:
     return st;
 }
@@ -158,7 +158,7 @@ static yk_status measure_step(const yk_bench *b, json_t *result, yk_error *err)
     YK_TRY(load(b, &x, err));
     YK_TRY(prepare(b, &x, x.micro * x.T, true, err));
     const yk_adamw_options adamw = yk_adamw_of(&x.r);
-    YK_TRY(yk_optimiser_new(&o, x.model, x.k, &adamw, err));
+    YK_TRY(yk_optimiser_new(&o, x.model, x.k, &adamw, NULL, err));
     double peak = x.k->peak_flops(&b->team, 0.5), tokens = (double)(x.B * x.T);
     for (int i = -WARM_UP; i < repeats; i++) {
         if (i == 0) yk_model_reset_phases(x.model);

@@ -7,6 +7,7 @@
 #include "base/machine.h"
 #include "base/room.h"
 #include "cli/cli.h"
+#include "comm/launcher.h"
 #include "simd/kernels.h"
 
 #include <cblas.h>
@@ -58,11 +59,6 @@ static int number_of(const char *variable)
     const char *text = getenv(variable);
     const long n = text ? strtol(text, NULL, 10) : 0;
     return n > 0 && n < 1 << 24 ? (int)n : 0;
-}
-
-static bool knows_world(void)
-{
-    return getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMIX_RANK") || getenv("PMI_RANK") || getenv("PMI_FD");
 }
 
 /* The variable that makes OpenMP place threads; GCC's then binds the first thread before main(). */
@@ -268,7 +264,7 @@ static void look_at_mpi(const signs *s, finding *f)
     if (s->world > 1 && !built) {
         find(f, BAD, "built without MPI and started as one of %d: each would perform the run", s->world);
         advise(f, "start one process, or configure --with-mpi");
-    } else if (step && tasks > 1 && !knows_world()) {
+    } else if (step && tasks > 1 && !yk_launched()) {
         find(f, BAD, "srun started %d processes that do not know of each other: each would perform the run", tasks);
         advise(f, "%s", srun);
     } else if (!step && tasks > 1 && s->world == 1) {
@@ -367,7 +363,7 @@ static yk_status look(signs *s, const char *dir, yk_error *err)
     YK_TRY(yk_machine_measure(&s->machine, err));
     YK_TRY(yk_disk_measure(&s->disk, dir, err));
     s->team_status = yk_team_make(&s->team, 0, &s->team_error);
-    const bool mpirun = getenv("OMPI_COMM_WORLD_SIZE"), srun = getenv("SLURM_STEP_ID") && knows_world();
+    const bool mpirun = getenv("OMPI_COMM_WORLD_SIZE"), srun = getenv("SLURM_STEP_ID") && yk_launched();
     s->world = s->neighbours = 1;
     if (mpirun || srun) {
         s->world = number_of(mpirun ? "OMPI_COMM_WORLD_SIZE" : "SLURM_STEP_NUM_TASKS");

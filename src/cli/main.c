@@ -66,7 +66,7 @@ int main(int argc, char **argv)
         yk_status st = (*c)->perform(argc - 1, argv + 1, &err);
         yk_progress_end();
         if (st != YK_OK && !err.text[0]) return YK_OK; /* help was shown */
-        if (st != YK_OK) fprintf(stderr, "yoke %s: %s\n", (*c)->name, err.text);
+        if (st != YK_OK && !yk_log_is_quiet()) fprintf(stderr, "yoke %s: %s\n", (*c)->name, err.text);
         return st;
     }
     fprintf(stderr, "yoke: unknown command `%s`; `yoke --help` lists them\n", argv[1]);

@@ -1,5 +1,7 @@
 #include "base/file.h"
+#include "base/log.h"
 #include "cli/cli.h"
+#include "comm/comm.h"
 #include "config/recipe.h"
 #include "run/run.h"
 
@@ -30,7 +32,7 @@ static char *name_of(const char *recipe)
     return strndup(base, dot && dot != base ? (size_t)(dot - base) : strlen(base));
 }
 
-static yk_status perform(int argc, char **argv, yk_error *err)
+static yk_status perform_with(yk_comm *comm, int argc, char **argv, yk_error *err)
 {
     yk_status st = YK_OK;
     options o = {0};
@@ -41,11 +43,22 @@ static yk_status perform(int argc, char **argv, yk_error *err)
     name = name_of(o.recipe);
     dir = o.dir ? strdup(o.dir) : r.run_dir[0] ? strdup(r.run_dir) : yk_path("runs/%s", name);
     if (!name || !dir) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_run(&r, name, dir, &yk_stop_asked, err));
+    YK_TRY(yk_run(&r, name, dir, comm, &yk_stop_asked, err));
 done:
     yk_recipe_free(&r);
     free(name);
     free(dir);
+    return st;
+}
+
+static yk_status perform(int argc, char **argv, yk_error *err)
+{
+    yk_comm *comm;
+    yk_status st = yk_comm_open(&comm, err);
+    if (st != YK_OK) return st;
+    if (!yk_comm_leads(comm)) yk_log_quiet();
+    st = yk_comm_agree(comm, perform_with(comm, argc, argv, err), err);
+    yk_comm_close(comm);
     return st;
 }
 

@@ -14,6 +14,7 @@ typedef struct yk_job {
     const yk_recipe *recipe;
     const char *dir;                 /* the run directory; stages write below it                  */
     const yk_team *team;
+    struct yk_comm *comm;            /* ranks that perform it together (comm/comm.h); NULL: this process alone  */
     const volatile sig_atomic_t *stop; /* not 0: end soon, with a checkpoint                      */
     double deadline;                 /* yk_now() at which to end with a checkpoint; 0: none       */
     const char *model;               /* checkpoint of the model that the stages before this one made; NULL: none */

@@ -532,12 +532,14 @@ void yk_model_score(yk_model *m, const yk_batch *batch, float *score)
     walk_up(m, &p, 0, m->nodes - 1);
 }
 
-void yk_model_finish_gradients(yk_model *m)
+void yk_model_finish_gradients(yk_model *m, int64_t begin, int64_t end)
 {
     if (!m->shape.tied) return;
-    const yk_param *table = &m->param[m->node[0].param[0]];
-    float *g = m->gradient + table->offset, *second = m->gradient + m->floats;
-    m->k->add(&m->team, &(yk_add){.y = g, .a = g, .b = second, .n = table->count});
+    const yk_param *table = &m->param[m->node[0].param[0]]; /* the first: it begins at 0 */
+    float *g = m->gradient, *second = m->gradient + m->floats;
+    if (end > table->count) end = table->count;
+    if (begin < end)
+        m->k->add(&m->team, &(yk_add){.y = g + begin, .a = g + begin, .b = second + begin, .n = end - begin});
     m->k->zero(&m->team, second, table->count * (int64_t)sizeof(float));
 }
 

@@ -169,9 +169,10 @@ void yk_model_logits(yk_model *m, const yk_batch *batch, int64_t first, int64_t 
 void yk_model_evaluate(yk_model *m, const yk_batch *batch, float *loss, int32_t *best, float *entropy);
 void yk_model_score(yk_model *m, const yk_batch *batch, float *score); /* [N] of the score head, every row */
 
-/* Adds the embedding's two gradients (as input and as output projection) when tied; once a step, after the
- * lanes were merged, because the order of additions may not depend on the micro-batch. */
-void yk_model_finish_gradients(yk_model *m);
+/* Adds the embedding's two gradients (as input and as output projection) when tied, as far as they lie in [begin, end)
+ * of the flat arrays; once a step, after the lanes were merged, because the order of additions may not depend on the
+ * micro-batch. Clears the whole second one. */
+void yk_model_finish_gradients(yk_model *m, int64_t begin, int64_t end);
 
 /* Keys and values of `rows` positions for every layer. */
 typedef struct yk_cache {

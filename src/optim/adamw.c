@@ -5,17 +5,23 @@
 #include <math.h>
 #include <stdlib.h>
 
+static int64_t owned(const yk_optimiser *o)
+{
+    return o->own.end - o->own.begin;
+}
+
 yk_status yk_optimiser_new(yk_optimiser *o, yk_model *model, const yk_kernels *k, const yk_adamw_options *options,
-                           yk_error *err)
+                           yk_comm *comm, yk_error *err)
 {
     yk_status st = YK_OK;
     int64_t floats = yk_model_floats(model);
-    *o = (yk_optimiser){.model = model, .o = *options};
+    *o = (yk_optimiser){.model = model, .o = *options, .comm = comm,
+                        .own = yk_comm_slice(comm, floats, floats, yk_comm_rank(comm))};
     YK_NEW(o->partial, (floats + YK_SUM_BLOCK - 1) / YK_SUM_BLOCK);
-    o->m = k->alloc(floats * (int64_t)sizeof(float));
-    o->v = k->alloc(floats * (int64_t)sizeof(float));
+    o->m = k->alloc(owned(o) * (int64_t)sizeof(float));
+    o->v = k->alloc(owned(o) * (int64_t)sizeof(float));
     if (!o->m || !o->v)
-        YK_FAIL(YK_ERR_MEMORY, "no memory for the optimiser: %lld bytes", (long long)floats * 8);
+        YK_FAIL(YK_ERR_MEMORY, "no memory for the optimiser: %lld bytes", (long long)owned(o) * 8);
 done:
     return st;
 }
@@ -31,19 +37,41 @@ void yk_optimiser_free(yk_optimiser *o, const yk_kernels *k)
 static double gradient_norm(const yk_optimiser *o, const yk_kernels *k, const yk_team *team, double scale)
 {
     int64_t floats = yk_model_floats(o->model);
-    k->sum_squares(team, &(yk_sum_squares){yk_model_gradients(o->model), floats, o->partial});
+    k->sum_squares(team, &(yk_sum_squares){yk_model_gradients(o->model) + o->own.begin, owned(o),
+                                           o->partial + o->own.begin / YK_SUM_BLOCK});
+    yk_comm_gather_blocks(o->comm, team, o->partial, floats);
     double sum = 0;
     for (int64_t b = 0; b < (floats + YK_SUM_BLOCK - 1) / YK_SUM_BLOCK; b++) sum += o->partial[b];
     return sqrt(sum) * scale;
 }
 
+static void clear_gradients(const yk_optimiser *o, const yk_kernels *k, const yk_team *team)
+{
+    k->zero(team, yk_model_gradients(o->model), yk_model_floats(o->model) * (int64_t)sizeof(float));
+}
+
+/* The part of the flat index [from, to), all of which decays or does not, that is updated here. */
+static void update(const yk_optimiser *o, const yk_kernels *k, const yk_team *team, yk_adamw a, int64_t from,
+                   int64_t to)
+{
+    if (from < o->own.begin) from = o->own.begin;
+    if (to > o->own.end) to = o->own.end;
+    if (from >= to) return;
+    a.weight = yk_model_weights(o->model) + from;
+    a.gradient = yk_model_gradients(o->model) + from;
+    a.m = o->m + (from - o->own.begin);
+    a.v = o->v + (from - o->own.begin);
+    a.n = to - from;
+    k->adamw(team, &a);
+}
+
 bool yk_optimiser_step(yk_optimiser *o, const yk_kernels *k, const yk_team *team, double scale, double lr,
                        int64_t step, double *norm)
 {
-    float *weight = yk_model_weights(o->model), *gradient = yk_model_gradients(o->model);
+    const int64_t floats = yk_model_floats(o->model);
     *norm = gradient_norm(o, k, team, scale);
     if (!isfinite(*norm)) {
-        k->zero(team, gradient, yk_model_floats(o->model) * (int64_t)sizeof(float));
+        clear_gradients(o, k, team);
         return false;
     }
     if (o->o.clip > 0 && *norm > o->o.clip) scale *= o->o.clip / *norm;
@@ -55,13 +83,46 @@ bool yk_optimiser_step(yk_optimiser *o, const yk_kernels *k, const yk_team *team
     for (int i = 0; i < count; i++) { /* runs of equal decay are one range */
         int last = i;
         while (last + 1 < count && param[last + 1].decay == param[i].decay) last++;
-        int64_t from = param[i].offset, to = param[last].offset + param[last].count;
-        a.weight = weight + from, a.gradient = gradient + from, a.m = o->m + from, a.v = o->v + from;
-        a.n = to - from;
         a.decay = param[i].decay ? (float)o->o.decay : 0.0f;
-        k->adamw(team, &a);
+        update(o, k, team, a, param[i].offset, param[last].offset + param[last].count);
         i = last;
+    }
+    if (o->comm) {
+        yk_comm_gather_slices(o->comm, team, yk_model_weights(o->model), floats, floats);
+        clear_gradients(o, k, team); /* those of the others' slices */
     }
     yk_model_weights_changed(o->model);
     return true;
+}
+
+yk_status yk_moments_begin(yk_moments *x, const yk_optimiser *o, const yk_kernels *k, yk_error *err)
+{
+    const int64_t bytes = yk_model_floats(o->model) * (int64_t)sizeof(float);
+    *x = (yk_moments){.m = o->m, .v = o->v, .is_copy = o->comm};
+    if (!o->comm) return YK_OK;
+    x->m = yk_comm_leads(o->comm) ? k->alloc(bytes) : NULL;
+    x->v = yk_comm_leads(o->comm) ? k->alloc(bytes) : NULL;
+    if (!yk_comm_leads(o->comm) || (x->m && x->v)) return YK_OK;
+    return yk_fail(err, YK_ERR_MEMORY, "no memory for all ranks' moments: %lld bytes", 2 * (long long)bytes);
+}
+
+void yk_moments_collect(yk_moments *x, const yk_optimiser *o)
+{
+    if (!x->is_copy) return;
+    yk_comm_collect_slices(o->comm, x->m, o->m, yk_model_floats(o->model));
+    yk_comm_collect_slices(o->comm, x->v, o->v, yk_model_floats(o->model));
+}
+
+void yk_moments_deal(const yk_moments *x, yk_optimiser *o)
+{
+    if (!x->is_copy) return;
+    yk_comm_deal_slices(o->comm, x->m, o->m, yk_model_floats(o->model));
+    yk_comm_deal_slices(o->comm, x->v, o->v, yk_model_floats(o->model));
+}
+
+void yk_moments_end(yk_moments *x, const yk_kernels *k)
+{
+    if (x->is_copy && x->m) k->free(x->m);
+    if (x->is_copy && x->v) k->free(x->v);
+    *x = (yk_moments){0};
 }

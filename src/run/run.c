@@ -5,6 +5,8 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "comm/comm.h"
+#include "comm/launcher.h"
 #include "config.h"
 #include "data/shard.h"
 #include "report/report.h"
@@ -33,6 +35,7 @@ typedef struct stage {
     yk_status (*stamp)(const yk_recipe *r, char hex[33], yk_error *err);
     const char *model; /* in the run directory: the model it leaves, or the folder of its checkpoints; or NULL */
     const char *leaves; /* another file there that later stages need; or NULL */
+    bool by_all;        /* ranks; else rank 0 performs it, and the others wait */
 } stage;
 
 static const char *const clean_keys[] = {"seed", "corpus.", "clean.", NULL};
@@ -58,9 +61,10 @@ static const stage stages[] = {
     {"tokenizer", yk_tokenizer_stage, tokenizer_keys, {"tokenizer"}, .output = yk_shard_path},
     {"questions", yk_questions_stage, questions_keys, {"questions"}, .stamp = yk_questions_stamp},
     {"tune", yk_tune_stage, tune_keys, {"tune"}, .output = NULL},
-    {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, .model = "checkpoints"},
+    {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, .model = "checkpoints",
+     .by_all = true},
     {"propose", yk_propose_stage, propose_keys, {"propose", "digest"}, .stamp = yk_questions_stamp},
-    {"sft", yk_sft_stage, sft_keys, {"sft", "digest"}, .model = "sft/model.h5"},
+    {"sft", yk_sft_stage, sft_keys, {"sft", "digest"}, .model = "sft/model.h5", .by_all = true},
     {"distill", yk_distill_stage, distill_keys, {"distill", "digest"}, .model = "distill/model.h5"},
     {"reward", yk_reward_stage, reward_keys, {"reward", "digest"}, .leaves = "reward/model.h5"},
     {"ppo", yk_ppo_stage, ppo_keys, {"ppo", "digest"}, .model = "ppo/model.h5"},
@@ -155,32 +159,85 @@ static bool is_done(const run *u, const stage *s, const char *key)
     return false;
 }
 
+/* Rank 0's summary and what it says of the stage's end, for all. */
+static yk_status share_outcome(run *u, bool *finished, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_comm *comm = u->job.comm;
+    char *text = yk_comm_leads(comm) ? json_dumps(u->job.summary, JSON_COMPACT) : NULL;
+    yk_comm_share(comm, finished, sizeof *finished);
+    YK_TRY(yk_comm_share_text(comm, &text, err));
+    json_t *summary = yk_comm_leads(comm) ? NULL : json_loads(text ? text : "", 0, NULL);
+    if (summary) json_object_update_new(u->job.summary, summary);
+done:
+    free(text);
+    return st;
+}
+
+static yk_status perform_by_ranks(run *u, const stage *s, bool *finished, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_job job = u->job;
+    yk_comm *comm = job.comm;
+    if (!s->by_all) job.comm = NULL;
+    if (!s->by_all && comm && s->model)
+        yk_warn("stage %s: rank 0 performs it alone for now; the other %d ranks wait", s->name, yk_comm_size(comm) - 1);
+    if (s->by_all || yk_comm_leads(comm)) st = yk_context(err, s->perform(&job, finished, err), "stage %s", s->name);
+    YK_TRY(yk_comm_agree(comm, st, err));
+    if (comm) YK_TRY(share_outcome(u, finished, err));
+done:
+    return st;
+}
+
+static yk_status forget(run *u, const stage *s, yk_error *err)
+{
+    json_object_del(u->state, s->name);
+    return yk_json_write(u->state_path, u->state, err);
+}
+
 static yk_status perform(run *u, const stage *s, const char *key, bool *finished, yk_error *err)
 {
     yk_status st = YK_OK;
-    json_t *had = json_object_get(u->state, s->name);
+    yk_comm *comm = u->job.comm;
+    const json_t *had = json_object_get(u->state, s->name);
     char took[32];
+    bool done_before = yk_comm_leads(comm) && !u->any_work && is_done(u, s, key);
     *finished = true;
-    if (!u->any_work && is_done(u, s, key)) {
+    yk_comm_share(comm, &done_before, sizeof done_before);
+    if (done_before) {
         json_object_update(u->job.summary, json_object_get(had, "summary"));
         list_stage(u, s->name, json_real_value(json_object_get(had, "seconds")), "done before");
-        return YK_OK;
+        return comm ? share_outcome(u, finished, err) : YK_OK;
     }
     double began = yk_now();
     u->any_work = true;
-    if (had) { /* what it made may be overwritten from here on */
-        json_object_del(u->state, s->name);
-        YK_TRY(yk_json_write(u->state_path, u->state, err));
-    }
-    YK_TRY(s->perform(&u->job, finished, err));
+    if (had) st = forget(u, s, err); /* what it made may be overwritten from here on */
+    YK_TRY(yk_comm_agree(comm, st, err));
+    YK_TRY(perform_by_ranks(u, s, finished, err));
     yk_progress_end();
     double seconds = yk_now() - began;
     list_stage(u, s->name, seconds, *finished ? "done" : "stopped");
     yk_log("%-10s %s in %s", s->name, *finished ? "done" : "stopped", yk_human_seconds(seconds, took));
-    if (*finished) YK_TRY(remember(u, s, key, seconds, err));
+    if (*finished && yk_comm_leads(comm)) st = remember(u, s, key, seconds, err);
+    YK_TRY(yk_comm_agree(comm, st, err));
 done:
     yk_progress_end();
-    return yk_context(err, st, "stage %s", s->name);
+    return st;
+}
+
+static yk_status find_model(const run *u, const stage *s, char **path, yk_error *err)
+{
+    yk_status st = YK_OK;
+    char *model = yk_path("%s/%s", u->job.dir, s->model);
+    if (!model) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (strstr(s->model, ".h5")) {
+        *path = model;
+        return YK_OK;
+    }
+    YK_TRY(yk_checkpoint_latest(model, path, err));
+done:
+    free(model);
+    return st;
 }
 
 /* The model that the stages so far have made. */
@@ -189,15 +246,10 @@ static yk_status note_model(run *u, const stage *s, yk_error *err)
     yk_status st = YK_OK;
     if (!s->model) goto done;
     free(u->model);
-    u->job.model = NULL;
-    u->model = yk_path("%s/%s", u->job.dir, s->model);
-    if (!u->model) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    if (!strstr(s->model, ".h5")) {
-        char *newest = NULL;
-        YK_TRY(yk_checkpoint_latest(u->model, &newest, err));
-        free(u->model);
-        u->model = newest;
-    }
+    u->job.model = u->model = NULL;
+    if (yk_comm_leads(u->job.comm)) st = find_model(u, s, &u->model, err);
+    YK_TRY(yk_comm_agree(u->job.comm, st, err));
+    YK_TRY(yk_comm_share_text(u->job.comm, &u->model, err));
     u->job.model = u->model;
 done:
     return st;
@@ -292,20 +344,85 @@ static yk_status announce(const run *u, yk_error *err)
 {
     const yk_kernels *k;
     const yk_recipe *r = u->job.recipe;
+    const int ranks = yk_comm_size(u->job.comm);
     yk_status st = yk_kernels_pick(&k, NULL, yk_precision_of(r), err);
-    if (st == YK_OK)
-        yk_log("yoke %s    %s, %s, numerics %s (%s), threads %d", PACKAGE_VERSION, k->name, r->precision, r->numerics,
-               yk_contract_of(r), u->team.threads);
+    if (st != YK_OK) return st;
+    yk_log("yoke %s    %s, %s, numerics %s (%s), threads %d", PACKAGE_VERSION, k->name, r->precision, r->numerics,
+           yk_contract_of(r), u->team.threads);
+    if (ranks > 1)
+        yk_log("%d ranks, %d on this node, of %lld lanes; zero %lld", ranks, yk_comm_node(u->job.comm),
+               (long long)r->lanes, (long long)r->zero);
+    return YK_OK;
+}
+
+/* mpirun binds a rank to one core unless it is told otherwise: then all its threads share that one. */
+static void warn_of_binding(const run *u)
+{
+    const int ranks = yk_comm_size(u->job.comm), here = yk_comm_node(u->job.comm);
+    const int share = yk_cores() / here, allowed = yk_processors();
+    const int64_t threads = u->job.recipe->threads;
+    if (allowed >= (threads ? threads : share)) return;
+    yk_warn("rank 0 is bound to %d processor%s, for %lld threads; start the ranks as\n"
+            "  mpirun -np %d --map-by ppr:%d:node:PE=%d yoke run ...", allowed, allowed > 1 ? "s" : "",
+            (long long)(threads ? threads : share), ranks, here, share > 1 ? share : 1);
+}
+
+/* All ranks were given the same, and can share it. */
+static yk_status check_ranks(const run *u, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_comm *comm = u->job.comm;
+    const yk_recipe *r = u->job.recipe;
+    const int ranks = yk_comm_size(comm);
+    yk_buf text = {0};
+    if (!comm) return YK_OK;
+    yk_buf_printf(&text, "%s\n", u->job.dir);
+    yk_recipe_print(r, &text);
+    YK_TRY(yk_comm_same(comm, "the recipe or the run directory", text.data, text.len, err));
+    if (r->lanes % ranks != 0) /* of a power of two: the ranks are one too */
+        YK_FAIL(YK_ERR_CONFIG, "%d ranks cannot share %lld lanes: start a power of two of them, at most `lanes`, or "
+                "raise `lanes`, which is the most ranks a run can ever use (and changes its result)", ranks,
+                (long long)r->lanes);
+    if (r->zero > 2) YK_FAIL(YK_ERR_CONFIG, "zero: 3 (weights dealt out) is not built yet; 2 is the most");
+done:
+    yk_buf_free(&text);
     return st;
 }
 
-yk_status yk_run(const yk_recipe *r, const char *name, const char *dir, const volatile sig_atomic_t *stop,
-                 yk_error *err)
+/* What rank 0 does before the stages. */
+static yk_status begin(run *u, int *lock, yk_error *err)
+{
+    yk_status st = YK_OK;
+    YK_TRY(yk_mkdirs(u->job.dir, err));
+    YK_TRY(yk_dir_lock(u->job.dir, lock, err));
+    YK_TRY(announce(u, err));
+    if (yk_launched()) warn_of_binding(u);
+    YK_TRY(read_state(u, err));
+    YK_TRY(write_recipe(u, true, err));
+    YK_TRY(yk_run_imported(u->job.dir, &u->model, err));
+    YK_TRY(yk_manifest_write(&u->job, err));
+done:
+    return st;
+}
+
+/* And after them. */
+static yk_status end(run *u, bool finished, yk_error *err)
+{
+    yk_status st = YK_OK;
+    YK_TRY(write_recipe(u, false, err));
+    YK_TRY(conclude(u, finished, err));
+done:
+    return st;
+}
+
+yk_status yk_run(const yk_recipe *r, const char *name, const char *dir, yk_comm *comm,
+                 const volatile sig_atomic_t *stop, yk_error *err)
 {
     yk_status st = YK_OK;
     int lock = -1;
     bool finished;
-    run u = {.job = {.recipe = r, .dir = dir, .stop = stop}, .name = name};
+    run u = {.job = {.recipe = r, .dir = dir, .comm = comm, .stop = stop}, .name = name};
+    const bool leads = yk_comm_leads(comm);
     u.job.team = &u.team;
     u.job.deadline = r->max_hours > 0 ? yk_now() + 3600 * r->max_hours : 0;
     u.state_path = yk_path("%s/stages.json", dir);
@@ -313,19 +430,15 @@ yk_status yk_run(const yk_recipe *r, const char *name, const char *dir, const vo
     u.listed = json_array();
     u.job.summary = json_object();
     if (!u.state_path || !u.summary_path || !u.listed || !u.job.summary) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_mkdirs(dir, err));
-    YK_TRY(yk_dir_lock(dir, &lock, err));
+    YK_TRY(check_ranks(&u, err));
     YK_TRY(yk_team_make(&u.team, (int)r->threads, err));
-    YK_TRY(announce(&u, err));
-    YK_TRY(read_state(&u, err));
-    YK_TRY(write_recipe(&u, true, err));
-    YK_TRY(yk_run_imported(dir, &u.model, err));
+    YK_TRY(yk_comm_agree(comm, leads ? begin(&u, &lock, err) : YK_OK, err));
+    YK_TRY(yk_comm_share_text(comm, &u.model, err));
     u.job.model = u.model;
-    YK_TRY(yk_manifest_write(&u.job, err));
     YK_TRY(perform_all(&u, &finished, err));
-    YK_TRY(write_recipe(&u, false, err));
-    YK_TRY(conclude(&u, finished, err));
+    YK_TRY(yk_comm_agree(comm, leads ? end(&u, finished, err) : YK_OK, err));
 done:
+    st = yk_comm_agree(comm, st, err); /* ranks that failed where the others did not */
     json_decref(u.state);
     json_decref(u.listed);
     json_decref(u.job.summary);

@@ -2,17 +2,35 @@
 
 #include <stdlib.h>
 
-yk_status yk_lanes_new(yk_lanes *l, yk_model *model, const yk_kernels *k, const yk_team *team, int64_t lanes,
-                       yk_error *err)
+static int64_t length(yk_slice s)
+{
+    return s.end - s.begin;
+}
+
+/* The flat gradients, and the embedding's second one behind them. */
+static yk_slice own_slice(const yk_lanes *l, bool second)
+{
+    const int64_t floats = yk_model_floats(l->model), behind = yk_model_gradient_floats(l->model) - floats;
+    yk_slice s = yk_comm_slice(l->comm, second ? behind : floats, floats, yk_comm_rank(l->comm));
+    if (second) s.begin += floats, s.end += floats;
+    return s;
+}
+
+yk_status yk_lanes_new(yk_lanes *l, yk_model *model, const yk_kernels *k, const yk_team *team, yk_comm *comm,
+                       int64_t lanes, bool by_turns, yk_error *err)
 {
     yk_status st = YK_OK;
-    *l = (yk_lanes){.model = model, .k = k, .team = *team, .lanes = lanes, .floats = yk_model_gradient_floats(model)};
-    while ((int64_t)1 << l->levels < lanes) l->levels++;
+    *l = (yk_lanes){.model = model, .k = k, .team = *team, .comm = comm, .turns = lanes / yk_comm_size(comm),
+                    .by_turns = comm && by_turns, .part[0].end = yk_model_gradient_floats(model)};
+    if (l->by_turns)
+        for (int i = 0; i < 2; i++) l->part[i] = own_slice(l, i);
+    const int64_t floats = length(l->part[0]) + length(l->part[1]);
+    while ((int64_t)1 << l->levels < l->turns) l->levels++;
     YK_NEW(l->partial, l->levels);
     for (int i = 0; i < l->levels; i++)
-        if (!(l->partial[i] = k->alloc(l->floats * (int64_t)sizeof(float))))
-            YK_FAIL(YK_ERR_MEMORY, "%lld lanes need %d more gradient buffers of %lld bytes", (long long)lanes,
-                    l->levels, (long long)l->floats * 4);
+        if (!(l->partial[i] = k->alloc(floats * (int64_t)sizeof(float))))
+            YK_FAIL(YK_ERR_MEMORY, "%lld lanes need %d more gradient buffers of %lld bytes", (long long)l->turns,
+                    l->levels, (long long)floats * 4);
 done:
     return st;
 }
@@ -25,14 +43,65 @@ void yk_lanes_free(yk_lanes *l)
     *l = (yk_lanes){0};
 }
 
-void yk_lanes_merge(yk_lanes *l, int64_t lane)
+int64_t yk_lanes_at(const yk_lanes *l, int64_t turn)
+{
+    const int64_t rank = yk_comm_rank(l->comm), size = yk_comm_size(l->comm);
+    return l->by_turns ? turn * size + rank : rank * l->turns + turn;
+}
+
+int64_t yk_lanes_place(const yk_lanes *l, int64_t lane)
+{
+    const int64_t size = yk_comm_size(l->comm);
+    return l->by_turns ? lane % size * l->turns + lane / size : lane;
+}
+
+bool yk_lanes_meet(const yk_lanes *l, int64_t turn)
+{
+    return l->by_turns || turn + 1 == l->turns;
+}
+
+static void sum_over_ranks(const yk_lanes *l)
+{
+    const int64_t floats = yk_model_floats(l->model), behind = yk_model_gradient_floats(l->model) - floats;
+    float *gradient = yk_model_gradients(l->model);
+    yk_comm_sum_slices(l->comm, l->k, &l->team, gradient, floats, floats);
+    yk_comm_sum_slices(l->comm, l->k, &l->team, gradient + floats, behind, floats);
+}
+
+static void add_left(yk_lanes *l, int level, float *gradient)
+{
+    const float *left = l->partial[level];
+    for (int i = 0; i < 2; i++) {
+        float *y = gradient + l->part[i].begin;
+        l->k->add(&l->team, &(yk_add){.y = y, .a = left, .b = y, .n = length(l->part[i])});
+        left += length(l->part[i]);
+    }
+}
+
+/* The sum waits for its neighbour, and the next lane begins. */
+static void put_aside(yk_lanes *l, int level, float *gradient)
+{
+    float *to = l->partial[level];
+    for (int i = 0; i < 2; i++) {
+        l->k->copy_rows(&l->team, &(yk_copy_rows){.y = to, .x = gradient + l->part[i].begin,
+                                                  .rows = length(l->part[i]) / 16, .width = 64, .y_row = 64,
+                                                  .x_row = 64});
+        to += length(l->part[i]);
+    }
+    l->k->zero(&l->team, gradient, yk_model_gradient_floats(l->model) * (int64_t)sizeof(float));
+}
+
+void yk_lanes_merge(yk_lanes *l, int64_t turn)
 {
     float *gradient = yk_model_gradients(l->model);
     int level = 0;
-    for (; lane >> level & 1; level++)
-        l->k->add(&l->team, &(yk_add){.y = gradient, .a = l->partial[level], .b = gradient, .n = l->floats});
-    if (lane + 1 == l->lanes) return;
-    l->k->copy_rows(&l->team, &(yk_copy_rows){.y = l->partial[level], .x = gradient, .rows = l->floats / 16,
-                                              .width = 64, .y_row = 64, .x_row = 64});
-    l->k->zero(&l->team, gradient, l->floats * (int64_t)sizeof(float));
+    if (l->by_turns) sum_over_ranks(l);
+    for (; turn >> level & 1; level++) add_left(l, level, gradient);
+    if (turn + 1 < l->turns) {
+        put_aside(l, level, gradient);
+        return;
+    }
+    if (!l->by_turns) sum_over_ranks(l);
+    const yk_slice own = own_slice(l, false);
+    yk_model_finish_gradients(l->model, own.begin, own.end);
 }

@@ -1,26 +1,43 @@
 /* Gradients of lanes, summed by one fixed binary tree (numerics contract, rule 7).
  *
  * Lanes come one after another; like the carries of a binary counter, a finished lane is added to the partial sum of
- * its left neighbour of equal size, so that lane l's place in the tree never depends on who computed it. */
+ * its left neighbour of equal size, so that lane l's place in the tree never depends on who computed it. Several ranks
+ * compute them in one of two ways, with the same bits:
+ *   in blocks:  rank r takes lanes [r, r + 1) lanes / size; ranks perform the upper part of the tree, once a step;
+ *   by turns:   in turn t rank r takes lane t size + r; ranks perform the lower part, once a turn, and what waits for a
+ *               neighbour is the own slice alone: more traffic, less memory (ZeRO stage 2). */
 #ifndef YK_TRAIN_LANES_H
 #define YK_TRAIN_LANES_H
 
+#include "comm/comm.h"
 #include "model/model.h"
 
 typedef struct yk_lanes {
     yk_model *model;
+    yk_comm *comm;
     const yk_kernels *k;
     yk_team team;
-    int64_t lanes, floats;
+    bool by_turns;
+    int64_t turns;    /* lanes that this rank computes */
+    yk_slice part[2]; /* of the gradients, which is summed here: all of them, or the own slices */
     int levels;
-    float **partial; /* [levels] sums of 2^level lanes, waiting for their right neighbours */
+    float **partial;  /* [levels] sums of 2^level turns over those parts, waiting for their right neighbours */
 } yk_lanes;
 
-yk_status yk_lanes_new(yk_lanes *l, yk_model *model, const yk_kernels *k, const yk_team *team, int64_t lanes,
-                       yk_error *err);
+/* The number of ranks is a power of two and divides `lanes`. */
+yk_status yk_lanes_new(yk_lanes *l, yk_model *model, const yk_kernels *k, const yk_team *team, yk_comm *comm,
+                       int64_t lanes, bool by_turns, yk_error *err);
 void yk_lanes_free(yk_lanes *l);
 
-/* The model's gradients are lane `lane`'s. After the last lane they are the sum over all. */
-void yk_lanes_merge(yk_lanes *l, int64_t lane);
+/* The lane of this rank's turn; and where it stands among those of all ranks, in order of ranks and then of turns. */
+int64_t yk_lanes_at(const yk_lanes *l, int64_t turn);
+int64_t yk_lanes_place(const yk_lanes *l, int64_t lane);
+
+/* Whether yk_lanes_merge of this turn is an exchange of all ranks. */
+bool yk_lanes_meet(const yk_lanes *l, int64_t turn);
+
+/* The model's gradients are those of the turn's lane. After the last turn their own slice (yk_comm_slice) is the sum
+ * over all lanes, finished (yk_model_finish_gradients); the rest is undefined. */
+void yk_lanes_merge(yk_lanes *l, int64_t turn);
 
 #endif

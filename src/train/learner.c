@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GIVE_UP_AFTER = 20, SECONDS_BETWEEN_SAVES = 60, PARTS = 3 };
+enum { GIVE_UP_AFTER = 20, SECONDS_BETWEEN_SAVES = 60, PARTS = 3, SUMS = 2 };
 
 yk_adamw_options yk_adamw_of(const yk_recipe *r)
 {
@@ -26,8 +26,10 @@ yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const
                          : (yk_weights){yk_model_weights(s->model), yk_model_gradients(s->model)};
     memset(l->chain, '0', sizeof l->chain - 1);
     yk_weights_hash(s->model, l->weights.weight, l->began_with);
-    YK_TRY(yk_optimiser_new(&l->optimiser, s->model, s->k, &o->adamw, err));
-    YK_TRY(yk_lanes_new(&l->lanes, s->model, s->k, job->team, job->recipe->lanes, err));
+    const int64_t zero = job->recipe->zero;
+    YK_TRY(yk_optimiser_new(&l->optimiser, s->model, s->k, &o->adamw, zero >= 1 ? job->comm : NULL, err));
+    YK_TRY(yk_lanes_new(&l->lanes, s->model, s->k, job->team, job->comm, job->recipe->lanes, zero >= 2, err));
+    YK_NEW(l->record, job->recipe->lanes * (SUMS + YK_MOST_TALLIES));
 done:
     if (st != YK_OK) yk_learner_close(l);
     return st;
@@ -37,6 +39,7 @@ void yk_learner_close(yk_learner *l)
 {
     if (!l->s) return;
     free(l->place);
+    free(l->record);
     yk_optimiser_free(&l->optimiser, l->s->k);
     yk_lanes_free(&l->lanes);
     *l = (yk_learner){0};
@@ -53,12 +56,30 @@ static void chain_loss(yk_learner *l)
     yk_digest_free(d);
 }
 
-int64_t yk_learner_count_flushed(const yk_learner *l, const float *x)
+int64_t yk_learner_count_flushed(const yk_learner *l, const float *x, int64_t n)
 {
     int64_t count = 0;
-    yk_count_below a = {.x = x, .n = yk_model_floats(l->s->model), .bound = 0x1p-56f, .count = &count};
+    yk_count_below a = {.x = x, .n = n, .bound = 0x1p-56f, .count = &count};
     l->s->k->count_below(&l->s->team, &a);
     return count;
+}
+
+/* Of the gradients, of which a rank may know its slice alone. */
+static yk_status count_flushed(yk_learner *l, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_comm *comm = l->optimiser.comm;
+    const yk_slice own = l->optimiser.own;
+    double *count = NULL;
+    YK_NEW(count, yk_comm_size(comm));
+    count[yk_comm_rank(comm)] =
+        (double)yk_learner_count_flushed(l, l->weights.gradient + own.begin, own.end - own.begin);
+    yk_comm_gather_doubles(comm, count, yk_comm_size(comm));
+    l->flushed = 0;
+    for (int r = 0; r < yk_comm_size(comm); r++) l->flushed += (int64_t)count[r];
+done:
+    free(count);
+    return st;
 }
 
 /* An objective under the loss scale. */
@@ -99,6 +120,12 @@ typedef struct sums {
     double loss, weight;
 } sums;
 
+/* Rows of l->record stand in order of ranks. */
+static double *record_of(const yk_learner *l, const yk_work *w, int64_t lane)
+{
+    return l->record + yk_lanes_place(&l->lanes, lane) * (SUMS + w->tallies);
+}
+
 static void flush(yk_learner *l, const yk_work *w, sums *lane)
 {
     yk_session *s = l->s;
@@ -125,21 +152,56 @@ done:
     return st;
 }
 
-static yk_status run_lane(yk_learner *l, const yk_work *w, int64_t lane, sums *sum, yk_error *err)
+static yk_status run_lane(yk_learner *l, const yk_work *w, int64_t lane, yk_error *err)
 {
     yk_status st = YK_OK;
-    const int64_t lanes = l->lanes.lanes;
+    const int64_t lanes = l->job->recipe->lanes;
+    sums sum = {0};
+    for (int i = 0; i < w->tallies; i++) w->tally[i] = 0;
     for (int64_t i = lane * w->items / lanes; i < (lane + 1) * w->items / lanes; i++) {
         bool fits;
         YK_TRY(add_item(l, w, i, &fits, err));
         if (fits) continue;
-        flush(l, w, sum);
+        flush(l, w, &sum);
         YK_TRY(add_item(l, w, i, &fits, err));
         if (!fits) YK_FAIL(YK_ERR_INTERNAL, "an item of a step is longer than %lld rows", (long long)l->s->max_rows);
     }
-    flush(l, w, sum);
+    flush(l, w, &sum);
+    double *record = record_of(l, w, lane);
+    record[0] = sum.loss;
+    record[1] = sum.weight;
+    for (int i = 0; i < w->tallies; i++) record[SUMS + i] = w->tally[i];
 done:
     return st;
+}
+
+/* Ranks that failed say so before an exchange. */
+static yk_status run_lanes(yk_learner *l, const yk_work *w, yk_error *err)
+{
+    yk_status st = l->passes > 1 ? yk_model_pack(l->s->model, true, err) : YK_OK;
+    l->places = l->passes = 0;
+    for (int64_t turn = 0; turn < l->lanes.turns; turn++) {
+        if (st == YK_OK) st = run_lane(l, w, yk_lanes_at(&l->lanes, turn), err);
+        if (yk_lanes_meet(&l->lanes, turn)) st = yk_comm_agree(l->job->comm, st, err);
+        if (st == YK_OK) yk_lanes_merge(&l->lanes, turn);
+    }
+    return st;
+}
+
+/* The lanes of all ranks, in order. */
+static sums add_up(yk_learner *l, const yk_work *w)
+{
+    sums all = {0};
+    const int64_t lanes = l->job->recipe->lanes;
+    yk_comm_gather_doubles(l->job->comm, l->record, lanes * (SUMS + w->tallies));
+    for (int i = 0; i < w->tallies; i++) w->tally[i] = 0;
+    for (int64_t lane = 0; lane < lanes; lane++) {
+        const double *record = record_of(l, w, lane);
+        all.loss += record[0];
+        all.weight += record[1];
+        for (int i = 0; i < w->tallies; i++) w->tally[i] += record[SUMS + i];
+    }
+    return all;
 }
 
 /* The step was not applied. One whose gradient alone overflowed is the loss scale's affair; the others may not become
@@ -161,26 +223,20 @@ static yk_status skip_step(yk_learner *l, yk_error *err)
 yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
 {
     yk_status st = YK_OK;
-    sums all = {0};
     const double began = yk_now();
+    const int64_t floats = yk_model_floats(l->s->model);
     const yk_weights before = yk_model_use(l->s->model, l->weights);
     l->scale = l->loss_scale.value;
     yk_session_clear(l->s);
-    if (l->passes > 1) YK_TRY(yk_model_pack(l->s->model, true, err));
-    l->places = l->passes = 0;
-    for (int64_t i = 0; i < l->lanes.lanes; i++) {
-        sums lane = {0};
-        YK_TRY(run_lane(l, w, i, &lane, err));
-        all.loss += lane.loss;
-        all.weight += lane.weight;
-        yk_lanes_merge(&l->lanes, i);
-    }
-    yk_model_finish_gradients(l->s->model);
+    YK_TRY(run_lanes(l, w, err));
+    if (!l->optimiser.comm)
+        yk_comm_gather_slices(l->job->comm, &l->s->team, l->weights.gradient, floats, floats);
+    const sums all = add_up(l, w);
     l->step++;
     const double unit = w->unit > 0 ? w->unit : all.weight;
     l->loss = all.loss / unit;
     l->rate = yk_learning_rate(&l->o.schedule, l->step);
-    if (l->counts_flushed) l->flushed = yk_learner_count_flushed(l, l->weights.gradient);
+    if (l->counts_flushed) YK_TRY(count_flushed(l, err));
     l->step_skipped = !yk_optimiser_step(&l->optimiser, l->s->k, &l->s->team,
                                          isfinite(l->loss) ? 1 / (unit * l->scale) : NAN, l->rate, l->applied + 1,
                                          &l->norm);
@@ -222,13 +278,13 @@ static void state_free(state *x)
     free(x->tensor);
 }
 
-static yk_status state_of(const yk_learner *l, state *x, yk_error *err)
+static yk_status state_of(const yk_learner *l, const yk_moments *moments, state *x, yk_error *err)
 {
     yk_status st = YK_OK;
     int count;
     yk_model_params(l->s->model, &count);
-    yk_also part[PARTS + YK_MOST_ALSO] = {{"", l->weights.weight}, {"optimizer.m.", l->optimiser.m},
-                                          {"optimizer.v.", l->optimiser.v}};
+    yk_also part[PARTS + YK_MOST_ALSO] = {{"", l->weights.weight}, {"optimizer.m.", moments->m},
+                                          {"optimizer.v.", moments->v}};
     for (int i = 0; i < l->alsos; i++) part[PARTS + i] = l->also[i];
     x->n = (size_t)(PARTS + l->alsos) * (size_t)count;
     YK_NEW(x->tensor, x->n);
@@ -266,13 +322,14 @@ static json_t *document_of(const yk_learner *l, const json_t *extra)
     return d;
 }
 
-yk_status yk_learner_save(yk_learner *l, const char *path, const json_t *extra, yk_error *err)
+static yk_status write_checkpoint(const yk_learner *l, const yk_moments *moments, const char *path,
+                                  const json_t *extra, yk_error *err)
 {
     yk_status st = YK_OK;
     state x = {0};
     json_t *document = document_of(l, extra);
     if (!document || !path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(state_of(l, &x, err));
+    YK_TRY(state_of(l, moments, &x, err));
     YK_TRY(yk_checkpoint_save(path, x.tensor, x.n, document, err));
 done:
     state_free(&x);
@@ -280,19 +337,40 @@ done:
     return st;
 }
 
+yk_status yk_learner_save(yk_learner *l, const char *path, const json_t *extra, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_comm *comm = l->job->comm;
+    yk_moments moments;
+    YK_TRY(yk_comm_agree(comm, yk_moments_begin(&moments, &l->optimiser, l->s->k, err), err));
+    yk_moments_collect(&moments, &l->optimiser);
+    if (yk_comm_leads(comm)) st = write_checkpoint(l, &moments, path, extra, err);
+    st = yk_comm_agree(comm, st, err);
+done:
+    yk_moments_end(&moments, l->s->k);
+    return st;
+}
+
 yk_status yk_learner_save_step(yk_learner *l, const json_t *extra, yk_error *err)
 {
+    yk_comm *comm = l->job->comm;
     char *path = yk_checkpoint_step_path(l->o.folder, l->step);
     yk_status st = yk_learner_save(l, path, extra, err);
-    if (st == YK_OK) st = yk_checkpoint_prune(l->o.folder, (int)l->o.keep, err);
+    if (st == YK_OK && yk_comm_leads(comm)) st = yk_checkpoint_prune(l->o.folder, (int)l->o.keep, err);
     l->saved = yk_now();
     free(path);
-    return st;
+    return yk_comm_agree(comm, st, err);
 }
 
 bool yk_learner_save_is_due(const yk_learner *l)
 {
-    return l->o.checkpoint_every ? l->step % l->o.checkpoint_every == 0 : yk_now() - l->saved > SECONDS_BETWEEN_SAVES;
+    if (l->o.checkpoint_every) return l->step % l->o.checkpoint_every == 0;
+    return yk_comm_any(l->job->comm, yk_comm_leads(l->job->comm) && yk_now() - l->saved > SECONDS_BETWEEN_SAVES);
+}
+
+bool yk_learner_stops(const yk_learner *l)
+{
+    return yk_comm_any(l->job->comm, yk_job_stops(l->job));
 }
 
 /* The first line in which two canonical recipes differ, for the message. */
@@ -355,42 +433,100 @@ yk_status yk_learner_take_counters(yk_learner *l, const json_t *d, yk_error *err
     return YK_OK;
 }
 
-yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err)
+/* Rank 0's part: the newest checkpoint into the model and whole moments; *document is NULL when there is none. */
+static yk_status read_checkpoint(yk_learner *l, const yk_moments *moments, json_t **document, yk_error *err)
 {
     yk_status st = YK_OK;
     char *path = NULL;
     state x = {0};
     json_t *d = NULL;
-    *document = NULL;
     YK_TRY(yk_checkpoint_latest(l->o.folder, &path, err));
     if (!path) goto done;
     YK_TRY(yk_checkpoint_document(path, &d, err));
     YK_TRY(same_beginning(l, d, path, err));
-    YK_TRY(state_of(l, &x, err));
-    yk_model_weights_changed(l->s->model);
+    YK_TRY(state_of(l, moments, &x, err));
     YK_TRY(yk_checkpoint_load(path, x.tensor, x.n, document, err));
     YK_TRY(yk_context(err, yk_learner_take_counters(l, *document, err), "%s", path));
     yk_log("%-10s going on from step %lld (%s)", l->o.kind, (long long)l->step, path);
 done:
-    if (st != YK_OK) {
-        json_decref(*document);
-        *document = NULL;
-    }
     state_free(&x);
     free(path);
     json_decref(d);
     return st;
 }
 
-void yk_learner_digest(const yk_learner *l, char hex[33])
+/* What rank 0 has read, for all. */
+static yk_status share_checkpoint(yk_learner *l, const yk_moments *moments, json_t **document, yk_error *err)
 {
+    yk_status st = YK_OK;
+    yk_comm *comm = l->job->comm;
+    const int64_t bytes = yk_model_floats(l->s->model) * (int64_t)sizeof(float);
+    char *text = *document ? json_dumps(*document, JSON_COMPACT) : NULL;
+    YK_TRY(yk_comm_agree(comm, *document && !text ? yk_fail(err, YK_ERR_MEMORY, "out of memory") : YK_OK, err));
+    YK_TRY(yk_comm_share_text(comm, &text, err));
+    if (!text) goto done;
+    yk_comm_share(comm, l->weights.weight, bytes);
+    for (int i = 0; i < l->alsos; i++) yk_comm_share(comm, l->also[i].base, bytes);
+    if (moments->is_copy) {
+        yk_moments_deal(moments, &l->optimiser);
+    } else {
+        yk_comm_share(comm, moments->m, bytes);
+        yk_comm_share(comm, moments->v, bytes);
+    }
+    if (!*document) st = (*document = json_loads(text, 0, NULL)) ? yk_learner_take_counters(l, *document, err)
+                                                                 : yk_fail(err, YK_ERR_MEMORY, "out of memory");
+    st = yk_comm_agree(comm, st, err);
+done:
+    free(text);
+    return st;
+}
+
+yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_comm *comm = l->job->comm;
+    yk_moments moments;
+    *document = NULL;
+    st = yk_moments_begin(&moments, &l->optimiser, l->s->k, err);
+    if (st == YK_OK && yk_comm_leads(comm)) st = read_checkpoint(l, &moments, document, err);
+    YK_TRY(yk_comm_agree(comm, st, err));
+    if (comm) YK_TRY(share_checkpoint(l, &moments, document, err));
+    yk_model_weights_changed(l->s->model);
+done:
+    if (st != YK_OK) {
+        json_decref(*document);
+        *document = NULL;
+    }
+    yk_moments_end(&moments, l->s->k);
+    return st;
+}
+
+static void add_tensors(yk_digest *d, const yk_param *p, int count, const float *base)
+{
+    for (int i = 0; i < count; i++) yk_digest_add(d, base + p[i].offset, (size_t)p[i].count * sizeof(float));
+}
+
+yk_status yk_learner_digest(const yk_learner *l, char hex[33], yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_comm *comm = l->job->comm;
+    yk_moments moments;
     int count;
     const yk_param *p = yk_model_params(l->s->model, &count);
-    const float *const base[PARTS] = {l->weights.weight, l->optimiser.m, l->optimiser.v};
-    yk_digest *d = yk_digest_new();
-    for (int i = 0; i < PARTS; i++)
-        for (int j = 0; j < count; j++) yk_digest_add(d, base[i] + p[j].offset, (size_t)p[j].count * sizeof(float));
-    yk_digest_add(d, l->chain, sizeof l->chain - 1);
-    yk_digest_hex(d, hex);
-    yk_digest_free(d);
+    memset(hex, 0, 33);
+    YK_TRY(yk_comm_agree(comm, yk_moments_begin(&moments, &l->optimiser, l->s->k, err), err));
+    yk_moments_collect(&moments, &l->optimiser);
+    if (yk_comm_leads(comm)) {
+        yk_digest *d = yk_digest_new();
+        add_tensors(d, p, count, l->weights.weight);
+        add_tensors(d, p, count, moments.m);
+        add_tensors(d, p, count, moments.v);
+        yk_digest_add(d, l->chain, sizeof l->chain - 1);
+        yk_digest_hex(d, hex);
+        yk_digest_free(d);
+    }
+    yk_comm_share(comm, hex, 33);
+done:
+    yk_moments_end(&moments, l->s->k);
+    return st;
 }

@@ -46,6 +46,7 @@ typedef struct yk_learner {
     char chain[33];     /* hash over the losses of all steps so far */
     double seconds;     /* of all steps so far */
     double saved;       /* yk_now() of the last checkpoint */
+    double *record;     /* [lanes][1 + 1 + tallies] of the step: loss, weight and tallies of each lane */
     bool counts_flushed;
     yk_place *place;    /* [places] of the pass at hand, in order: what an objective needs to tell rows apart */
     int64_t places;
@@ -68,7 +69,9 @@ yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const
                           const yk_learner_options *o, yk_error *err);
 void yk_learner_close(yk_learner *l);
 
-/* What is learnt from in one step: items in order, of which lane i takes [i, i + 1) items / lanes. */
+/* What is learnt from in one step: items in order, of which lane i takes [i, i + 1) items / lanes. Of several ranks
+ * each sees the items of its lanes alone; what all must know goes through tallies. */
+enum { YK_MOST_TALLIES = 4 };
 typedef struct yk_work {
     int64_t items;
     /* Appends the rows of an item to the session's (yk_session_add); false, and nothing appended, when they do not fit
@@ -80,13 +83,15 @@ typedef struct yk_work {
     const yk_objective *objective; /* NULL: cross-entropy with the rows' weights, or */
     const yk_teaching *teaching;   /* distillation with them; NULL: none */
     void *context;                 /* of both functions; the objective has its own */
+    double *tally; /* [tallies] that `passed` adds to: 0 before a lane; after the step the sums over lanes in order */
+    int tallies;   /* at most YK_MOST_TALLIES */
     double z_loss;
     double unit; /* the gradient of the sum over rows is divided by this; 0: by the sum of the weights of all rows */
 } yk_work;
 
 /* One optimiser step. Lanes are computed one after another and merged by the fixed tree; the losses of rows are summed
  * in order inside their lane. A step whose loss or gradient is not finite is skipped and counted; YK_ERR_NUMERIC after
- * many in a row. The chain of losses grows by the step's. */
+ * many in a row. The chain of losses grows by the step's. The ranks of job->comm compute lanes side by side. */
 yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err);
 
 /* {"type": "step", step, loss, lr, grad_norm, seconds, skipped, loss_scale}: the begin of a metrics row. */
@@ -100,20 +105,23 @@ void yk_learner_also(yk_learner *l, const char *prefix, float *base);
 json_t *yk_learner_counters(const yk_learner *l);
 yk_status yk_learner_take_counters(yk_learner *l, const json_t *counters, yk_error *err);
 
-/* Saves weights, both moments and a document: the learner's state and the members of `extra` (or NULL; not taken). */
+/* Saves weights, both moments and a document: the learner's state and the members of `extra` (or NULL; not taken). Of
+ * several ranks all call these, and rank 0 writes and reads. */
 yk_status yk_learner_save(yk_learner *l, const char *path, const json_t *extra, yk_error *err);
 yk_status yk_learner_save_step(yk_learner *l, const json_t *extra, yk_error *err); /* and prunes old ones */
 bool yk_learner_save_is_due(const yk_learner *l);
+
+/* Whether the run is to end here: a signal or the deadline came to one of the ranks. */
+bool yk_learner_stops(const yk_learner *l);
 
 /* Goes on from the newest checkpoint in the folder; *document (new) is NULL when there is none. YK_ERR_SHAPE when it
  * was made with other keys or data, or from other weights. */
 yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err);
 
 /* Over the weights and both moments in declaration order, then the chain of losses. */
-void yk_learner_digest(const yk_learner *l, char hex[33]);
+yk_status yk_learner_digest(const yk_learner *l, char hex[33], yk_error *err);
 
-/* How many of `x` [floats of the model] are not zero and below 2^-56, which bf16 flushes (numerics contract,
- * rule 4). */
-int64_t yk_learner_count_flushed(const yk_learner *l, const float *x);
+/* How many of x[n] are not zero and below 2^-56, which bf16 flushes (numerics contract, rule 4). */
+int64_t yk_learner_count_flushed(const yk_learner *l, const float *x, int64_t n);
 
 #endif

@@ -37,7 +37,7 @@ static yk_status open_to_append(FILE **f, const char *path, yk_error *err)
     return *f ? YK_OK : yk_fail(err, YK_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
 }
 
-yk_status yk_metrics_open(yk_metrics *m, const char *run_dir, int64_t step, yk_error *err)
+static yk_status open_files(yk_metrics *m, const char *run_dir, int64_t step, yk_error *err)
 {
     yk_status st = YK_OK;
     const int64_t last = step == 0 ? -1 : step;
@@ -50,6 +50,12 @@ yk_status yk_metrics_open(yk_metrics *m, const char *run_dir, int64_t step, yk_e
 done:
     free(path);
     return st;
+}
+
+yk_status yk_metrics_open(yk_metrics *m, yk_comm *comm, const char *run_dir, int64_t step, yk_error *err)
+{
+    m->comm = comm;
+    return yk_comm_agree(comm, yk_comm_leads(comm) ? open_files(m, run_dir, step, err) : YK_OK, err);
 }
 
 void yk_metrics_close(yk_metrics *m)
@@ -69,10 +75,15 @@ static yk_status add_line(FILE *f, const char *name, json_t *row, yk_error *err)
 
 yk_status yk_metrics_add(yk_metrics *m, json_t *row, yk_error *err)
 {
-    return add_line(m->metrics, "metrics.jsonl", row, err);
+    yk_status st = YK_OK;
+    if (yk_comm_leads(m->comm))
+        st = add_line(m->metrics, "metrics.jsonl", row, err);
+    else
+        json_decref(row);
+    return yk_comm_agree(m->comm, st, err);
 }
 
-yk_status yk_metrics_sample(yk_metrics *m, int64_t step, const char *prompt, const yk_buf *text, yk_error *err)
+static yk_status add_sample(yk_metrics *m, int64_t step, const char *prompt, const yk_buf *text, yk_error *err)
 {
     yk_status st = YK_OK;
     if (!m->samples) YK_TRY(open_to_append(&m->samples, m->samples_path, err));
@@ -81,4 +92,9 @@ yk_status yk_metrics_sample(yk_metrics *m, int64_t step, const char *prompt, con
     YK_TRY(add_line(m->samples, m->samples_path, row, err));
 done:
     return st;
+}
+
+yk_status yk_metrics_sample(yk_metrics *m, int64_t step, const char *prompt, const yk_buf *text, yk_error *err)
+{
+    return yk_comm_agree(m->comm, yk_comm_leads(m->comm) ? add_sample(m, step, prompt, text, err) : YK_OK, err);
 }

@@ -1,21 +1,23 @@
 /* metrics.jsonl and samples.jsonl of a run: appended line by line; on a resume, lines past the checkpoint's step are
- * dropped, so that each step is there once. */
+ * dropped, so that each step is there once. Of several ranks all call these, and rank 0 writes. */
 #ifndef YK_TRAIN_METRICS_H
 #define YK_TRAIN_METRICS_H
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "comm/comm.h"
 
 #include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
 
 typedef struct yk_metrics {
+    yk_comm *comm;
     FILE *metrics, *samples; /* samples: NULL until there is one */
     char *samples_path;
 } yk_metrics;
 
-yk_status yk_metrics_open(yk_metrics *m, const char *run_dir, int64_t step, yk_error *err);
+yk_status yk_metrics_open(yk_metrics *m, yk_comm *comm, const char *run_dir, int64_t step, yk_error *err);
 void yk_metrics_close(yk_metrics *m);
 yk_status yk_metrics_add(yk_metrics *m, json_t *row, yk_error *err); /* takes `row` */
 

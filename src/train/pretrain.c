@@ -14,6 +14,9 @@
 
 enum { ROWS_AT_ONCE = 4096 };
 
+/* What is counted of a step, besides its loss. */
+enum { CAUSAL_NATS, CAUSAL_TARGETS, MASKED_NATS, MASKED_TARGETS, TALLIES };
+
 typedef struct trainer {
     const yk_job *job;
     const yk_recipe *r;
@@ -30,7 +33,7 @@ typedef struct trainer {
     /* of the step */
     bool masked[ROWS_AT_ONCE]; /* the samples of a pass */
     int64_t samples;
-    double causal_nats, causal_targets, masked_nats, masked_targets;
+    double tally[TALLIES];
 } trainer;
 
 int64_t yk_micro_batch(const yk_recipe *r)
@@ -87,9 +90,19 @@ static yk_status resume(trainer *t, yk_error *err)
 static json_t *flushed_shares(const trainer *t)
 {
     double all = (double)yk_model_parameters(t->s.model);
-    double weights = (double)yk_learner_count_flushed(&t->l, yk_model_weights(t->s.model));
+    double weights = (double)yk_learner_count_flushed(&t->l, yk_model_weights(t->s.model), yk_model_floats(t->s.model));
     return json_pack("{s:f, s:o}", "weights", weights / all, "gradients",
                      t->l.step > 0 ? json_real((double)t->l.flushed / all) : json_null());
+}
+
+/* By rank 0; every rank has the same weights. */
+static yk_heldout heldout(trainer *t, size_t domain, int64_t most)
+{
+    yk_heldout one = {0};
+    if (yk_comm_leads(t->job->comm))
+        yk_evaluate_shard(&t->s, &t->domains[domain].heldout, t->r->evaluate_stride, most, &one);
+    yk_comm_share(t->job->comm, &one, sizeof one);
+    return one;
 }
 
 /* The first evaluation takes all of the held-out text, as the last one (the evaluate stage) does; those between,
@@ -102,8 +115,7 @@ static yk_status evaluate(trainer *t, yk_error *err)
     json_t *by_domain = json_object();
     yk_progress("pretrain   step %lld: held-out loss", (long long)t->l.step);
     for (size_t d = 0; d < t->r->corpora; d++) {
-        yk_heldout one = {0};
-        yk_evaluate_shard(&t->s, &t->domains[d].heldout, t->r->evaluate_stride, most, &one);
+        const yk_heldout one = heldout(t, d, most);
         json_object_set_new(by_domain, t->domains[d].name, yk_json_number_or_null(one.nats / M_LN2 / one.bytes));
         all.nats += one.nats;
         all.bytes += one.bytes;
@@ -144,7 +156,9 @@ static yk_status show_samples(trainer *t, yk_error *err)
         how.seed = (uint64_t)t->r->seed + i;
         yk_buf_clear(&text);
         yk_buf_reserve(&text, 1);
-        YK_TRY(yk_generate(&t->s, t->r->pretrain_prompts.item[i], &how, collect, &text, err));
+        if (yk_comm_leads(t->job->comm))
+            st = yk_generate(&t->s, t->r->pretrain_prompts.item[i], &how, collect, &text, err);
+        YK_TRY(yk_comm_agree(t->job->comm, st, err));
         YK_TRY(yk_metrics_sample(&t->metrics, t->l.step, t->r->pretrain_prompts.item[i], &text, err));
     }
 done:
@@ -176,8 +190,8 @@ static void count_pass(void *context, const yk_session *s)
     trainer *t = context;
     for (int64_t r = 0; r < s->rows; r++) {
         bool masked = t->masked[r / t->r->pretrain_seq];
-        *(masked ? &t->masked_nats : &t->causal_nats) += (double)s->loss[r];
-        *(masked ? &t->masked_targets : &t->causal_targets) += (double)s->weight[r];
+        t->tally[masked ? MASKED_NATS : CAUSAL_NATS] += (double)s->loss[r];
+        t->tally[masked ? MASKED_TARGETS : CAUSAL_TARGETS] += (double)s->weight[r];
     }
     t->samples = 0;
 }
@@ -192,8 +206,7 @@ static bool evaluation_is_due(const trainer *t, int64_t step)
 static yk_status train_step(trainer *t, yk_error *err)
 {
     const yk_work work = {.items = t->r->pretrain_batch, .add = add_sample, .passed = count_pass, .context = t,
-                          .z_loss = t->r->pretrain_z_loss};
-    t->causal_nats = t->causal_targets = t->masked_nats = t->masked_targets = 0;
+                          .tally = t->tally, .tallies = TALLIES, .z_loss = t->r->pretrain_z_loss};
     t->l.counts_flushed = t->s.k->precision == YK_BF16 && evaluation_is_due(t, t->l.step + 1);
     return yk_learner_step(&t->l, &work, err);
 }
@@ -202,7 +215,9 @@ static yk_status train_step(trainer *t, yk_error *err)
 static double step_bpb(const trainer *t)
 {
     double bytes = json_real_value(json_object_get(json_object_get(t->job->summary, "tokenizer"), "bytes_per_token"));
-    return t->causal_targets > 0 && bytes > 0 ? t->causal_nats / t->causal_targets / M_LN2 / bytes : NAN;
+    return t->tally[CAUSAL_TARGETS] > 0 && bytes > 0
+               ? t->tally[CAUSAL_NATS] / t->tally[CAUSAL_TARGETS] / M_LN2 / bytes
+               : NAN;
 }
 
 static void show_step(trainer *t, double tokens_per_s)
@@ -221,7 +236,7 @@ static yk_status record_step(trainer *t, double seconds, yk_error *err)
     t->pace = t->pace > 0 ? 0.95 * t->pace + 0.05 * seconds : seconds;
     show_step(t, a_step / t->pace);
     json_t *row = yk_learner_row(&t->l, seconds);
-    json_object_set_new(row, "masked_loss", yk_json_number_or_null(t->masked_nats / t->masked_targets));
+    json_object_set_new(row, "masked_loss", yk_json_number_or_null(t->tally[MASKED_NATS] / t->tally[MASKED_TARGETS]));
     json_object_set_new(row, "bpb", yk_json_number_or_null(step_bpb(t)));
     json_object_set_new(row, "tokens", json_integer((json_int_t)((double)t->l.step * a_step)));
     json_object_set_new(row, "tokens_per_s", json_real(a_step / seconds));
@@ -238,7 +253,7 @@ static yk_status loop(trainer *t, yk_error *err)
     yk_status st = YK_OK;
     const int64_t steps = last_step(t);
     if (t->l.step == 0 && !t->job->until) YK_TRY(evaluate(t, err));
-    while (t->l.step < steps && !yk_job_stops(t->job)) {
+    while (t->l.step < steps && !yk_learner_stops(&t->l)) {
         double before = t->l.seconds;
         YK_TRY(train_step(t, err));
         YK_TRY(record_step(t, t->l.seconds - before, err));
@@ -276,11 +291,12 @@ done:
 
 static yk_status summarise(trainer *t, yk_error *err)
 {
+    yk_status st = YK_OK;
     char digest[33];
     const yk_model_shape *m = yk_model_get_shape(t->s.model);
     double tokens = (double)(t->l.step * t->r->pretrain_batch * t->r->pretrain_seq);
     double rate = t->l.seconds > 0 ? tokens / t->l.seconds : 0;
-    yk_learner_digest(&t->l, digest);
+    YK_TRY(yk_learner_digest(&t->l, digest, err));
     json_t *pretrain = json_pack("{s:I, s:f, s:f, s:f, s:I, s:f, s:{s:f}}", "steps", (json_int_t)t->l.step, "tokens",
                                  tokens, "tokens_per_s", rate, "peak_share",
                                  rate * yk_model_flops_per_token(t->s.model, t->r->pretrain_seq) / t->peak,
@@ -291,12 +307,26 @@ static yk_status summarise(trainer *t, yk_error *err)
                               (json_int_t)m->layers, "heads", (json_int_t)m->heads, "kv_heads", (json_int_t)m->kv_heads,
                               "ffn", (json_int_t)m->ffn, "vocab", (json_int_t)m->vocab, "memory",
                               (json_int_t)yk_memory_sum(yk_model_memory(t->s.model)));
-    if (!pretrain || !model) return yk_fail(err, YK_ERR_MEMORY, "out of memory");
+    if (!pretrain || !model) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     json_object_set_new(t->job->summary, "pretrain", pretrain);
     json_object_set_new(t->job->summary, "model", model);
     json_object_set_new(t->job->summary, "isa", json_string(t->s.k->name));
     json_object_set_new(t->job->summary, "digest", json_string(digest));
-    return YK_OK;
+done:
+    return st;
+}
+
+/* Threads of all ranks, at once. */
+static double measure_peak(const trainer *t)
+{
+    yk_comm *comm = t->job->comm;
+    double sum = 0, *peak = calloc((size_t)yk_comm_size(comm), sizeof *peak);
+    if (!peak) return NAN;
+    peak[yk_comm_rank(comm)] = t->s.k->peak_flops(t->job->team, 0.2);
+    yk_comm_gather_doubles(comm, peak, yk_comm_size(comm));
+    for (int r = 0; r < yk_comm_size(comm); r++) sum += peak[r];
+    free(peak);
+    return sum;
 }
 
 static yk_status start(trainer *t, yk_error *err)
@@ -305,7 +335,7 @@ static yk_status start(trainer *t, yk_error *err)
     const yk_recipe *r = t->r;
     char number[32];
     t->micro = yk_micro_batch(r);
-    YK_TRY(yk_mkdirs(t->checkpoints, err));
+    if (yk_comm_leads(t->job->comm)) YK_TRY(yk_mkdirs(t->checkpoints, err));
     const yk_session_options with = {.rows = t->micro * r->pretrain_seq, .training = true};
     YK_TRY(yk_session_open(&t->s, r, t->job->dir, t->job->team, &with, err));
     if (t->job->model) YK_TRY(yk_session_load(&t->s, t->job->model, false, err));
@@ -326,9 +356,9 @@ static yk_status start(trainer *t, yk_error *err)
                             .adamw = yk_adamw_of(r), .checkpoint_every = r->pretrain_checkpoint_every,
                             .keep = r->pretrain_keep};
     YK_TRY(yk_learner_open(&t->l, t->job, &t->s, NULL, &l, err));
-    t->peak = t->s.k->peak_flops(t->job->team, 0.2);
     YK_TRY(resume(t, err));
-    YK_TRY(yk_metrics_open(&t->metrics, t->job->dir, t->l.step, err));
+    t->peak = measure_peak(t);
+    YK_TRY(yk_metrics_open(&t->metrics, t->job->comm, t->job->dir, t->l.step, err));
     yk_log("pretrain   %.2fM parameters, %lld steps of %lld x %lld tokens, %s, threads %d, %s%s",
            (double)yk_model_parameters(t->s.model) / 1e6, (long long)r->pretrain_steps, (long long)r->pretrain_batch,
            (long long)r->pretrain_seq, t->s.k->name, t->job->team->threads,

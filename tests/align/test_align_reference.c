@@ -130,7 +130,7 @@ static void losses_and_gradients_agree(void **state)
             float w[ROWS], loss[ROWS];
             double sum = 0;
             yk_model_descend(m, &b, &o, w, loss);
-            yk_model_finish_gradients(m);
+            yk_model_finish_gradients(m, 0, yk_model_floats(m));
             for (int r = 0; r < ROWS; r++) sum += (double)loss[r];
             check("loss", x.name, sum, x.loss, fabs(x.loss));
             check_gradients(&x, m, k->name);
@@ -161,7 +161,7 @@ static void distillation_and_its_gradients_agree(void **state)
         const yk_batch b = {.rows = ROWS, .token = token, .position = position, .target = target, .weight = weight,
                             .segment = segments, .segments = 3};
         yk_model_distil(m, &b, &(yk_teaching){teacher, logits, 0.6f, 2}, loss);
-        yk_model_finish_gradients(m);
+        yk_model_finish_gradients(m, 0, yk_model_floats(m));
         for (int r = 0; r < ROWS; r++) sum += (double)loss[r];
         check("loss", x.name, sum, x.loss, fabs(x.loss));
         check_gradients(&x, m, k->name);

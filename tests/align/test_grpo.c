@@ -222,7 +222,7 @@ static void bits_do_not_depend_on_the_micro_batch(void **state)
             stepper_open(&s, &a, 1e-2, kind % 2, kind == 1 || kind == 2);
             for (int step = 0; step < 2; step++) must(yk_grouped_step(&s.g, &s.l, 0, ANSWERS, &err), &err);
             must(yk_grouped_step(&s.g, &s.l, GROUP, 2 * GROUP, &err), &err);
-            yk_learner_digest(&s.l, digest[way]);
+            yk_learner_digest(&s.l, digest[way], &err);
             assert_true(s.g.clipped > 0);
             stepper_close(&s);
             answers_close(&a);

@@ -202,8 +202,8 @@ static void bits_do_not_depend_on_the_micro_batch(void **state)
             for (int part = 0; part < 4; part++)
                 must(yk_proximal_step(&w.p, &w.policy, &w.critic, order + part % 2 * 10, 14, &err), &err);
             assert_true(w.p.clipped > 0);
-            yk_learner_digest(&w.policy, digest[way][0]);
-            yk_learner_digest(&w.critic, digest[way][1]);
+            yk_learner_digest(&w.policy, digest[way][0], &err);
+            yk_learner_digest(&w.critic, digest[way][1], &err);
             world_close(&w);
             assert_string_equal(digest[way][0], digest[0][0]);
             assert_string_equal(digest[way][1], digest[0][1]);

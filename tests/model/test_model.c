@@ -163,7 +163,7 @@ static void learn_in_parts(yk_model *m, learnt what, int parts, float *loss)
         else
             yk_model_descend(m, &b, &o, w, loss + row);
     }
-    yk_model_finish_gradients(m);
+    yk_model_finish_gradients(m, 0, yk_model_floats(m));
 }
 
 static void train_in_parts(yk_model *m, int parts, float *loss)

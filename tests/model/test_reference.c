@@ -29,7 +29,7 @@ static double train(yk_model *m)
     yk_batch b = {.rows = ROWS, .token = token, .position = position, .target = target, .weight = weight,
                   .segment = segments, .segments = 3};
     yk_model_train(m, &b, 1e-4f, loss, NULL);
-    yk_model_finish_gradients(m);
+    yk_model_finish_gradients(m, 0, yk_model_floats(m));
     for (int i = 0; i < ROWS; i++) sum += (double)loss[i];
     return sum;
 }
@@ -60,7 +60,7 @@ static void twenty_steps_of_adamw_agree(void **state)
     for (int i = 0; i < REFERENCES; i++) {
         yk_model *m = make(&references[i], k);
         yk_optimiser o;
-        assert_int_equal(yk_optimiser_new(&o, m, k, &adamw, &err), YK_OK);
+        assert_int_equal(yk_optimiser_new(&o, m, k, &adamw, NULL, &err), YK_OK);
         for (int step = 1; step <= STEPS; step++) {
             double loss = train(m) / targets;
             check("loss of a step", references[i].name, loss, references[i].training[step - 1], loss);

@@ -1,0 +1,155 @@
+/* What ranks do together, against the same done by one loop. Alone it tests a process alone; tests/run/test_ranks.sh
+ * starts it by mpirun on 2, 4 and 8 ranks, on nodes of several sizes. */
+#include "comm/comm.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static yk_comm *comm;
+static const yk_kernels *k;
+static const yk_team team = {.threads = 2};
+
+/* Numbers whose sums round. */
+static float number(int rank, int64_t i)
+{
+    uint32_t x = (uint32_t)(i * 2654435761u) ^ (uint32_t)(rank * 40503u + 77u);
+    x ^= x >> 15, x *= 2246822519u, x ^= x >> 13;
+    return ((float)(x >> 8) - 8388608.0f) * ldexpf(1.0f, (int)(x & 31) - 40);
+}
+
+/* ((x0 + x1) + (x2 + x3)) + ... */
+static float tree(int64_t i, int ranks)
+{
+    float x[64];
+    for (int r = 0; r < ranks; r++) x[r] = number(r, i);
+    for (int apart = 1; apart < ranks; apart *= 2)
+        for (int r = 0; r < ranks; r += 2 * apart) x[r] += x[r + apart];
+    return x[0];
+}
+
+static void check_sum(int64_t n, int64_t floats)
+{
+    const int rank = yk_comm_rank(comm), size = yk_comm_size(comm);
+    const yk_slice own = yk_comm_slice(comm, n, floats, rank);
+    float *x = calloc((size_t)n, sizeof *x);
+    assert_non_null(x);
+    for (int64_t i = 0; i < n; i++) x[i] = number(rank, i);
+    yk_comm_sum_slices(comm, k, &team, x, n, floats);
+    for (int64_t i = own.begin; i < own.end; i++) {
+        const float wanted = tree(i, size);
+        assert_memory_equal(&x[i], &wanted, sizeof wanted);
+    }
+    for (int64_t i = 0; i < n; i++)
+        if (i < own.begin || i >= own.end) x[i] = NAN;
+    yk_comm_gather_slices(comm, &team, x, n, floats);
+    for (int64_t i = 0; i < n; i++) {
+        const float wanted = tree(i, size);
+        assert_memory_equal(&x[i], &wanted, sizeof wanted);
+    }
+    free(x);
+}
+
+static void sums_follow_the_tree(void **state)
+{
+    (void)state;
+    static const int64_t length[] = {1, 16, 4096, 4097, 12288, 40000, 300001, 1200000};
+    for (size_t i = 0; i < sizeof length / sizeof *length; i++) check_sum(length[i], length[i]);
+    check_sum(5000, 300001); /* an array that ends inside another's slices */
+    check_sum(150000, 160000);
+}
+
+static void slices_cover_the_array_once(void **state)
+{
+    (void)state;
+    enum { FLOATS = 70001 };
+    static char seen[FLOATS];
+    memset(seen, 0, sizeof seen);
+    for (int r = 0; r < yk_comm_size(comm); r++) {
+        const yk_slice s = yk_comm_slice(comm, FLOATS, FLOATS, r);
+        assert_true(s.begin % YK_SUM_BLOCK == 0 && s.end >= s.begin);
+        for (int64_t i = s.begin; i < s.end; i++) seen[i]++;
+    }
+    for (int64_t i = 0; i < FLOATS; i++) assert_int_equal(seen[i], 1);
+}
+
+static void doubles_come_in_order(void **state)
+{
+    (void)state;
+    enum { FLOATS = 200000, BLOCKS = (FLOATS + YK_SUM_BLOCK - 1) / YK_SUM_BLOCK };
+    const int rank = yk_comm_rank(comm), size = yk_comm_size(comm);
+    double x[BLOCKS] = {0}, y[13] = {0};
+    const yk_slice own = yk_comm_slice(comm, FLOATS, FLOATS, rank);
+    for (int64_t b = own.begin / YK_SUM_BLOCK; b * YK_SUM_BLOCK < own.end; b++) x[b] = (double)b + 0.5;
+    yk_comm_gather_blocks(comm, &team, x, FLOATS);
+    for (int b = 0; b < BLOCKS; b++) assert_true(x[b] == b + 0.5);
+    for (int i = rank * 13 / size; i < (rank + 1) * 13 / size; i++) y[i] = i + 0.25;
+    yk_comm_gather_doubles(comm, y, 13);
+    for (int i = 0; i < 13; i++) assert_true(y[i] == i + 0.25);
+}
+
+static void slices_come_and_go(void **state)
+{
+    (void)state;
+    enum { FLOATS = 90000 };
+    static float whole[FLOATS], own[FLOATS];
+    const bool leads = yk_comm_leads(comm);
+    const yk_slice s = yk_comm_slice(comm, FLOATS, FLOATS, yk_comm_rank(comm));
+    for (int64_t i = 0; i < FLOATS; i++) whole[i] = leads ? (float)i : 0;
+    yk_comm_deal_slices(comm, leads ? whole : NULL, own, FLOATS);
+    for (int64_t i = s.begin; i < s.end; i++) assert_true(own[i - s.begin] == (float)i);
+    memset(whole, 0, sizeof whole);
+    yk_comm_collect_slices(comm, leads ? whole : NULL, own, FLOATS);
+    for (int64_t i = 0; leads && i < FLOATS; i++) assert_true(whole[i] == (float)i);
+}
+
+static void ranks_agree(void **state)
+{
+    (void)state;
+    yk_error err = {""};
+    const int rank = yk_comm_rank(comm), last = yk_comm_size(comm) - 1;
+    assert_int_equal(yk_comm_agree(comm, YK_OK, &err), YK_OK);
+    assert_false(yk_comm_any(comm, false));
+    assert_true(yk_comm_any(comm, rank == last));
+    assert_int_equal(yk_comm_same(comm, "the recipe", "abc", 3, &err), YK_OK);
+    yk_status st = rank == last ? yk_fail(&err, YK_ERR_IO, "no room") : YK_OK;
+    assert_int_equal(yk_comm_agree(comm, st, &err), YK_ERR_IO);
+    char wanted[64] = "no room";
+    if (last > 0) snprintf(wanted, sizeof wanted, "rank %d: no room", last);
+    assert_string_equal(err.text, wanted);
+    if (last > 0) assert_int_equal(yk_comm_agree(comm, YK_OK, &err), YK_ERR_IO); /* there is no other after it */
+}
+
+static void text_is_shared(void **state)
+{
+    (void)state;
+    yk_error err = {""};
+    char *text = yk_comm_leads(comm) ? strdup("of rank 0") : NULL;
+    assert_int_equal(yk_comm_share_text(comm, &text, &err), YK_OK);
+    assert_string_equal(text, "of rank 0");
+    if (yk_comm_leads(comm)) free(text), text = NULL;
+    assert_int_equal(yk_comm_share_text(comm, &text, &err), YK_OK);
+    assert_null(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sums_follow_the_tree),  cmocka_unit_test(slices_cover_the_array_once),
+        cmocka_unit_test(doubles_come_in_order), cmocka_unit_test(slices_come_and_go),
+        cmocka_unit_test(text_is_shared),        cmocka_unit_test(ranks_agree), /* the last, as all fail in it */
+    };
+    yk_error err = {""};
+    if (yk_comm_open(&comm, &err) != YK_OK || yk_kernels_pick(&k, NULL, YK_FP32, &err) != YK_OK) {
+        fprintf(stderr, "%s\n", err.text);
+        return 1;
+    }
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    yk_comm_close(comm);
+    return failed;
+}
