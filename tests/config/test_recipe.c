@@ -141,6 +141,7 @@ static void other_value(const yk_key *k, char value[256], char printed[256])
                    {"tokenizer.sample_bytes", "2Ki", "2048"},
                    {"tokenizer.tune", "[1k, 2k]", "[\"1k\", \"2k\"]"},
                    {"model.kv_heads", "2", "2"},
+                   {"zero", "2", "2"},
                    {"pretrain.tokens", "40960", "40960"},
                    {"corpus.domain", "other-1_X", "\"other-1_X\""}};
     static const char *const numbers[] = {"32", "0.125", "0.0625", "2"};
