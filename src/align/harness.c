@@ -27,12 +27,23 @@ typedef struct reader {
 
 typedef struct key key;
 typedef yk_status take_fn(reader *x, const key *k, const yaml_node_t *value, yk_error *err);
+typedef yk_status take_text_fn(reader *x, const key *k, const yaml_node_t *value, const char *text, yk_error *err);
 struct key {
     const char *name;
     take_fn *take;
-    size_t offset;    /* of a text in yk_harness or in reader */
-    const char *only; /* the only value that is supported */
+    take_text_fn *take_text; /* instead of `take`, where the value has to be a text */
+    size_t offset;           /* of a member of yk_harness, or of reader where `own` */
+    bool own;
+    const char *only;        /* the only value that is supported */
 };
+
+#define THEIRS(field) .offset = offsetof(yk_harness, field)
+#define OWN(field) .offset = offsetof(reader, field), .own = true
+
+static void *member_of(reader *x, const key *k)
+{
+    return (char *)(k->own ? (void *)x : (void *)x->t) + k->offset;
+}
 
 static yk_status scalar(reader *x, const char *name, const yaml_node_t *value, const char **text, yk_error *err)
 {
@@ -87,34 +98,17 @@ done:
     return st;
 }
 
-static yk_status take_text(reader *x, const key *k, const yaml_node_t *value, yk_error *err)
+static yk_status keep_text(reader *x, const key *k, const yaml_node_t *value, const char *text, yk_error *err)
 {
-    yk_status st = YK_OK;
-    const char *text;
-    YK_TRY(scalar(x, k->name, value, &text, err));
-    YK_TRY(copy((char **)(void *)((char *)x->t + k->offset), text, err));
-done:
-    return st;
+    (void)value;
+    return copy(member_of(x, k), text, err);
 }
 
-static yk_status take_own(reader *x, const key *k, const yaml_node_t *value, yk_error *err)
+static yk_status keep_template(reader *x, const key *k, const yaml_node_t *value, const char *text, yk_error *err)
 {
-    yk_status st = YK_OK;
-    const char *text;
-    YK_TRY(scalar(x, k->name, value, &text, err));
-    YK_TRY(copy((char **)(void *)((char *)x + k->offset), text, err));
-done:
-    return st;
-}
-
-static yk_status take_template(reader *x, const key *k, const yaml_node_t *value, yk_error *err)
-{
-    yk_status st = YK_OK;
-    const char *text;
-    YK_TRY(scalar(x, k->name, value, &text, err));
-    st = yk_template_check(text, err);
+    yk_status st = yk_template_check(text, err);
     YK_TRY(yk_yaml_at(&x->yaml, value->start_mark, yk_context(err, st, "`%s`", k->name), err));
-    YK_TRY(take_text(x, k, value, err));
+    YK_TRY(keep_text(x, k, value, text, err));
 done:
     return st;
 }
@@ -122,7 +116,7 @@ done:
 static yk_status take_node(reader *x, const key *k, const yaml_node_t *value, yk_error *err)
 {
     (void)err;
-    *(const yaml_node_t **)(void *)((char *)x + k->offset) = value;
+    *(const yaml_node_t **)member_of(x, k) = value;
     return YK_OK;
 }
 
@@ -139,17 +133,26 @@ static yk_status take_nothing(reader *x, const key *k, const yaml_node_t *value,
     return YK_OK;
 }
 
-static yk_status take_only(reader *x, const key *k, const yaml_node_t *value, yk_error *err)
+static yk_status check_only(reader *x, const key *k, const yaml_node_t *value, const char *text, yk_error *err)
 {
     yk_status st = YK_OK;
-    const char *text;
-    YK_TRY(scalar(x, k->name, value, &text, err));
     if (strcasecmp(text, k->only) != 0) REFUSE(value, "`%s: %s` is not supported, only %s", k->name, text, k->only);
 done:
     return st;
 }
 
-/* Hands each pair of a mapping to its key's `take`. */
+static yk_status take_value(reader *x, const key *k, const yaml_node_t *value, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const char *text;
+    if (!k->take_text) return k->take(x, k, value, err);
+    YK_TRY(scalar(x, k->name, value, &text, err));
+    YK_TRY(k->take_text(x, k, value, text, err));
+done:
+    return st;
+}
+
+/* Hands each pair of a mapping to its key. */
 static yk_status take_mapping(reader *x, const char *what, const key *keys, const yaml_node_t *map, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -167,7 +170,7 @@ static yk_status take_mapping(reader *x, const char *what, const key *keys, cons
         for (const yaml_node_pair_t *q = map->data.mapping.pairs.start; q < p; q++)
             if (strcmp(yk_yaml_text(yk_yaml_node(&x->yaml, q->key)), text) == 0)
                 REFUSE(name, "`%s` is given twice", text);
-        if (!yk_yaml_is_null(value)) YK_TRY(k->take(x, k, value, err));
+        if (!yk_yaml_is_null(value)) YK_TRY(take_value(x, k, value, err));
     }
 done:
     yk_buf_free(&list);
@@ -189,24 +192,20 @@ done:
     return st;
 }
 
-static yk_status take_flag(reader *x, const key *k, const yaml_node_t *value, yk_error *err)
+static yk_status keep_flag(reader *x, const key *k, const yaml_node_t *value, const char *text, yk_error *err)
 {
     yk_status st = YK_OK;
-    const char *text;
-    YK_TRY(scalar(x, k->name, value, &text, err));
     const bool yes = strcasecmp(text, "true") == 0;
     if (!yes && strcasecmp(text, "false") != 0)
         REFUSE(value, "`%s`: expected true or false, found `%.40s`", k->name, text);
-    *(bool *)((char *)x->t + k->offset) = yes;
+    *(bool *)member_of(x, k) = yes;
 done:
     return st;
 }
 
-static yk_status take_tokens(reader *x, const key *k, const yaml_node_t *value, yk_error *err)
+static yk_status keep_tokens(reader *x, const key *k, const yaml_node_t *value, const char *text, yk_error *err)
 {
     yk_status st = YK_OK;
-    const char *text;
-    YK_TRY(scalar(x, k->name, value, &text, err));
     const size_t n = strspn(text, "0123456789");
     if (n == 0 || n > 6 || text[n] || strtol(text, NULL, 10) == 0)
         REFUSE(value, "`%s`: expected a number from 1 to 999999, found `%.40s`", k->name, text);
@@ -223,23 +222,23 @@ static yk_status take_until(reader *x, const key *k, const yaml_node_t *value, y
 
 static yk_status take_generation(reader *x, const key *k, const yaml_node_t *value, yk_error *err)
 {
-    static const key keys[] = {{.name = "until", .take = take_until}, {.name = "max_gen_toks", .take = take_tokens},
-                               {.name = "do_sample", .take = take_only, .only = "false"},
+    static const key keys[] = {{.name = "until", .take = take_until},
+                               {.name = "max_gen_toks", .take_text = keep_tokens},
+                               {.name = "do_sample", .take_text = check_only, .only = "false"},
                                {.name = "temperature", .take = take_nothing}, {0}};
     return take_mapping(x, k->name, keys, value, err);
 }
 
 static yk_status take_data(reader *x, const key *k, const yaml_node_t *value, yk_error *err)
 {
-    static const key keys[] = {{.name = "data_files", .take = take_node, .offset = offsetof(reader, files)}, {0}};
+    static const key keys[] = {{.name = "data_files", .take = take_node, OWN(files)}, {0}};
     return take_mapping(x, k->name, keys, value, err);
 }
 
-static yk_status take_function(reader *x, const key *k, const yaml_node_t *value, yk_error *err)
+static yk_status keep_function(reader *x, const key *k, const yaml_node_t *value, const char *text, yk_error *err)
 {
+    (void)k;
     yk_status st = YK_OK;
-    const char *text;
-    YK_TRY(scalar(x, k->name, value, &text, err));
     if (strcmp(text, "remove_whitespace") == 0)
         x->t->strip = true;
     else if (strcmp(text, "take_first") != 0)
@@ -250,7 +249,7 @@ done:
 
 static yk_status take_filter(reader *x, const key *k, const yaml_node_t *value, yk_error *err)
 {
-    static const key keys[] = {{.name = "function", .take = take_function}, {0}};
+    static const key keys[] = {{.name = "function", .take_text = keep_function}, {0}};
     return take_list(x, k->name, "a filter", keys, value, 0, err);
 }
 
@@ -261,15 +260,15 @@ static yk_status take_filters(reader *x, const key *k, const yaml_node_t *value,
 }
 
 /* What is measured is always all that there is for the type of output; the names of metrics are checked. */
-static yk_status take_metric(reader *x, const key *k, const yaml_node_t *value, yk_error *err)
+static yk_status check_metric(reader *x, const key *k, const yaml_node_t *value, const char *text, yk_error *err)
 {
     static const struct {
         const char *output, *metrics;
     } known[] = {{"multiple_choice", "acc, acc_norm, acc_bytes"}, {"loglikelihood", "acc, perplexity"},
                  {"generate_until", "exact_match"}};
+    (void)k;
     yk_status st = YK_OK;
-    const char *text, *all = "";
-    YK_TRY(scalar(x, k->name, value, &text, err));
+    const char *all = "";
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(known[i].output, x->t->output) == 0) all = known[i].metrics;
     const size_t n = strlen(text);
@@ -282,37 +281,35 @@ done:
 
 static yk_status take_metrics(reader *x, yk_error *err)
 {
-    static const key keys[] = {{.name = "metric", .take = take_metric}, {.name = "aggregation", .take = take_nothing},
+    static const key keys[] = {{.name = "metric", .take_text = check_metric},
+                               {.name = "aggregation", .take = take_nothing},
                                {.name = "higher_is_better", .take = take_nothing},
-                               {.name = "ignore_case", .take = take_flag, .offset = offsetof(yk_harness, ignore_case)},
-                               {.name = "ignore_punctuation", .take = take_flag,
-                                .offset = offsetof(yk_harness, ignore_punctuation)},
+                               {.name = "ignore_case", .take_text = keep_flag, THEIRS(ignore_case)},
+                               {.name = "ignore_punctuation", .take_text = keep_flag, THEIRS(ignore_punctuation)},
                                {0}};
     return x->metrics ? take_list(x, "metric_list", "a metric", keys, x->metrics, 0, err) : YK_OK;
 }
 
-#define TEXT_OF(field) .offset = offsetof(yk_harness, field)
-#define OWN(field) .offset = offsetof(reader, field)
 #define IGNORED(word) {.name = word, .take = take_ignored}
 
 static const key task_keys[] = {
-    {.name = "task", .take = take_text, TEXT_OF(name)},
-    {.name = "dataset_path", .take = take_own, OWN(path)},
+    {.name = "task", .take_text = keep_text, THEIRS(name)},
+    {.name = "dataset_path", .take_text = keep_text, OWN(path)},
     {.name = "dataset_kwargs", .take = take_data},
-    {.name = "test_split", .take = take_own, OWN(test)},
-    {.name = "validation_split", .take = take_own, OWN(validation)},
-    {.name = "output_type", .take = take_text, TEXT_OF(output)},
-    {.name = "doc_to_text", .take = take_template, TEXT_OF(text)},
-    {.name = "doc_to_target", .take = take_template, TEXT_OF(target)},
+    {.name = "test_split", .take_text = keep_text, OWN(test)},
+    {.name = "validation_split", .take_text = keep_text, OWN(validation)},
+    {.name = "output_type", .take_text = keep_text, THEIRS(output)},
+    {.name = "doc_to_text", .take_text = keep_template, THEIRS(text)},
+    {.name = "doc_to_target", .take_text = keep_template, THEIRS(target)},
     {.name = "doc_to_choice", .take = take_node, OWN(choice)},
-    {.name = "target_delimiter", .take = take_text, TEXT_OF(delimiter)},
-    {.name = "fewshot_delimiter", .take = take_text, TEXT_OF(fewshot_delimiter)},
-    {.name = "description", .take = take_template, TEXT_OF(description)},
-    {.name = "num_fewshot", .take = take_only, .only = "0"},
+    {.name = "target_delimiter", .take_text = keep_text, THEIRS(delimiter)},
+    {.name = "fewshot_delimiter", .take_text = keep_text, THEIRS(fewshot_delimiter)},
+    {.name = "description", .take_text = keep_template, THEIRS(description)},
+    {.name = "num_fewshot", .take_text = check_only, .only = "0"},
     {.name = "metric_list", .take = take_node, OWN(metrics)},
     {.name = "generation_kwargs", .take = take_generation},
     {.name = "filter_list", .take = take_filters},
-    {.name = "repeats", .take = take_only, .only = "1"},
+    {.name = "repeats", .take_text = check_only, .only = "1"},
     IGNORED("tag"), IGNORED("group"), IGNORED("metadata"), IGNORED("task_alias"), IGNORED("dataset_name"),
     IGNORED("training_split"), IGNORED("fewshot_split"), IGNORED("fewshot_config"), IGNORED("should_decontaminate"),
     IGNORED("doc_to_decontamination_query"), {0}};
@@ -364,8 +361,8 @@ static yk_status take_choices(reader *x, yk_error *err)
                choices ? "is missing, which goes" : "is not supported", x->t->output);
     if (!x->choice) goto done;
     if (x->choice->type == YAML_SCALAR_NODE) {
-        const key k = {.name = "doc_to_choice", TEXT_OF(choice)};
-        YK_TRY(take_template(x, &k, x->choice, err));
+        const key k = {.name = "doc_to_choice", .take_text = keep_template, THEIRS(choice)};
+        YK_TRY(take_value(x, &k, x->choice, err));
         goto done;
     }
     YK_TRY(texts(x, "doc_to_choice", x->choice, &x->t->choices, err));
