@@ -136,6 +136,17 @@ done:
     return st;
 }
 
+yk_status yk_file_copy(const char *from, const char *to, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_buf bytes = {0};
+    YK_TRY(yk_file_read(from, &bytes, err));
+    YK_TRY(yk_file_write(to, bytes.data ? bytes.data : "", bytes.len, err));
+done:
+    yk_buf_free(&bytes);
+    return st;
+}
+
 yk_status yk_mkdirs(const char *path, yk_error *err)
 {
     yk_status st = YK_OK;

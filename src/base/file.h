@@ -14,6 +14,9 @@ yk_status yk_file_read(const char *path, yk_buf *out, yk_error *err);
 /* Writes the bytes aside, syncs, renames over `path`. The old file survives any failure. */
 yk_status yk_file_write(const char *path, const void *data, size_t n, yk_error *err);
 
+/* Writes what `from` holds as `to`, in the same way. */
+yk_status yk_file_copy(const char *from, const char *to, yk_error *err);
+
 /* The same for a stream: open, write to `f` (errors may be left to commit), then commit or abandon. */
 typedef struct yk_outfile {
     FILE *f;

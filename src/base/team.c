@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-int yk_processors(void)
+static int allowed_processors(void)
 {
 #ifdef __linux__
     cpu_set_t set;
@@ -42,19 +42,9 @@ static void measure_caches(int64_t cache[3])
     hwloc_topology_destroy(topology);
 }
 
-int yk_cores(void)
-{
-    int n = 0;
-    hwloc_topology_t topology;
-    if (hwloc_topology_init(&topology) != 0) return 1;
-    if (hwloc_topology_load(topology) == 0) n = hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_CORE);
-    hwloc_topology_destroy(topology);
-    return n > 0 ? n : 1;
-}
-
 yk_status yk_team_make(yk_team *team, int threads, yk_error *err)
 {
-    *team = (yk_team){.threads = threads > 0 ? threads : yk_processors()};
+    *team = (yk_team){.threads = threads > 0 ? threads : allowed_processors()};
     measure_caches(team->cache);
     omp_set_dynamic(0);
     int bad = 0;

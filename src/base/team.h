@@ -19,10 +19,6 @@ typedef struct yk_team {
  * YK_ERR_NUMERIC when a thread does not round to nearest or flushes subnormal numbers. */
 yk_status yk_team_make(yk_team *team, int threads, yk_error *err);
 
-/* What the affinity mask of the process allows, and how many cores the machine has; at least 1. */
-int yk_processors(void);
-int yk_cores(void);
-
 /* rows [begin, end) are this call's share; `thread` < team->threads selects private scratch. */
 typedef void (*yk_rows_fn)(const void *args, int64_t begin, int64_t end, int thread);
 

@@ -82,14 +82,10 @@ static yk_status write_json(const exporter *x, const char *name, const json_t *v
 static yk_status copy(const exporter *x, const char *folder, const char *name, bool *there, yk_error *err)
 {
     yk_status st = YK_OK;
-    yk_buf bytes = {0};
     char *from = yk_path("%s/%s/%s", x->run, folder, name), *to = yk_path("%s/%s", x->dir, name);
     if (!from || !to) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    if (!(*there = yk_exists(from))) goto done;
-    YK_TRY(yk_file_read(from, &bytes, err));
-    YK_TRY(yk_file_write(to, bytes.data, bytes.len, err));
+    if ((*there = yk_exists(from))) YK_TRY(yk_file_copy(from, to, err));
 done:
-    yk_buf_free(&bytes);
     free(from);
     free(to);
     return st;

@@ -156,17 +156,13 @@ static yk_status check_size(const importer *x, yk_error *err)
 static yk_status copy(const importer *x, const char *name, const char *folder, bool needed, yk_error *err)
 {
     yk_status st = YK_OK;
-    yk_buf bytes = {0};
     char *from = yk_path("%s/%s", x->from, name), *to = yk_path("%s/%s", x->aside, folder);
     char *path = yk_path("%s/%s/%s", x->aside, folder, name);
     if (!from || !to || !path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     if (!yk_exists(from) && needed) YK_FAIL(YK_ERR_INPUT, "%s: no such file", from);
     YK_TRY(yk_mkdirs(to, err));
-    if (!yk_exists(from)) goto done;
-    YK_TRY(yk_file_read(from, &bytes, err));
-    YK_TRY(yk_file_write(path, bytes.data ? bytes.data : "", bytes.len, err));
+    if (yk_exists(from)) YK_TRY(yk_file_copy(from, path, err));
 done:
-    yk_buf_free(&bytes);
     free(from);
     free(to);
     free(path);

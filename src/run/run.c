@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "comm/comm.h"
 #include "comm/launcher.h"
 #include "config.h"
@@ -359,7 +360,10 @@ static yk_status announce(const run *u, yk_error *err)
 static void warn_of_binding(const run *u)
 {
     const int ranks = yk_comm_size(u->job.comm), here = yk_comm_node(u->job.comm);
-    const int share = yk_cores() / here, allowed = yk_processors();
+    yk_machine m;
+    yk_error ignored;
+    if (yk_machine_measure(&m, &ignored) != YK_OK) return;
+    const int share = m.cores / here, allowed = m.allowed_processors;
     const int64_t threads = u->job.recipe->threads;
     if (allowed >= (threads ? threads : share)) return;
     yk_warn("rank 0 is bound to %d processor%s, for %lld threads; start the ranks as\n"

@@ -119,7 +119,8 @@ static yk_status read_header(yk_warc *w, header *h, bool *end, yk_error *err)
     for (int lines = 0;; lines++) {
         YK_TRY(yk_stream_line(w->in, &w->line, LINE_LIMIT, end, err));
         if (*end || lines == HEADER_LINES)
-            YK_FAIL(YK_ERR_INPUT, "%s: record %zu has a header without an end; fetch the file again", w->path, w->record);
+            YK_FAIL(YK_ERR_INPUT, "%s: record %zu has a header without an end; fetch the file again", w->path,
+                    w->record);
         if (is_empty(&w->line)) break;
         take_line(h, w->line.data, w->line.len);
     }
@@ -186,11 +187,6 @@ static bool unpack(cursor c, yk_buf *out)
     return rc == Z_STREAM_END;
 }
 
-static bool is_word(const char *text, const char *word)
-{
-    return strcasecmp(text, word) == 0;
-}
-
 /* The body of an HTTP response into raw->bytes; false when it is no page. */
 static bool read_response(cursor c, yk_raw *raw)
 {
@@ -207,12 +203,14 @@ static bool read_response(cursor c, yk_raw *raw)
         take_value(line, n, "Content-Encoding", encoding, sizeof encoding);
     }
     if (!kind_of(content, &raw->kind)) return false;
-    if (is_word(transfer, "chunked")) {
+    if (strcasecmp(transfer, "chunked") == 0) {
         if (!join_chunks(c, &joined)) raw->reason = "malformed";
         c = (cursor){joined.data ? joined.data : "", (joined.data ? joined.data : "") + joined.len};
     }
-    const bool packed = is_word(encoding, "gzip") || is_word(encoding, "x-gzip") || is_word(encoding, "deflate");
-    if (!packed && *encoding && !is_word(encoding, "identity")) raw->reason = "encoding is not supported";
+    const bool plain = !*encoding || strcasecmp(encoding, "identity") == 0;
+    const bool packed = strcasecmp(encoding, "gzip") == 0 || strcasecmp(encoding, "x-gzip") == 0 ||
+                        strcasecmp(encoding, "deflate") == 0;
+    if (!packed && !plain) raw->reason = "encoding is not supported";
     if (packed && !raw->reason && !unpack(c, &raw->bytes)) raw->reason = "malformed";
     if (!packed) yk_buf_add(&raw->bytes, c.at, (size_t)(c.end - c.at));
     yk_buf_free(&joined);
@@ -245,7 +243,8 @@ yk_status yk_warc_next(yk_warc *w, yk_raw *raw, bool *end, yk_error *err)
         if (*end) break;
         const bool wanted = may_be_page(&h);
         yk_buf_clear(&w->block);
-        YK_TRY(yk_context(err, yk_stream_bytes(w->in, wanted ? &w->block : NULL, h.length, err), "record %zu", w->record));
+        st = yk_stream_bytes(w->in, wanted ? &w->block : NULL, h.length, err);
+        YK_TRY(yk_context(err, st, "record %zu", w->record));
         found = wanted && read_page(w, &h, raw);
         if (!found) {
             yk_raw_free(raw);

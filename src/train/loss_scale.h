@@ -5,9 +5,9 @@
  *
  * Gradients of rows are operands of products, sums over rows are fp32. A row has weight 1 here, not 1 / rows as in a
  * mean, so S is smaller than elsewhere: 2^16 over a mean of 1,024 rows is 2^6, the start. The gradient of a logit is at
- * most S, so 2^15 is the most at which it is a finite half. That of the residual stream is larger: every norm divides it
- * by the size of what it was given, and the first blocks are given embeddings of 0.02. In the spikes of a quick warm-up
- * it reaches some 70 S there; a skipped step does not end a spike, so the start leaves it room. */
+ * most S, so 2^15 is the most at which it is a finite half. That of the residual stream is larger: every norm divides
+ * it by the size of what it was given, and the first blocks are given embeddings of 0.02. In the spikes of a quick
+ * warm-up it reaches some 70 S there; a skipped step does not end a spike, so the start leaves it room. */
 #ifndef YK_TRAIN_LOSS_SCALE_H
 #define YK_TRAIN_LOSS_SCALE_H
 

@@ -1,6 +1,7 @@
 /* A model as GGUF: which architecture, whose rows, and what the tokenizer becomes. */
 #include "../train/small.h"
 #include "exchange/gguf.h"
+#include "gguf_checks.h"
 
 #include <math.h>
 
@@ -59,18 +60,6 @@ static void number_is(const yk_gguf *g, const char *key, uint32_t wanted)
     assert_int_equal(v->kind, YK_GGUF_U32);
     memcpy(&x, v->data, sizeof x);
     assert_int_equal(x, wanted);
-}
-
-/* Element i of an array of strings. */
-static void element_is(const yk_gguf *g, const char *key, uint64_t i, const char *wanted)
-{
-    const yk_gguf_value *v = yk_gguf_find(g, key);
-    yk_gguf_value e = {0};
-    const uint8_t *at = v->data;
-    assert_true(i < v->count);
-    for (uint64_t j = 0; j <= i; j++) e = yk_gguf_take(YK_GGUF_STRING, &at);
-    assert_int_equal(e.count, strlen(wanted));
-    assert_memory_equal(e.data, wanted, e.count);
 }
 
 /* Heads of 16 numbers: theirs turn 2 i with 2 i + 1, ours i with i + 8. */

@@ -3,6 +3,7 @@
 #include "../train/small.h"
 #include "exchange/exchange.h"
 #include "exchange/gguf.h"
+#include "gguf_checks.h"
 
 #include <jansson.h>
 
@@ -129,18 +130,6 @@ static void where_documents_begin_must_be_known(void **state)
         json_decref(tokenizer);
         small_close(&x);
     }
-}
-
-/* Element i of an array of strings. */
-static void element_is(const yk_gguf *g, const char *key, uint64_t i, const char *wanted)
-{
-    const yk_gguf_value *v = yk_gguf_find(g, key);
-    yk_gguf_value e = {0};
-    const uint8_t *at = v->data;
-    assert_true(i < v->count);
-    for (uint64_t j = 0; j <= i; j++) e = yk_gguf_take(YK_GGUF_STRING, &at);
-    assert_int_equal(e.count, strlen(wanted));
-    assert_memory_equal(e.data, wanted, e.count);
 }
 
 /* Ids that no token has, in the middle and at the end, have a text that is no other's. */

@@ -18,16 +18,20 @@ perform() { # run, stages, options; again as long as it was stopped
         grep -q '^stopped' "$run.out" || { tail -n 1 "$run.log" >&2; exit 1; }
     done
 }
-begin() { # run, model: a run that begins with it, which it finds as the newest checkpoint of pretraining
+# Run, model: the run becomes what $base is. With a model it begins with that, as the newest checkpoint of pretraining.
+go_on() {
     [ -d "$1" ] && return
     rm -rf "$1.new"
     cp -r "$base" "$1.new"
-    cp "$2" "$1.new/checkpoints/step-999999999.h5"
-    rm -r "$1.new/sft"
+    if [ $# -gt 1 ]; then
+        cp "$2" "$1.new/checkpoints/step-999999999.h5"
+        rm -r "$1.new/sft"
+    fi
     mv "$1.new" "$1"
 }
-accuracy() { # run that measures, model
-    begin "$1" "$2"
-    perform "$1" "$made, grpo" --set grpo.steps=1 --set grpo.prompts=1 --set grpo.lr=0
-    member "$1" grpo accuracy_before
+measured() { # run, stages, options: the share of held-out problems that is right, by a stage grpo that learns nothing
+    perform "$@"
+    shift 2
+    perform "$run" "$stages, grpo" "$@" --set grpo.steps=1 --set grpo.prompts=1 --set grpo.lr=0
+    member "$run" grpo accuracy_before
 }

@@ -1,42 +1,31 @@
 #!/bin/sh
 # Distillation against further fine-tuning: for each seed the teacher is the model of conf/reasoning.yaml after grpo; a
 # model of a fifth of its parameters, fine-tuned on the same examples, learns from the teacher's answers to the problems
-# of grpo (`sampled`; `both`: from its distributions too), and as a control goes on with the stage sft for as many steps.
-# Prints the share of greedy answers to held-out problems, on which no stage trained, that are right. Passes when both
+# of grpo (`sampled`; `both`: from its distributions too), and as a control goes on with the stage sft for as many
+# steps. Prints the share of greedy answers to held-out problems, on which no stage trained, that are right. Passes when both
 # ways end above the control with every seed. By hand: make distill-control [SEEDS="1 2 3"] [OPTIONS=...] [DIR=...]
 : "${top_srcdir:=.}"
 recipe=$top_srcdir/conf/reasoning.yaml made="clean, tokenizer, questions, pretrain"
 . "$top_srcdir/tests/run/control.sh"
 before="$made, sft"
-small() { # run, stages, options
-    run=$1 stages=$2
-    shift 2
-    perform "$run" "$stages" --set model.width=64 --set model.layers=2 --set model.heads=2 --set model.head_size=32 "$@"
-}
-measured() { # run, stages, options: what it makes of held-out problems
-    small "$@"
-    run=$1 stages=$2
-    shift 2
-    small "$run" "$stages, grpo" --set grpo.steps=1 --set grpo.prompts=1 --set grpo.lr=0 "$@"
-    member "$run" grpo accuracy_before
-}
+small="--set model.width=64 --set model.layers=2 --set model.heads=2 --set model.head_size=32"
 rm -f "$dir/table"
 echo "seed  teacher  before  more sft  sampled  both"
 for seed in $SEEDS; do
     base=$dir/small-$seed teacher=$dir/$seed-grpo
     perform "$teacher" "$before, grpo"
-    small "$base" "$before"
+    perform "$base" "$before" $small
     row="$seed $(member "$teacher" grpo accuracy_after)"
     for way in before sft sampled both; do
         run=$base-$way
-        [ -d "$run" ] || { rm -rf "$base.new" && cp -r "$base" "$base.new" && mv "$base.new" "$run"; }
+        go_on "$run"
         case $way in
-        before) found=$(measured "$run" "$before") ;;
+        before) found=$(measured "$run" "$before" $small) ;;
         sft)
             [ -d "$run/grpo" ] || rm -rf "$run/sft"
-            found=$(measured "$run" "$before" --set sft.steps=4800) ;;
+            found=$(measured "$run" "$before" $small --set sft.steps=4800) ;;
         *)
-            found=$(measured "$run" "$before, distill" --set distill.mode=$way --set "distill.teacher=$teacher" \
+            found=$(measured "$run" "$before, distill" $small --set distill.mode=$way --set "distill.teacher=$teacher" \
                 --set "distill.data=[$base/questions/problems.train.jsonl]" --set distill.steps=2400 \
                 --set distill.batch=32 --set distill.lr=3e-3 --set distill.tokens=96) ;;
         esac

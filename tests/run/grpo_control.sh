@@ -21,16 +21,17 @@ for seed in $SEEDS; do
     base=$dir/$seed
     perform "$base" "$before"
     for control in grpo refine; do
-        [ -d "$base-$control" ] || { rm -rf "$base.new" && cp -r "$base" "$base.new" && mv "$base.new" "$base-$control"; }
+        go_on "$base-$control"
         perform "$base-$control" "$before, $control"
     done
     steps=$(awk -v grpo="$(member "$base-grpo" grpo seconds)" -v sft="$(member "$base" sft seconds)" \
         -v steps="$(member "$base" sft steps)" 'BEGIN { print 8 * int(grpo * steps / sft / 8 + 1) }')
-    begin "$base-sft" "$base/sft/model.h5"
+    go_on "$base-sft" "$base/sft/model.h5"
     perform "$base-sft" "$before" --set sft.steps="$steps" --set sft.eval_every=$((steps / 8)) \
         --set sft.checkpoint_every=$((steps / 8))
-    last=$(accuracy "$base-last" "$base-sft/sft/model.h5")
-    best=$(accuracy "$base-best" "$base-sft/sft/checkpoints/$(least_loss "$base-sft")")
+    go_on "$base-last" "$base-sft/sft/model.h5"
+    go_on "$base-best" "$base-sft/sft/checkpoints/$(least_loss "$base-sft")"
+    last=$(measured "$base-last" "$made") best=$(measured "$base-best" "$made")
     echo "$seed $(member "$base-grpo" grpo accuracy_before) $(member "$base-grpo" grpo accuracy_after) $last $best" \
         "$(member "$base-refine" refine accuracy_after) $(member "$base-grpo" grpo seconds)" \
         "$(member "$base-sft" sft seconds) $(member "$base-refine" refine seconds)" \
