@@ -204,6 +204,9 @@ yk_status yk_recipe_derive(yk_recipe *r, yk_error *err)
     double n = yk_recipe_parameters(r);
     YK_TRY(follow(r, &r->pretrain_batch, batch_for(n, r->lanes), dial, err));
     YK_TRY(derive_horizon(r, n, dial, err));
+    if (r->pretrain_lr == 0 && r->model_base_width)
+        return yk_fail_key(r, &r->pretrain_lr, err, "is not given, but model.base_width is %lld: give the rate that was "
+                           "found at that width", (long long)r->model_base_width);
     if (r->pretrain_lr == 0) {
         r->pretrain_lr = rate_for(n);
         YK_TRY(yk_origin_set(yk_origin_of(r, &r->pretrain_lr), YK_FROM_RULE, dial, err));

@@ -28,7 +28,7 @@ yk_model_shape yk_model_shape_of(const yk_recipe *r, int64_t vocab)
                             .learned_positions = strcmp(r->model_position, "learned") == 0, .bias = r->model_bias,
                             .qkv_bias = r->model_qkv_bias, .rope_theta = r->model_rope_theta,
                             .rope_factor = r->model_rope_factor, .rope_original = r->model_rope_original,
-                            .norm_eps = r->model_norm_eps, .init_std = r->model_init_std,
+                            .base_width = r->model_base_width, .norm_eps = r->model_norm_eps, .init_std = r->model_init_std,
                             .recompute_attention = strcmp(r->recompute, "attention") == 0,
                             .recompute_blocks = blocks_again(r->recompute)};
 }
@@ -36,6 +36,20 @@ yk_model_shape yk_model_shape_of(const yk_recipe *r, int64_t vocab)
 static int64_t to_16(int64_t n)
 {
     return (n + 15) / 16 * 16;
+}
+
+static yk_width_role role_of(const yk_node *n, int slot, yk_init init)
+{
+    if (n->kind == &yk_head_kind && slot == YK_NORM) return YK_READOUT;
+    if (n->kind == &yk_head_kind || n->kind == &yk_embed_kind) return YK_FIXED;
+    return init == YK_INIT_NORMAL || init == YK_INIT_RESIDUAL ? YK_HIDDEN : YK_FIXED;
+}
+
+static void set_multipliers(yk_param *p, const yk_model_shape *s, yk_width_role role)
+{
+    const double r = s->base_width ? (double)s->width / (double)s->base_width : 1;
+    p->rate = role == YK_FIXED ? 1 : 1 / r;
+    p->initial = role == YK_HIDDEN ? 1 / sqrt(r) : p->rate;
 }
 
 yk_status yk_declare_param(yk_model *m, yk_node *n, int slot, const char *suffix, int64_t rows, int64_t columns,
@@ -46,6 +60,7 @@ yk_status yk_declare_param(yk_model *m, yk_node *n, int slot, const char *suffix
     yk_param *p = &m->param[m->params];
     *p = (yk_param){.rank = columns ? 2 : 1, .shape = {rows, columns}, .init = init, .decay = decay};
     p->multiplies = columns && (n->kind != &yk_embed_kind || (m->shape.tied && slot == 0));
+    set_multipliers(p, &m->shape, role_of(n, slot, init));
     p->count = columns ? rows * columns : rows;
     p->offset = m->floats;
     m->floats += to_16(p->count);
@@ -312,12 +327,13 @@ void yk_model_initialise(yk_model *m, uint64_t seed)
         const yk_param *p = &m->param[i];
         float *w = m->weight + p->offset;
         if (p->init == YK_INIT_ZEROS || p->init == YK_INIT_ONES) {
-            for (int64_t j = 0; j < p->count; j++) w[j] = p->init == YK_INIT_ONES ? 1.0f : 0.0f;
+            const float value = p->init == YK_INIT_ONES ? (float)p->initial : 0.0f;
+            for (int64_t j = 0; j < p->count; j++) w[j] = value;
             continue;
         }
         uint64_t major = yk_hash64(p->name, strlen(p->name), 0);
         fill_args args = {w, yk_rng_make(seed, YK_STREAM_INIT, major),
-                          p->init == YK_INIT_RESIDUAL ? residual : m->shape.init_std};
+                          p->initial * (p->init == YK_INIT_RESIDUAL ? residual : m->shape.init_std)};
         yk_team_rows(&m->team, p->count, 0, fill_normal, &args);
     }
     yk_model_weights_changed(m);
@@ -518,6 +534,11 @@ void yk_model_forward(yk_model *m, const yk_batch *batch)
 void yk_model_logits(yk_model *m, const yk_batch *batch, int64_t first, int64_t rows, float *logits)
 {
     yk_head_logits(&m->node[m->nodes - 1], &(yk_pass){.m = m, .batch = batch}, first, rows, logits);
+}
+
+void yk_model_output(const yk_model *m, int node, int64_t rows, float *y)
+{
+    m->k->download(y, m->saved + m->node[node].saved[YK_OUTPUT], rows * m->shape.width * (int64_t)sizeof *y);
 }
 
 void yk_model_evaluate(yk_model *m, const yk_batch *batch, float *loss, int32_t *best, float *entropy)

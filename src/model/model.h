@@ -28,6 +28,7 @@ typedef struct yk_model_shape {
     double rope_theta, norm_eps, init_std;
     double rope_factor; /* above 1: slow turns are slowed down, as in Llama 3 (yk_rope_turn) */
     int64_t rope_original; /* ... by which positions it was trained before that */
+    int64_t base_width;    /* of the maximal-update parametrisation; 0: off */
     bool recompute_attention; /* backward computes attention blocks again */
     int64_t recompute_blocks; /* 0, or whole blocks again, so many at a time; neither changes a bit */
 } yk_model_shape;
@@ -40,6 +41,15 @@ yk_model_shape yk_model_shape_of(const yk_recipe *r, int64_t vocab);
 /* How a parameter starts. */
 typedef enum yk_init { YK_INIT_ZEROS, YK_INIT_ONES, YK_INIT_NORMAL, YK_INIT_RESIDUAL } yk_init;
 
+/* What width does to a parameter under the maximal-update parametrisation (muP; Yang, Hu et al. 2022, "Tensor Programs
+ * V", table 8). With r = C / base width:
+ *   YK_FIXED   embeddings, output projection, gains and biases: as they are;
+ *   YK_HIDDEN  matrices from width to width: initial values x 1 / sqrt(r), learning rate x 1 / r;
+ *   YK_READOUT gain of the final norm: both x 1 / r. So the logits are divided by r, as there by a multiplier of the
+ *              output projection, which may therefore be tied to the embedding; exported models need no such key.
+ * Weight decay stays at rate x decay of the base width (Wang, Aitchison 2024). */
+typedef enum yk_width_role { YK_FIXED, YK_HIDDEN, YK_READOUT } yk_width_role;
+
 /* A parameter, declared once by the node that uses it (layer.h). */
 typedef struct yk_param {
     char name[64];
@@ -49,6 +59,7 @@ typedef struct yk_param {
     yk_init init;
     bool decay;      /* weight decay applies */
     bool multiplies; /* takes part in a matrix product, for FLOP counts */
+    double initial, rate; /* what its role multiplies initial values and learning rate by */
 } yk_param;
 
 /* A micro-batch. Documents are segments: rows of one attend to rows of the same alone. */
@@ -164,6 +175,10 @@ void yk_model_distil(yk_model *m, const yk_batch *batch, const yk_teaching *teac
 /* Forward up to what logits are made of, then the logits[rows,V] of its rows first .. until the model is used again. */
 void yk_model_forward(yk_model *m, const yk_batch *batch);
 void yk_model_logits(yk_model *m, const yk_batch *batch, int64_t first, int64_t rows, float *logits);
+
+/* What a node put out in the last pass over so many rows: y[rows,C], read by the host. Node 0 is the embedding, nodes
+ * 2 l + 1 and 2 l + 2 are attention and mlp of layer l; only of models that recompute nothing. */
+void yk_model_output(const yk_model *m, int node, int64_t rows, float *y);
 
 /* Forward alone, with the same bits; entropy[N] (or NULL) as in yk_objective. */
 void yk_model_evaluate(yk_model *m, const yk_batch *batch, float *loss, int32_t *best, float *entropy);

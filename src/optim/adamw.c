@@ -50,7 +50,7 @@ static void clear_gradients(const yk_optimiser *o, const yk_kernels *k, const yk
     k->zero(team, yk_model_gradients(o->model), yk_model_floats(o->model) * (int64_t)sizeof(float));
 }
 
-/* The part of the flat index [from, to), all of which decays or does not, that is updated here. */
+/* The part of the flat index [from, to), of one rate and decay, that is updated here. */
 static void update(const yk_optimiser *o, const yk_kernels *k, const yk_team *team, yk_adamw a, int64_t from,
                    int64_t to)
 {
@@ -77,13 +77,15 @@ bool yk_optimiser_step(yk_optimiser *o, const yk_kernels *k, const yk_team *team
     if (o->o.clip > 0 && *norm > o->o.clip) scale *= o->o.clip / *norm;
     int count;
     const yk_param *param = yk_model_params(o->model, &count);
-    yk_adamw a = {.scale = (float)scale, .lr = (float)lr, .beta1 = (float)o->o.beta1, .beta2 = (float)o->o.beta2,
+    yk_adamw a = {.scale = (float)scale, .beta1 = (float)o->o.beta1, .beta2 = (float)o->o.beta2,
                   .eps = (float)o->o.eps, .bias1 = (float)(1.0 - yk_pow64(o->o.beta1, (double)step)),
                   .bias2 = (float)(1.0 - yk_pow64(o->o.beta2, (double)step))};
-    for (int i = 0; i < count; i++) { /* runs of equal decay are one range */
+    for (int i = 0; i < count; i++) { /* runs of equal rate and decay are one range */
         int last = i;
-        while (last + 1 < count && param[last + 1].decay == param[i].decay) last++;
-        a.decay = param[i].decay ? (float)o->o.decay : 0.0f;
+        while (last + 1 < count && param[last + 1].decay == param[i].decay && param[last + 1].rate == param[i].rate)
+            last++;
+        a.lr = (float)(lr * param[i].rate);
+        a.decay = param[i].decay ? (float)(o->o.decay / param[i].rate) : 0.0f;
         update(o, k, team, a, param[i].offset, param[last].offset + param[last].count);
         i = last;
     }

@@ -38,7 +38,8 @@ yk_status yk_optimiser_new(yk_optimiser *o, yk_model *model, const yk_kernels *k
                            yk_comm *comm, yk_error *err);
 void yk_optimiser_free(yk_optimiser *o, const yk_kernels *k);
 
-/* One step of the weights that the model uses with their gradients x scale (1 / sum of target weights). *norm is the
+/* One step of the weights that the model uses with their gradients x scale (1 / sum of target weights); the rate of a
+ * parameter is lr x its own (yk_param), its decay lr x decay. *norm is the
  * global norm before clipping: double sums of fixed blocks, added in index order. A norm that is not finite leaves
  * weights and moments as they are, clears the gradients and returns false. `step` counts the steps not skipped,
  * from 1. Ranks that share moments read their slice of the gradients, and exchange block sums and weights. */

@@ -118,6 +118,10 @@ bool yk_learner_stops(const yk_learner *l);
  * was made with other keys or data, or from other weights. */
 yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err);
 
+/* Before a resume: the moments of a checkpoint that has them, as that of a grown model (train/grow.h), and how many
+ * steps they are of; *document (new). */
+yk_status yk_learner_inherit(yk_learner *l, const char *path, json_t **document, yk_error *err);
+
 /* Over the weights and both moments in declaration order, then the chain of losses. */
 yk_status yk_learner_digest(const yk_learner *l, char hex[33], yk_error *err);
 

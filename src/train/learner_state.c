@@ -242,6 +242,29 @@ done:
     return st;
 }
 
+yk_status yk_learner_inherit(yk_learner *l, const char *path, json_t **document, yk_error *err)
+{
+    yk_status st = YK_OK;
+    state x = {0};
+    yk_moments moments = {0};
+    int count;
+    yk_model_params(l->s->model, &count);
+    YK_TRY(yk_checkpoint_document(path, document, err));
+    if (!json_is_integer(json_object_get(*document, "applied"))) goto done;
+    YK_TRY(yk_comm_agree(l->job->comm, yk_moments_begin(&moments, &l->optimiser, l->s->k, err), err));
+    if (yk_comm_leads(l->job->comm)) {
+        st = state_of(l, &moments, &x, err);
+        if (st == YK_OK) st = yk_checkpoint_load(path, x.tensor + count, (PARTS - 1) * (size_t)count, NULL, err);
+    }
+    YK_TRY(yk_comm_agree(l->job->comm, st, err));
+    yk_moments_deal(&moments, &l->optimiser);
+    l->applied = json_integer_value(json_object_get(*document, "applied"));
+done:
+    yk_moments_end(&moments, l->s->k);
+    state_free(&x);
+    return st;
+}
+
 static void add_tensors(yk_digest *d, const yk_param *p, int count, const float *base)
 {
     for (int i = 0; i < count; i++) yk_digest_add(d, base + p[i].offset, (size_t)p[i].count * sizeof(float));

@@ -29,6 +29,7 @@ typedef struct trainer {
     int64_t micro;
     char data[33];  /* hash over the training shards */
     double start_bpb, best_bpb, peak;
+    double flops_before; /* that made the model it begins with, as far as they are known */
     double pace; /* seconds a step, smoothed over the last twenty or so, for the progress line */
     /* of the step */
     bool masked[ROWS_AT_ONCE]; /* the samples of a pass */
@@ -47,9 +48,16 @@ int64_t yk_micro_batch(const yk_recipe *r)
 static const char *const key_prefixes[] = {"seed", "lanes", "precision", "numerics", "corpus.", "clean.", "tokenizer.",
                                            "model.", "pretrain.", NULL};
 
+/* Of training so far, those of the model that this one grew from included. */
+static double flops(const trainer *t)
+{
+    return t->flops_before + yk_model_flops_per_token(t->s.model, t->r->pretrain_seq) *
+                                 (double)(t->l.step * t->r->pretrain_batch * t->r->pretrain_seq);
+}
+
 static json_t *own_document(const trainer *t)
 {
-    return json_pack("{s:f, s:f}", "start_bpb", t->start_bpb, "best_bpb", t->best_bpb);
+    return json_pack("{s:f, s:f, s:f}", "start_bpb", t->start_bpb, "best_bpb", t->best_bpb, "flops", flops(t));
 }
 
 static yk_status save_best(trainer *t, yk_error *err)
@@ -74,6 +82,15 @@ static void hash_data(trainer *t)
     for (size_t i = 0; i < t->r->corpora; i++) yk_digest_add(d, &t->domains[i].train.hash, sizeof(uint64_t));
     yk_digest_hex(d, t->data);
     yk_digest_free(d);
+}
+
+static yk_status inherit(trainer *t, yk_error *err)
+{
+    json_t *document = NULL;
+    yk_status st = yk_learner_inherit(&t->l, t->job->model, &document, err);
+    t->flops_before = json_number_value(json_object_get(document, "flops"));
+    json_decref(document);
+    return st;
 }
 
 static yk_status resume(trainer *t, yk_error *err)
@@ -122,9 +139,9 @@ static yk_status evaluate(trainer *t, yk_error *err)
     }
     double bpb = all.nats / M_LN2 / all.bytes;
     if (t->l.step == 0) t->start_bpb = t->best_bpb = bpb;
-    json_t *row = json_pack("{s:s, s:I, s:I, s:o, s:O}", "type", "eval", "step", (json_int_t)t->l.step, "tokens",
-                            (json_int_t)(t->l.step * t->r->pretrain_batch * t->r->pretrain_seq), "bpb",
-                            yk_json_number_or_null(bpb), "by_domain", by_domain);
+    json_t *row = json_pack("{s:s, s:I, s:I, s:f, s:o, s:O}", "type", "eval", "step", (json_int_t)t->l.step, "tokens",
+                            (json_int_t)(t->l.step * t->r->pretrain_batch * t->r->pretrain_seq), "flops", flops(t),
+                            "bpb", yk_json_number_or_null(bpb), "by_domain", by_domain);
     if (t->s.k->precision == YK_BF16) json_object_set_new(row, "flushed", flushed_shares(t));
     YK_TRY(yk_metrics_add(&t->metrics, row, err));
     if (t->l.step > 0 && bpb < t->best_bpb) {
@@ -356,6 +373,7 @@ static yk_status start(trainer *t, yk_error *err)
                             .adamw = yk_adamw_of(r), .checkpoint_every = r->pretrain_checkpoint_every,
                             .keep = r->pretrain_keep};
     YK_TRY(yk_learner_open(&t->l, t->job, &t->s, NULL, &l, err));
+    if (t->job->model) YK_TRY(inherit(t, err));
     YK_TRY(resume(t, err));
     t->peak = measure_peak(t);
     YK_TRY(yk_metrics_open(&t->metrics, t->job->comm, t->job->dir, t->l.step, err));
