@@ -28,6 +28,9 @@ void yk_page_tokenizer(yk_buf *out, const yk_record *r);
 /* In tune_parts.c: the trials of a search. */
 yk_status yk_page_tune(yk_buf *out, const yk_record *r, yk_error *err);
 
+/* A page up to and with <body>. */
+void yk_page_open(yk_buf *out, const char *name, const char *what);
+
 /* Opens a <section> with a heading and, unless NULL, a sentence below it. */
 void yk_page_heading(yk_buf *out, const char *id, const char *title, const char *note);
 

@@ -44,6 +44,12 @@ verdict "FLOPs add up" "$(evaluated small flops \$)" "$(evaluated all flops 1)"
 verdict "grown and trained again: one digest" "$one" \
     "$(YOKE_ISA=portable train again "$dir/again/recipe.yaml" --set pretrain.steps=20 --set threads=2)"
 
+"$yoke" compare "$dir/small" "$dir/all" --output "$dir/compare.html" >/dev/null 2>"$dir/log"
+verdict "a page compares both" "2 model.width" \
+    "$(grep -o 'class="key c[01]"' "$dir/compare.html" | wc -l) $(grep -o model.width "$dir/compare.html" | head -n 1)"
+"$yoke" compare "$dir/small" "$dir/nowhere" 2>"$dir/err" >/dev/null
+verdict "what is no run is named" "4 nowhere" "$? $(grep -o nowhere "$dir/err" | head -n 1)"
+
 exponents() { # base width: those of attention and logits, times 100
     "$yoke" coordcheck "$recipe" --widths 64,128,256 --set model.base_width="$1" --set model.head_size=16 \
         --set model.heads=0 --set model.kv_heads=0 --set model.ffn=0 --set pretrain.lr=0.01 --json 2>/dev/null |
