@@ -103,6 +103,7 @@ static json_t *message_of(yk_role role, const char *content, size_t n)
 
 yk_status yk_rollout_write(const yk_rollout *x, FILE *f, const char *path, yk_error *err)
 {
+    if (!f) return YK_OK;
     json_t *messages = json_array();
     for (size_t i = 0; i < x->example->turns; i++) {
         const yk_turn *t = &x->example->turn[i];

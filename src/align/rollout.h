@@ -37,7 +37,7 @@ yk_status yk_rollouts_make(yk_rollouts *x, yk_course *c, yk_decoder *d, const yk
 void yk_rollouts_free(yk_rollouts *x);
 
 /* Appends {"messages": the prompt's and the answer's, "kind"} as a line, bytes that are not UTF-8 as U+FFFD; an
- * error names `path`. */
+ * error names `path`. f NULL: nothing. */
 yk_status yk_rollout_write(const yk_rollout *x, FILE *f, const char *path, yk_error *err);
 
 /* One float, zero, for each id of each rollout: rows[i][ids.n]. free() it. */

@@ -64,14 +64,14 @@ static const stage stages[] = {
     {"tune", yk_tune_stage, tune_keys, {"tune"}, .output = NULL},
     {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, .model = "checkpoints",
      .by_all = true},
-    {"propose", yk_propose_stage, propose_keys, {"propose", "digest"}, .stamp = yk_questions_stamp},
+    {"propose", yk_propose_stage, propose_keys, {"propose", "digest"}, .stamp = yk_questions_stamp, .by_all = true},
     {"sft", yk_sft_stage, sft_keys, {"sft", "digest"}, .model = "sft/model.h5", .by_all = true},
-    {"distill", yk_distill_stage, distill_keys, {"distill", "digest"}, .model = "distill/model.h5"},
+    {"distill", yk_distill_stage, distill_keys, {"distill", "digest"}, .model = "distill/model.h5", .by_all = true},
     {"reward", yk_reward_stage, reward_keys, {"reward", "digest"}, .leaves = "reward/model.h5", .by_all = true},
     {"ppo", yk_ppo_stage, ppo_keys, {"ppo", "digest"}, .model = "ppo/model.h5", .by_all = true},
     {"dpo", yk_dpo_stage, dpo_keys, {"dpo", "digest"}, .model = "dpo/model.h5", .by_all = true},
     {"grpo", yk_grpo_stage, grpo_keys, {"grpo", "digest"}, .model = "grpo/model.h5", .by_all = true},
-    {"refine", yk_refine_stage, refine_keys, {"refine", "digest"}, .model = "refine/model.h5"},
+    {"refine", yk_refine_stage, refine_keys, {"refine", "digest"}, .model = "refine/model.h5", .by_all = true},
     {"evaluate", yk_evaluation_stage, evaluate_keys, {"masked", "baseline", "evaluate"}, .by_all = true},
 };
 
