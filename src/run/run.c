@@ -58,7 +58,8 @@ static const char *const dpo_keys[] = {"dpo.", NULL};
 static const char *const evaluate_keys[] = {"evaluate.", "verify.", NULL};
 
 static const stage stages[] = {
-    {"clean", yk_clean_stage, clean_keys, {"corpus"}, .output = yk_documents_path, .stamp = yk_corpus_stamp},
+    {"clean", yk_clean_stage, clean_keys, {"corpus"}, .output = yk_documents_path, .stamp = yk_corpus_stamp,
+     .by_all = true},
     {"tokenizer", yk_tokenizer_stage, tokenizer_keys, {"tokenizer"}, .output = yk_shard_path},
     {"questions", yk_questions_stage, questions_keys, {"questions"}, .stamp = yk_questions_stamp},
     {"tune", yk_tune_stage, tune_keys, {"tune"}, .by_all = true},
