@@ -1,6 +1,6 @@
-/* The clean stage: batches of raw documents are cleaned by the teams of all ranks, then de-duplicated, split and written
- * in corpus order by one thread of rank 0, so that the output is one for any number of threads and ranks. Every rank
- * reads all documents, and cleans its own. */
+/* The clean stage: batches of raw documents are cleaned by the teams of all ranks, then de-duplicated, split and
+ * written in corpus order by one thread of rank 0, so that the output is one for any number of threads and ranks. Every
+ * rank reads all documents, and cleans its own. */
 #include "text/clean.h"
 
 #include "base/file.h"
