@@ -230,7 +230,7 @@ static yk_status train_step(grpo *x, bool *stops, yk_error *err)
     YK_TRY(grade(x, &m, err));
     const double scoring = yk_now() - began - x->x.seconds;
     YK_TRY(check_divergence(x, &m, step, err));
-    *stops = yk_job_stops(x->c.job);
+    *stops = yk_learner_stops(&x->l);
     /* now that the policy is known to be near enough */
     if (step > 0 && (*stops || yk_learner_save_is_due(&x->l))) YK_TRY(save(x, err));
     if (*stops) goto done;

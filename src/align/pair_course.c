@@ -79,7 +79,7 @@ static yk_status loop(yk_pair_course *x, const yk_pair_stage *s, yk_error *err)
     yk_status st = YK_OK;
     const int64_t steps = x->o.schedule.steps;
     if (x->l.step == 0) YK_TRY(s->evaluate(s->context, err));
-    while (x->l.step < steps && !yk_job_stops(x->c.job)) {
+    while (x->l.step < steps && !yk_learner_stops(&x->l)) {
         double before = x->l.seconds;
         YK_TRY(yk_pair_course_step(x, &s->objective, err));
         YK_TRY(yk_metrics_add(&x->c.metrics, yk_learner_row(&x->l, x->l.seconds - before), err));

@@ -111,6 +111,7 @@ static yk_status open_learners(ppo *x, const char *data, yk_error *err)
     o.schedule.warmup = r->ppo_warmup;
     YK_TRY(yk_learner_open(&x->policy, x->c.job, &x->c.s, NULL, &o, err));
     o.schedule.peak = r->ppo_value_lr;
+    o.whole = true;
     YK_TRY(yk_learner_open(&x->critic, x->c.job, &x->c.s, &x->value, &o, err));
     yk_learner_also(&x->policy, "value.", x->value.weight);
     yk_learner_also(&x->policy, "value.optimizer.m.", x->critic.optimiser.m);
@@ -298,7 +299,7 @@ static yk_status train_step(ppo *x, bool *stops, yk_error *err)
     const double answered = yk_now();
     const means m = yk_experience_means_of(&x->e);
     YK_TRY(check_distance(x, &m, err));
-    *stops = yk_job_stops(x->c.job);
+    *stops = yk_learner_stops(&x->policy);
     if (step > 0 && (*stops || yk_learner_save_is_due(&x->policy))) YK_TRY(save(x, err));
     if (*stops) goto done;
     x->generating += x->e.x.seconds;

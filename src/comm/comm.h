@@ -5,11 +5,12 @@
  * do not depend on how many ranks there are (numerics contract, rule 7). Rank 0 alone writes files.
  *
  * A yk_comm * that is NULL is this process alone. comm_mpi.c is the only file that includes mpi.h, comm_self.c what
- * stands for it in a build without MPI. Every function but rank, size, node and slice is collective: all ranks call it,
- * in the same order, with arguments of the same shape. */
+ * stands for it in a build without MPI. Every function but rank, size, node, makes and slice is collective: all ranks
+ * call it, in the same order, with arguments of the same shape. */
 #ifndef YK_COMM_COMM_H
 #define YK_COMM_COMM_H
 
+#include "base/mem.h"
 #include "base/status.h"
 #include "simd/kernels.h"
 
@@ -55,6 +56,16 @@ yk_status yk_comm_share_text(yk_comm *c, char **text, yk_error *err);
 
 /* Rank r's part of x[n] is [r n / size, (r + 1) n / size); afterwards all hold all. */
 void yk_comm_gather_doubles(yk_comm *c, double *x, int64_t n);
+
+/* Work on a list of items, documents, sequences or prompts, is dealt by turns: item i is made by rank i mod size. Its
+ * result goes into item[i] as bytes, of any length, and afterwards all ranks have all of item[n], in order; what those
+ * that a rank did not make held is replaced. So that the result is one for any number of ranks, what is made of an item
+ * depends on nothing that is made of another. */
+bool yk_comm_makes(const yk_comm *c, int64_t item);
+void yk_comm_gather_texts(yk_comm *c, yk_buf *item, int64_t n);
+
+/* x[n] becomes the sum over the ranks: of whole numbers alone, whose sum has no order. */
+void yk_comm_add_counts(yk_comm *c, int64_t *x, int64_t n);
 
 /* A slice of flat arrays of so many floats: rank r's is [begin, end), whole blocks of YK_SUM_BLOCK (the array's last
  * one may be short), about floats / size. It follows from halving once a bit of r, the lowest bit first, as the tree

@@ -36,7 +36,7 @@ typedef struct stage {
     yk_status (*stamp)(const yk_recipe *r, char hex[33], yk_error *err);
     const char *model; /* in the run directory: the model it leaves, or the folder of its checkpoints; or NULL */
     const char *leaves; /* another file there that later stages need; or NULL */
-    bool by_all;        /* ranks; else rank 0 performs it, and the others wait */
+    bool alone;         /* rank 0 performs it, and the others wait; else all do */
 } stage;
 
 static const char *const clean_keys[] = {"seed", "corpus.", "clean.", NULL};
@@ -60,12 +60,11 @@ static const char *const evaluate_keys[] = {"evaluate.", "verify.", NULL};
 static const stage stages[] = {
     {"clean", yk_clean_stage, clean_keys, {"corpus"}, .output = yk_documents_path, .stamp = yk_corpus_stamp},
     {"tokenizer", yk_tokenizer_stage, tokenizer_keys, {"tokenizer"}, .output = yk_shard_path},
-    {"questions", yk_questions_stage, questions_keys, {"questions"}, .stamp = yk_questions_stamp},
+    {"questions", yk_questions_stage, questions_keys, {"questions"}, .stamp = yk_questions_stamp, .alone = true},
     {"tune", yk_tune_stage, tune_keys, {"tune"}, .output = NULL},
-    {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, .model = "checkpoints",
-     .by_all = true},
+    {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, .model = "checkpoints"},
     {"propose", yk_propose_stage, propose_keys, {"propose", "digest"}, .stamp = yk_questions_stamp},
-    {"sft", yk_sft_stage, sft_keys, {"sft", "digest"}, .model = "sft/model.h5", .by_all = true},
+    {"sft", yk_sft_stage, sft_keys, {"sft", "digest"}, .model = "sft/model.h5"},
     {"distill", yk_distill_stage, distill_keys, {"distill", "digest"}, .model = "distill/model.h5"},
     {"reward", yk_reward_stage, reward_keys, {"reward", "digest"}, .leaves = "reward/model.h5"},
     {"ppo", yk_ppo_stage, ppo_keys, {"ppo", "digest"}, .model = "ppo/model.h5"},
@@ -180,10 +179,8 @@ static yk_status perform_by_ranks(run *u, const stage *s, bool *finished, yk_err
     yk_status st = YK_OK;
     yk_job job = u->job;
     yk_comm *comm = job.comm;
-    if (!s->by_all) job.comm = NULL;
-    if (!s->by_all && comm && s->model)
-        yk_warn("stage %s: rank 0 performs it alone for now; the other %d ranks wait", s->name, yk_comm_size(comm) - 1);
-    if (s->by_all || yk_comm_leads(comm)) st = yk_context(err, s->perform(&job, finished, err), "stage %s", s->name);
+    if (s->alone) job.comm = NULL;
+    if (!s->alone || yk_comm_leads(comm)) st = yk_context(err, s->perform(&job, finished, err), "stage %s", s->name);
     YK_TRY(yk_comm_agree(comm, st, err));
     if (comm) YK_TRY(share_outcome(u, finished, err));
 done:

@@ -26,7 +26,7 @@ yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const
     memset(l->chain, '0', sizeof l->chain - 1);
     yk_weights_hash(s->model, l->weights.weight, l->began_with);
     const int64_t zero = job->recipe->zero;
-    YK_TRY(yk_optimiser_new(&l->optimiser, s->model, s->k, &o->adamw, zero >= 1 ? job->comm : NULL, err));
+    YK_TRY(yk_optimiser_new(&l->optimiser, s->model, s->k, &o->adamw, zero >= 1 && !o->whole ? job->comm : NULL, err));
     YK_TRY(yk_lanes_new(&l->lanes, s->model, s->k, job->team, job->comm, job->recipe->lanes, zero >= 2, err));
     YK_NEW(l->record, job->recipe->lanes * (SUMS + YK_MOST_TALLIES));
 done:

@@ -19,6 +19,7 @@ typedef struct yk_learner_options {
     yk_schedule schedule;    /* schedule.steps: how long it trains */
     yk_adamw_options adamw;
     int64_t checkpoint_every, keep; /* steps, 0: about one a minute; recent ones kept */
+    bool whole; /* every rank holds all moments, whatever `zero` says: they are another learner's yk_learner_also */
 } yk_learner_options;
 
 /* Other numbers [floats of the model] that checkpoints hold, under names with a prefix. */

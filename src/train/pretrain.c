@@ -112,16 +112,6 @@ static json_t *flushed_shares(const trainer *t)
                      t->l.step > 0 ? json_real((double)t->l.flushed / all) : json_null());
 }
 
-/* By rank 0; every rank has the same weights. */
-static yk_heldout heldout(trainer *t, size_t domain, int64_t most)
-{
-    yk_heldout one = {0};
-    if (yk_comm_leads(t->job->comm))
-        yk_evaluate_shard(&t->s, &t->domains[domain].heldout, t->r->evaluate_stride, most, &one);
-    yk_comm_share(t->job->comm, &one, sizeof one);
-    return one;
-}
-
 /* The first evaluation takes all of the held-out text, as the last one (the evaluate stage) does; those between,
  * a part. */
 static yk_status evaluate(trainer *t, yk_error *err)
@@ -132,7 +122,8 @@ static yk_status evaluate(trainer *t, yk_error *err)
     json_t *by_domain = json_object();
     yk_progress("pretrain   step %lld: held-out loss", (long long)t->l.step);
     for (size_t d = 0; d < t->r->corpora; d++) {
-        const yk_heldout one = heldout(t, d, most);
+        yk_heldout one = {0};
+        YK_TRY(yk_evaluate_shard(&t->s, t->job->comm, &t->domains[d].heldout, t->r->evaluate_stride, most, &one, err));
         json_object_set_new(by_domain, t->domains[d].name, yk_json_number_or_null(one.nats / M_LN2 / one.bytes));
         all.nats += one.nats;
         all.bytes += one.bytes;
