@@ -107,7 +107,7 @@ done:
 yk_status yk_answers_make(const yk_answers *a, const yk_course *c, bool *made, yk_error *err)
 {
     yk_status st = YK_OK;
-    growing x = {.a = a, .c = c, .comm = c->job->comm, .account = yk_path("%s/%s", c->dir, a->account)};
+    growing x = {.a = a, .c = c, .comm = c->comm, .account = yk_path("%s/%s", c->dir, a->account)};
     bool whole = true;
     *made = false;
     if (!x.account) YK_FAIL(YK_ERR_MEMORY, "out of memory");
@@ -117,5 +117,5 @@ yk_status yk_answers_make(const yk_answers *a, const yk_course *c, bool *made, y
 done:
     if (x.f) fclose(x.f);
     free(x.account);
-    return yk_comm_agree(c->job->comm, st, err); /* the file is whole, for all to read */
+    return yk_comm_agree(c->comm, st, err); /* the file is whole, for all to read */
 }

@@ -332,7 +332,7 @@ yk_status yk_grpo_stage(const yk_job *job, bool *finished, yk_error *err)
     YK_TRY(yk_course_open(&x.c, job, "grpo", YK_COURSE_ROWS, false, err));
     YK_TRY(open_all(&x, data, err));
     YK_TRY(resume(&x, err));
-    YK_TRY(yk_metrics_open(&x.c.metrics, x.c.job->comm, x.c.dir, x.l.step, err));
+    YK_TRY(yk_metrics_open(&x.c.metrics, x.c.comm, x.c.dir, x.l.step, err));
     yk_log("grpo       %lld problems, %lld held out, %lld steps of %lld x %lld answers", (long long)x.train.n,
            (long long)x.heldout.n, (long long)x.r->grpo_steps, (long long)x.r->grpo_prompts,
            (long long)x.r->grpo_group);

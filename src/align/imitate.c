@@ -135,7 +135,7 @@ static void count_tokens(void *context, const yk_session *s)
 static yk_status evaluate(imitator *x, yk_error *err)
 {
     yk_status st = YK_OK;
-    YK_TRY(yk_sequences_fit(&x->end, &x->c->s, x->c->job->comm, x->o->heldout, err));
+    YK_TRY(yk_sequences_fit(&x->end, &x->c->s, x->c->comm, x->o->heldout, err));
     if (x->l.step == 0) x->start = x->end;
     YK_TRY(yk_metrics_add(&x->c->metrics,
                           json_pack("{s:s, s:I, s:f, s:o, s:o, s:o}", "type", "eval", "step", (json_int_t)x->l.step,
@@ -251,7 +251,7 @@ yk_status yk_imitate(yk_course *c, const yk_imitation *o, bool *finished, yk_err
     YK_TRY(yk_learner_open(&x->l, c->job, &c->s, NULL, &l, err));
     YK_TRY(yk_deal_new(&x->deal, (uint64_t)c->r->seed, o->deal, o->n, err));
     YK_TRY(resume(x, err));
-    YK_TRY(yk_metrics_open(&c->metrics, c->job->comm, c->dir, x->l.step, err));
+    YK_TRY(yk_metrics_open(&c->metrics, c->comm, c->dir, x->l.step, err));
     yk_log("%-10s %zu examples, %lld held out, %lld steps of %lld", c->name, o->train->n, (long long)o->heldout->n,
            (long long)o->schedule.steps, (long long)o->batch);
     YK_TRY(loop(x, err));

@@ -98,7 +98,7 @@ yk_status yk_pair_course_train(yk_pair_course *x, const yk_pair_stage *s, bool *
     yk_status st = YK_OK;
     *finished = false;
     YK_TRY(resume(x, s, err));
-    YK_TRY(yk_metrics_open(&x->c.metrics, x->c.job->comm, x->c.dir, x->l.step, err));
+    YK_TRY(yk_metrics_open(&x->c.metrics, x->c.comm, x->c.dir, x->l.step, err));
     yk_log("%-10s %lld pairs, %lld held out, %lld steps of %lld", x->o.name, (long long)x->train.n,
            (long long)x->heldout.n, (long long)x->o.schedule.steps, (long long)x->o.batch);
     YK_TRY(loop(x, s, err));

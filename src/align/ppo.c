@@ -356,7 +356,7 @@ yk_status yk_ppo_stage(const yk_job *job, bool *finished, yk_error *err)
     YK_TRY(yk_course_open(&x.c, job, "ppo", YK_COURSE_ROWS, true, err));
     YK_TRY(open_all(&x, data, err));
     YK_TRY(resume(&x, err));
-    YK_TRY(yk_metrics_open(&x.c.metrics, x.c.job->comm, x.c.dir, x.policy.step, err));
+    YK_TRY(yk_metrics_open(&x.c.metrics, x.c.comm, x.c.dir, x.policy.step, err));
     yk_log("ppo        %lld prompts, %lld steps of %lld answers", (long long)x.train.n, (long long)x.r->ppo_steps,
            (long long)x.r->ppo_prompts);
     YK_TRY(loop(&x, last, err));

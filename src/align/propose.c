@@ -274,7 +274,7 @@ static yk_status open_all(proposing *x, yk_error *err)
     x->samples = json_array();
     x->path = yk_path("%s/train.jsonl", x->c.dir);
     if (!x->hash || !x->samples || !x->path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    if (yk_comm_leads(x->c.job->comm)) YK_TRY(yk_mkdirs(x->c.dir, err));
+    if (yk_comm_leads(x->c.comm)) YK_TRY(yk_mkdirs(x->c.dir, err));
     YK_TRY(yk_passages_choose(&x->passages, x->r, x->c.job->dir, err));
     YK_TRY(yk_near_new(&x->near, x->r->propose_similarity, err));
     YK_TRY(read_rules(x, err));

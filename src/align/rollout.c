@@ -61,7 +61,7 @@ yk_status yk_rollouts_make(yk_rollouts *x, yk_course *c, yk_decoder *d, const yk
     yk_status st = YK_OK;
     yk_request *request = NULL;
     const double began = yk_now();
-    *x = (yk_rollouts){.comm = c->job->comm};
+    *x = (yk_rollouts){.comm = c->comm};
     YK_NEW(x->item, n * group);
     x->n = n * group;
     YK_NEW(request, x->n);

@@ -190,7 +190,7 @@ static yk_status measure_choices(yk_course *c, const yk_task *t, json_t *into, y
     double (*const length[3])(const char *) = {one, characters, bytes};
     bool single = true;
     YK_TRY(make_choices(&x, c, t, err));
-    YK_TRY(yk_pass_each(&c->s, c->job->comm, x.q, sizeof *x.q, x.n, YK_PASS_LOSS, take_logp, &x, err));
+    YK_TRY(yk_pass_each(&c->s, c->comm, x.q, sizeof *x.q, x.n, YK_PASS_LOSS, take_logp, &x, err));
     for (int k = 0; k < 3; k++) YK_NEW(right[k], n);
     int64_t at = 0;
     for (size_t i = 0; i < n; i++) {

@@ -260,7 +260,7 @@ static yk_status go_through(search *s, bool *finished, yk_error *err)
     *finished = true;
     while (yk_halving_next(&s->halving, &x.trial, &x.rung)) {
         x.step = yk_halving_step(&s->halving, s->r->pretrain_steps, x.rung);
-        if (x.rung == 0) YK_TRY(propose(s, x.trial, err));
+        if (x.rung == 0) YK_TRY(yk_comm_agree(s->job->comm, propose(s, x.trial, err), err));
         x.values = s->values[x.trial].data;
         bool recorded = yk_trials_find(&s->trials, &x);
         if (!recorded) {

@@ -125,6 +125,64 @@ static void ranks_agree(void **state)
     if (last > 0) assert_int_equal(yk_comm_agree(comm, YK_OK, &err), YK_ERR_IO); /* there is no other after it */
 }
 
+/* Lengths differ, some are 0; of few items not every rank has one. */
+static void check_items(int64_t n, size_t most)
+{
+    yk_buf *item = calloc((size_t)n + 1, sizeof *item);
+    assert_non_null(item);
+    for (int64_t i = 0; i < n; i++) {
+        yk_buf_puts(&item[i], yk_comm_makes(comm, i) ? "" : "what was there before");
+        const size_t length = (size_t)i * 7919 % most;
+        for (size_t at = 0; yk_comm_makes(comm, i) && at < length; at++)
+            yk_buf_add(&item[i], &(char){(char)(i + (int64_t)at)}, 1);
+    }
+    yk_comm_gather_texts(comm, item, n);
+    for (int64_t i = 0; i < n; i++) {
+        assert_int_equal(item[i].len, (size_t)i * 7919 % most);
+        for (size_t at = 0; at < item[i].len; at++) assert_true(item[i].data[at] == (char)(i + (int64_t)at));
+        assert_true(item[i].data[item[i].len] == 0);
+        yk_buf_free(&item[i]);
+    }
+    free(item);
+}
+
+static void items_come_in_order(void **state)
+{
+    (void)state;
+    for (int64_t n = 0; n < 20; n++) check_items(n, 3);
+    check_items(3000, 200);
+}
+
+static void a_long_item_comes_in_pieces(void **state)
+{
+    (void)state;
+    enum { LONG = 37 << 20 };
+    yk_buf item[2] = {{0}};
+    char *text = malloc(LONG);
+    assert_non_null(text);
+    for (int i = 0; i < LONG; i++) text[i] = (char)(i % 251);
+    if (yk_comm_makes(comm, 0)) yk_buf_add(&item[0], text, LONG);
+    if (yk_comm_makes(comm, 1)) yk_buf_puts(&item[1], "short");
+    yk_comm_gather_texts(comm, item, 2);
+    assert_int_equal(item[0].len, LONG);
+    assert_memory_equal(item[0].data, text, LONG);
+    assert_string_equal(item[1].data, "short");
+    yk_buf_free(&item[0]);
+    yk_buf_free(&item[1]);
+    free(text);
+}
+
+static void counts_add_up(void **state)
+{
+    (void)state;
+    const int64_t rank = yk_comm_rank(comm), size = yk_comm_size(comm);
+    int64_t x[] = {1, rank, (int64_t)1 << 52};
+    yk_comm_add_counts(comm, x, 3);
+    assert_int_equal(x[0], size);
+    assert_int_equal(x[1], size * (size - 1) / 2);
+    assert_int_equal(x[2], size << 52);
+}
+
 static void text_is_shared(void **state)
 {
     (void)state;
@@ -142,6 +200,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_follow_the_tree),  cmocka_unit_test(slices_cover_the_array_once),
         cmocka_unit_test(doubles_come_in_order), cmocka_unit_test(slices_come_and_go),
+        cmocka_unit_test(items_come_in_order),   cmocka_unit_test(a_long_item_comes_in_pieces),
+        cmocka_unit_test(counts_add_up),
         cmocka_unit_test(text_is_shared),        cmocka_unit_test(ranks_agree), /* the last, as all fail in it */
     };
     yk_error err = {""};

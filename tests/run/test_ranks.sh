@@ -106,15 +106,59 @@ done
 ranks 1 $longer
 verdict "8, 2, 4 and 1 ranks, one after another, stopped at steps$came" "$wanted" "$(last)"
 
-# A stage that ranks share, and one that rank 0 performs alone, after pretraining.
+# All stages: ranks leave the same files, but for what a clock says.
 stages=$top_srcdir/conf/stages.yaml
-few="--set lanes=4 --set threads=1 --set pretrain.steps=8 --set sft.steps=12 --set dpo.epochs=0.3"
-few="$few --set stages=[clean,tokenizer,questions,pretrain,sft,dpo]"
+few="--set lanes=4 --set threads=1 --set pretrain.steps=20 --set sft.steps=120 --set reward.epochs=0.5"
+few="$few --set dpo.epochs=0.3 --set ppo.steps=2 --set grpo.steps=2"
+run_stages() { # ranks, then options of a run that goes on in $dir/run
+    n=$1
+    shift
+    mpirun --quiet -np "$n" "$yoke" run "$stages" $few "$@" --run-dir "$dir/run" >"$dir/out" 2>"$dir/log"
+}
+told() {
+    clock='"\(memory\|threads\|[a-z_]*seconds\|[a-z_]*per_s\|[a-z]*_share\|generation\|generating\|scoring\|learning\)"'
+    (cd "$dir/run" && find . -name '*.json*' ! -path '*/checkpoints/*' -o -name '*.tok' -o -name '*.zst' | LC_ALL=C sort |
+        while read -r file; do
+            echo "$file"
+            case $file in *.json*) sed "s/$clock: *[-0-9.e+]*//g" "$file" ;; *) cksum <"$file" ;; esac
+        done)
+}
 wanted=$(digest "$yoke" run "$stages" $few)
+told >"$dir/told"
+for way in "2 0" "4 1"; do # ranks, zero
+    set -- $way
+    rm -rf "$dir/run"
+    run_stages "$1" --set zero="$2"
+    verdict "all stages by $1 ranks, zero $2" "$wanted" "$(last)"
+    told >"$dir/told.$1"
+    diff "$dir/told" "$dir/told.$1" >"$dir/log"
+    verdict "all stages by $1 ranks, zero $2: the same files" 0 $?
+done
+
+# Stopped in the midst of stages, and gone on with by other numbers of ranks.
 rm -rf "$dir/run"
-mpirun --quiet -np 4 "$yoke" run "$stages" $few --set zero=1 --run-dir "$dir/run" >"$dir/out" 2>"$dir/log"
-verdict "sft, and then dpo" "$wanted" "$(last)"
-says "that rank 0 is alone with dpo" 'stage dpo: rank 0 performs it alone for now; the other 3 ranks wait'
+for way in "4 sft/metrics.jsonl TERM" "2 ppo/metrics.jsonl TERM" "4 grpo/metrics.jsonl KILL"; do
+    set -- $way
+    run_stages "$1" &
+    await "$dir/run/$2" 3000
+    end_run "$3"
+done
+run_stages 2
+verdict "stages by 4, 2, 4 and 2 ranks, one after another" "$wanted" "$(last)"
+
+# A rank that fails alone, in a verifier.
+cat >"$dir/verifier" <<'END'
+[ "$OMPI_COMM_WORLD_RANK" != 1 ] || exit 1
+while read -r line; do echo "{\"id\": $(echo "$line" | sed 's/.*"id": *\([0-9]*\).*/\1/'), \"score\": 1}"; done
+END
+for set in train heldout; do
+    sed 's/"verifier": *"[a-z]*"/"verifier": "command"/' "$dir/run/questions/problems.$set.jsonl" >"$dir/$set.jsonl"
+done
+rm -rf "$dir/run/grpo"
+run_stages 2 --set verify.command="sh $dir/verifier" --set grpo.data="[$dir/train.jsonl]" \
+    --set grpo.heldout="[$dir/heldout.jsonl]"
+verdict "a verifier that fails on rank 1: exit status" 4 $?
+verdict "... is said once" 1 "$(grep -c 'stage grpo: rank 1: verifier command' "$dir/log")"
 
 # What cannot go on is said once, and ends all.
 rm -rf "$dir/run"
