@@ -21,11 +21,11 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Keys before `near` that lie on the stride of position t, the first `global` aside. */
+/* Keys before `near` in the block of position t and those on its stride, the first `global` aside. */
 static int64_t on_stride(const yk_pattern *p, int64_t t, int64_t near)
 {
     int64_t keys = 0;
-    for (int64_t b = t / YK_KEY_BLOCK - p->stride; p->stride > 0 && b >= 0; b -= p->stride) {
+    for (int64_t b = t / YK_KEY_BLOCK; p->stride > 0 && b >= 0; b -= p->stride) {
         int64_t from = b * YK_KEY_BLOCK, to = least(from + YK_KEY_BLOCK, near);
         if (from < p->global) from = p->global;
         if (from < to) keys += to - from;
