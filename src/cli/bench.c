@@ -126,7 +126,7 @@ static void no_more(const json_t *result)
 }
 
 static const yk_bench_kind peak = {"peak", nothing, no_more};
-static const yk_bench_kind *const kinds[] = {&peak, &yk_bench_gemm, &yk_bench_step, &yk_bench_decode};
+static const yk_bench_kind *const kinds[] = {&peak, &yk_bench_gemm, &yk_bench_attention, &yk_bench_step, &yk_bench_decode};
 
 /* As a run of that profile does; `fast` decides by the products of GPT-2's feed-forward block. */
 static yk_status pick_tables(yk_bench *b, json_t *result, yk_error *err)
@@ -155,7 +155,7 @@ static yk_status perform(int argc, char **argv, yk_error *err)
     YK_TRY(yk_parse(&yk_command_bench, argc, argv, 1, take, &b, err));
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(b.what, kinds[i]->name) == 0) kind = kinds[i];
-    if (!kind) YK_FAIL(YK_ERR_USAGE, "`%s`: expected peak, gemm, step or decode", b.what);
+    if (!kind) YK_FAIL(YK_ERR_USAGE, "`%s`: expected peak, gemm, attention, step or decode", b.what);
     YK_TRY(yk_team_make(&b.team, (int)b.threads, err));
     YK_TRY(pick_tables(&b, result, err));
     YK_TRY(measure_peak(&b, result, err));
@@ -180,7 +180,7 @@ static const struct argp_option option[] = {
     {"profile", 'f', "exact|fast", 0, "the recipe key `numerics` (exact)", 0},
     {"model", 'm', "NAME", 0, "step, decode: gpt2-124m, llama-34m or quickstart-2m", 0},
     {"batch", 'b', "B", 0, "step: sequences a step; decode: sequences side by side (1)", 0},
-    {"seq", 't', "T", 0, "step, decode: tokens a sequence", 0},
+    {"seq", 't', "T", 0, "attention, step, decode: tokens a sequence", 0},
     {"micro-batch", 'u', "N", 0, "step: sequences computed at once", 0},
     {"precision", 'p', "P", 0, "step, decode: fp32, bf16 or fp16 (bf16)", 0},
     {"recompute", 'r', "R", 0, "step: the recipe key of that name (none)", 0},
@@ -188,10 +188,10 @@ static const struct argp_option option[] = {
 };
 
 const yk_command yk_command_bench = {
-    "bench", "peak|gemm|step|decode", "measure this machine and the kernels",
-    "Measures the peak of multiply-adds and of memory; the matrix products of training; a whole training step "
-    "(forward, backward, AdamW) of a known model; or generating token by token. Shares are of the peak measured in the "
-    "same run.\v"
+    "bench", "peak|gemm|attention|step|decode", "measure this machine and the kernels",
+    "Measures the peak of multiply-adds and of memory; the matrix products of training; attention under each pattern "
+    "(model.attention); a whole training step (forward, backward, AdamW) of a known model; or generating token by "
+    "token. Shares are of the peak measured in the same run.\v"
     "Examples:\n  yoke bench gemm --against openblas\n"
     "  yoke bench step --model llama-34m --batch 8 --seq 512 --precision bf16 --json",
     option, perform};

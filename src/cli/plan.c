@@ -25,6 +25,13 @@ static bool take(void *context, int key, const char *text)
     return true;
 }
 
+/* The share of the pairs of query and key that the patterns of the layers keep. */
+static double pairs_of(const yk_recipe *r)
+{
+    const yk_model_shape shape = yk_model_shape_of(r, r->tokenizer_vocab);
+    return yk_model_density(&shape, r->pretrain_seq);
+}
+
 /* One policy of `recompute` as a row of bytes. */
 static yk_status plan_policy(const yk_recipe *r, const char *policy, const yk_kernels *k, const yk_team *team,
                              json_t *rows, yk_error *err)
@@ -32,11 +39,11 @@ static yk_status plan_policy(const yk_recipe *r, const char *policy, const yk_ke
     yk_needs n;
     yk_status st = yk_needs_of(&n, r, r->tokenizer_vocab, policy, yk_micro_batch(r), k, team, err);
     if (st != YK_OK) return st;
-    json_array_append_new(rows, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "recompute", policy, "weights",
+    json_array_append_new(rows, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "recompute", policy, "weights",
                                           (json_int_t)n.weights, "gradients", (json_int_t)n.gradients, "optimizer",
                                           (json_int_t)n.optimiser, "activations", (json_int_t)n.activations, "packed",
                                           (json_int_t)n.packed, "scratch", (json_int_t)n.scratch, "total",
-                                          (json_int_t)n.total));
+                                          (json_int_t)n.total, "attention_pairs", pairs_of(r)));
     return YK_OK;
 }
 
@@ -47,9 +54,11 @@ static void print_rows(const yk_recipe *r, const yk_kernels *k, const json_t *ro
     size_t i;
     const json_t *row;
     char text[32];
-    printf("%lld layers of width %lld, vocabulary %lld; micro-batches of %lld x %lld tokens; %s, %s\n\n%-10s",
+    printf("%lld layers of width %lld, vocabulary %lld; micro-batches of %lld x %lld tokens; %s, %s\n"
+           "attention: %s, %.1f%% of the pairs of tokens\n\n%-10s",
            (long long)r->model_layers, (long long)r->model_width, (long long)r->tokenizer_vocab,
-           (long long)yk_micro_batch(r), (long long)r->pretrain_seq, k->name, r->precision, "recompute");
+           (long long)yk_micro_batch(r), (long long)r->pretrain_seq, k->name, r->precision, r->model_attention,
+           100 * pairs_of(r), "recompute");
     for (size_t c = 0; c < sizeof column / sizeof *column; c++) printf(" %12s", column[c]);
     putchar('\n');
     json_array_foreach(rows, i, row) {

@@ -348,6 +348,44 @@ static yk_status check_model(const yk_recipe *r, yk_error *err)
     return YK_OK;
 }
 
+/* The kinds of attention, in the order of recipe.def, as bits. */
+enum { FULL = 1, WINDOW = 2, GLOBAL = 4, STRIDED = 8, SELECTED = 16 };
+
+static unsigned kind_of_attention(const yk_recipe *r)
+{
+    static const char *const words[] = {"full", "window", "global", "strided", "selected"};
+    unsigned kind = FULL;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(r->model_attention, words[i]) == 0) kind = 1u << i;
+    return kind;
+}
+
+/* A key of a pattern is given where its kind needs it, and nowhere else. */
+static yk_status check_attention(const yk_recipe *r, yk_error *err)
+{
+    const struct { const int64_t *value; unsigned needed, allowed; int64_t least; const char *kinds; } keys[] = {
+        {&r->model_window, WINDOW | GLOBAL | STRIDED, 0, 1, "window, global or strided"},
+        {&r->model_global_tokens, GLOBAL, STRIDED, 1, "global or strided"},
+        {&r->model_attention_stride, STRIDED, 0, 2, "strided"},
+        {&r->model_selected_blocks, SELECTED, 0, 3, "selected"},
+        {&r->model_full_every, 0, WINDOW | GLOBAL | STRIDED | SELECTED, 2, "not full"}};
+    const unsigned kind = kind_of_attention(r);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const long long value = *keys[i].value, least = keys[i].least;
+        const bool has_place = (kind & (keys[i].needed | keys[i].allowed)) != 0;
+        if (value != 0 && !has_place)
+            return yk_fail_key(r, keys[i].value, err, "is %lld, which has a meaning where model.attention is %s; it is "
+                               "%s: change one", value, keys[i].kinds, r->model_attention);
+        if (value < least && (value != 0 || (kind & keys[i].needed)))
+            return yk_fail_key(r, keys[i].value, err, "is %lld; model.attention: %s needs at least %lld", value,
+                               r->model_attention, least);
+    }
+    if (r->model_layers && r->model_full_every > r->model_layers)
+        return yk_fail_key(r, &r->model_full_every, err, "is %lld, more than model.layers, %lld: no layer would be full",
+                           (long long)r->model_full_every, (long long)r->model_layers);
+    return YK_OK;
+}
+
 static yk_status check_recompute(const yk_recipe *r, yk_error *err)
 {
     const char *p = r->recompute;
@@ -429,6 +467,7 @@ yk_status yk_recipe_check_whole(const yk_recipe *r, yk_error *err)
 {
     yk_status st = YK_OK;
     YK_TRY(check_model(r, err));
+    YK_TRY(check_attention(r, err));
     YK_TRY(check_training(r, err));
     YK_TRY(check_rungs(r, err));
     for (size_t i = 0; i < yk_key_count; i++) YK_TRY(yk_key_check(&yk_keys[i], r, err));

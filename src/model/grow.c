@@ -169,6 +169,11 @@ yk_status yk_grow_check(const yk_model_shape *from, const yk_model_shape *to, yk
         {"model.tied", from->tied, to->tied, false},
         {"model.rope_theta", from->rope_theta, to->rope_theta, false},
         {"model.rope_factor", from->rope_factor, to->rope_factor, false},
+        {"model.window", (double)from->pattern.window, (double)to->pattern.window, false},
+        {"model.global_tokens", (double)from->pattern.global, (double)to->pattern.global, false},
+        {"model.attention_stride", (double)from->pattern.stride, (double)to->pattern.stride, false},
+        {"model.selected_blocks", (double)from->pattern.blocks, (double)to->pattern.blocks, false},
+        {"model.full_every", (double)from->full_every, (double)to->full_every, false},
         {"pretrain.seq, whose positions are learnt,", (double)(from->learned_positions ? from->positions : 0),
          (double)(to->learned_positions ? to->positions : 0), false},
     };
@@ -180,6 +185,9 @@ yk_status yk_grow_check(const yk_model_shape *from, const yk_model_shape *to, yk
             return yk_fail(err, YK_ERR_CONFIG, "%s changes, which no growth can do; leave it as the run has it",
                            part[i].key);
     }
+    if (from->full_every && to->layers > from->layers)
+        return yk_fail(err, YK_ERR_CONFIG, "model.layers grows, but with model.full_every blocks would change their pattern; "
+                       "let model.width, model.heads or model.ffn grow");
     if (from->layernorm && to->width > from->width)
         return yk_fail(err, YK_ERR_CONFIG, "model.width grows, but model.norm is layernorm: its mean over a wider row is "
                        "another one; let model.layers, model.heads or model.ffn grow");

@@ -123,6 +123,10 @@ static inline void *yk_at(const yk_pass *p, void *stored, int64_t i)
     return (char *)stored + i * yk_type_size(p->m->k, YK_STORED);
 }
 
+/* The pattern of a layer, and how many lists of selected blocks `rows` key rows have at most. */
+yk_pattern yk_pattern_of(const yk_model_shape *s, int64_t layer);
+int64_t yk_pattern_lists(const yk_model_shape *s, int64_t rows);
+
 /* The norm that a block begins with, RMSNorm or LayerNorm: p->x -> NORMED; backward: DNORMED -> p->d, added to it or
  * not, and NORMED again where `again`. */
 yk_status yk_norm_plan(struct yk_model *m, yk_node *n, const char *name, yk_error *err);

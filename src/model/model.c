@@ -28,6 +28,9 @@ yk_model_shape yk_model_shape_of(const yk_recipe *r, int64_t vocab)
                             .learned_positions = strcmp(r->model_position, "learned") == 0, .bias = r->model_bias,
                             .qkv_bias = r->model_qkv_bias, .rope_theta = r->model_rope_theta,
                             .rope_factor = r->model_rope_factor, .rope_original = r->model_rope_original,
+                            .pattern = {.window = r->model_window, .global = r->model_global_tokens,
+                                        .stride = r->model_attention_stride, .blocks = r->model_selected_blocks},
+                            .full_every = r->model_full_every,
                             .base_width = r->model_base_width, .norm_eps = r->model_norm_eps, .init_std = r->model_init_std,
                             .recompute_attention = strcmp(r->recompute, "attention") == 0,
                             .recompute_blocks = blocks_again(r->recompute)};
@@ -415,7 +418,8 @@ double yk_model_flops_per_token(const yk_model *m, int64_t seq)
     double multiplying = 0;
     for (int i = 0; i < m->params; i++)
         if (m->param[i].multiplies) multiplying += (double)m->param[i].count;
-    return 6.0 * multiplying + 6.0 * (double)(m->shape.layers * seq * m->shape.heads * m->shape.head_size);
+    double pairs = yk_model_density(&m->shape, seq) * (double)(m->shape.layers * seq);
+    return 6.0 * multiplying + 6.0 * pairs * (double)(m->shape.heads * m->shape.head_size);
 }
 
 float *yk_model_weights(const yk_model *m)
@@ -567,17 +571,21 @@ void yk_model_finish_gradients(yk_model *m, int64_t begin, int64_t end)
 yk_status yk_cache_new(yk_cache *c, const yk_model *m, int64_t rows, yk_error *err)
 {
     int64_t bytes = m->shape.layers * rows * 2 * m->shape.kv_heads * m->shape.head_size * yk_type_size(m->k, YK_STORED);
-    c->rows = rows;
-    c->kv = m->k->alloc(bytes);
-    return c->kv ? YK_OK
-                 : yk_fail(err, YK_ERR_MEMORY, "the key-value cache of %lld tokens needs %lld bytes",
-                           (long long)rows, (long long)bytes);
+    int64_t lists = m->shape.layers * yk_pattern_lists(&m->shape, rows) * m->shape.pattern.blocks;
+    *c = (yk_cache){.rows = rows, .kv = m->k->alloc(bytes)};
+    if (c->kv && lists > 0) c->selected = m->k->alloc(lists * (int64_t)sizeof *c->selected);
+    if (c->kv && (c->selected || lists == 0)) return YK_OK;
+    yk_cache_free(c, m);
+    return yk_fail(err, YK_ERR_MEMORY, "the key-value cache of %lld tokens needs %lld bytes", (long long)rows,
+                   (long long)(bytes + lists * (int64_t)sizeof *c->selected));
 }
 
 void yk_cache_free(yk_cache *c, const yk_model *m)
 {
     if (c->kv) m->k->free(c->kv);
+    if (c->selected) m->k->free(c->selected);
     c->kv = NULL;
+    c->selected = NULL;
 }
 
 void yk_model_decode(yk_model *m, yk_cache *cache, const yk_batch *batch, const int32_t *cache_row,

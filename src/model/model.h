@@ -29,6 +29,8 @@ typedef struct yk_model_shape {
     double rope_factor; /* above 1: slow turns are slowed down, as in Llama 3 (yk_rope_turn) */
     int64_t rope_original; /* ... by which positions it was trained before that */
     int64_t base_width;    /* of the maximal-update parametrisation; 0: off */
+    yk_pattern pattern;       /* which keys a query sees (simd/kernels.h); lists are made by the model */
+    int64_t full_every;       /* ... in all layers but each full_every-th, which is full; 0: in all */
     bool recompute_attention; /* backward computes attention blocks again */
     int64_t recompute_blocks; /* 0, or whole blocks again, so many at a time; neither changes a bit */
 } yk_model_shape;
@@ -98,7 +100,13 @@ double yk_rope_turn(const yk_model_shape *s, int64_t i);
 
 int64_t yk_model_floats(const yk_model *m);         /* of the flat arrays, padding included */
 int64_t yk_model_parameters(const yk_model *m);     /* numbers that are learnt */
-double yk_model_flops_per_token(const yk_model *m, int64_t seq); /* forward + backward: 6 P + 6 L T H D */
+
+/* Forward + backward: 6 P + 6 L T H D, the last term by yk_model_density. */
+double yk_model_flops_per_token(const yk_model *m, int64_t seq);
+
+/* The share of the pairs of query and key of a causal document of `seq` tokens that the pattern keeps, over all layers;
+ * 1 where all are full. A query's own key counts half, as in T / 2 keys of a full layer. */
+double yk_model_density(const yk_model_shape *s, int64_t seq);
 float *yk_model_weights(const yk_model *m);         /* [floats] */
 float *yk_model_gradients(const yk_model *m);       /* [gradient floats]; NULL unless training */
 int64_t yk_model_gradient_floats(const yk_model *m); /* floats, plus the embedding's second gradient when tied */
@@ -189,9 +197,10 @@ void yk_model_score(yk_model *m, const yk_batch *batch, float *score); /* [N] of
  * micro-batch. Clears the whole second one. */
 void yk_model_finish_gradients(yk_model *m, int64_t begin, int64_t end);
 
-/* Keys and values of `rows` positions for every layer. */
+/* Keys and values of `rows` positions for every layer, and the blocks that queries selected. */
 typedef struct yk_cache {
-    void *kv; /* [L][rows][2 K D], stored */
+    void *kv;            /* [L][rows][2 K D], stored */
+    yk_chosen *selected; /* [L] lists of yk_pattern; NULL: nothing is selected */
     int64_t rows;
 } yk_cache;
 yk_status yk_cache_new(yk_cache *c, const yk_model *m, int64_t rows, yk_error *err);

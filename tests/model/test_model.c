@@ -24,6 +24,9 @@ static const yk_model_shape shapes[] = {
     {.vocab = VOCAB, .width = 32, .layers = 2, .heads = 2, .kv_heads = 1, .head_size = 16, .ffn = 48, .positions = 32,
      .tied = true, .qkv_bias = true, .rope_theta = 1e4, .rope_factor = 8, .rope_original = 48, .norm_eps = 1e-5,
      .init_std = 0.3, .score = true},
+    {.vocab = VOCAB, .width = 32, .layers = 2, .heads = 2, .kv_heads = 1, .head_size = 16, .ffn = 48, .positions = 32,
+     .tied = true, .rope_theta = 1e4, .norm_eps = 1e-5, .init_std = 0.3, .score = true,
+     .pattern = {.window = 3, .global = 2}, .full_every = 2},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
