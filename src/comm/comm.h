@@ -5,7 +5,7 @@
  * do not depend on how many ranks there are (numerics contract, rule 7). Rank 0 alone writes files.
  *
  * A yk_comm * that is NULL is this process alone. comm_mpi.c is the only file that includes mpi.h, comm_self.c what
- * stands for it in a build without MPI. Every function but rank, size, node and slice is collective: all ranks call it,
+ * stands for it in a build without MPI. Every function but rank, size, node and those that say who owns what is collective: all ranks call it,
  * in the same order, with arguments of the same shape. */
 #ifndef YK_COMM_COMM_H
 #define YK_COMM_COMM_H
@@ -56,25 +56,35 @@ yk_status yk_comm_share_text(yk_comm *c, char **text, yk_error *err);
 /* Rank r's part of x[n] is [r n / size, (r + 1) n / size); afterwards all hold all. */
 void yk_comm_gather_doubles(yk_comm *c, double *x, int64_t n);
 
-/* A slice of flat arrays of so many floats: rank r's is [begin, end), whole blocks of YK_SUM_BLOCK (the array's last
- * one may be short), about floats / size. It follows from halving once a bit of r, the lowest bit first, as the tree
- * does; so slices do not lie in the order of ranks, and may be empty. The slices of a shorter array, which begins where
- * that one does, are the same ones cut at its end: all functions below take its length n and those `floats`. */
+/* Flat arrays of so many floats are dealt out in buckets, ranges of whole blocks of YK_SUM_BLOCK (the array's last one may
+ * be short), so that each can be exchanged for itself. Of a bucket rank r's slice is [begin, end), whole blocks too, about
+ * length / size: what halving leaves, once for a bit of r, the lowest bit first, as the tree does. So a rank owns a slice
+ * of each bucket; slices do not lie in the order of ranks, and may be empty. What it owns of an array, packed, is its
+ * slices in order of buckets, yk_comm_owned floats. A process alone has one bucket, and owns it. The buckets of a shorter
+ * array, which begins where that one does, are the same ones cut at its end: functions take its length n and those
+ * `floats`. */
 typedef struct yk_slice {
     int64_t begin, end;
 } yk_slice;
-yk_slice yk_comm_slice(const yk_comm *c, int64_t n, int64_t floats, int rank);
+int yk_comm_buckets(const yk_comm *c, int64_t floats);
+yk_slice yk_comm_bucket(const yk_comm *c, int64_t n, int64_t floats, int bucket);
+yk_slice yk_comm_slice(const yk_comm *c, int64_t n, int64_t floats, int rank, int bucket);
+int64_t yk_comm_owned(const yk_comm *c, int64_t n, int64_t floats, int rank);
 
-/* A tree over ranks: rank r's x[n] is the sum of its lanes; afterwards its slice of x holds the sum over all ranks,
+/* A tree over ranks: rank r's x[n] is the sum of its lanes; afterwards its slices of x hold the sum over all ranks,
  * ((x0 + x1) + (x2 + x3)) + ...; the rest is undefined. size is a power of two. Through shared memory where ranks
- * share a node, by recursive halving (Thakur, Rabenseifner, Gropp 2005) between nodes. */
+ * share a node, by recursive halving (Thakur, Rabenseifner, Gropp 2005) between nodes. Of one bucket, or all. */
+void yk_comm_sum_bucket(yk_comm *c, const yk_kernels *k, const yk_team *team, float *x, int64_t n, int64_t floats,
+                        int bucket);
 void yk_comm_sum_slices(yk_comm *c, const yk_kernels *k, const yk_team *team, float *x, int64_t n, int64_t floats);
 
-/* Every rank's slice of x, for all; and the same of arrays with one number a block. */
+/* Every rank's slices of x, for all; of a range of x alone; and the same of arrays with one number a block. */
 void yk_comm_gather_slices(yk_comm *c, const yk_team *team, float *x, int64_t n, int64_t floats);
-void yk_comm_gather_blocks(yk_comm *c, const yk_team *team, double *x, int64_t floats);
+void yk_comm_gather_range(yk_comm *c, const yk_team *team, float *x, yk_slice range, int64_t floats);
+void yk_comm_gather_blocks(yk_comm *c, double *x, int64_t floats);
 
-/* Between rank 0's whole[floats] (NULL elsewhere) and every rank's `own`, its slice alone. */
+/* Between rank 0's whole[floats] and what every rank owns: `own`, packed, or, collecting, where it lies in the rank's
+ * `whole` (own NULL). With `own` the other ranks' `whole` is not used. */
 void yk_comm_collect_slices(yk_comm *c, float *whole, const float *own, int64_t floats);
 void yk_comm_deal_slices(yk_comm *c, const float *whole, float *own, int64_t floats);
 

@@ -538,9 +538,9 @@ void yk_model_finish_gradients(yk_model *m, int64_t begin, int64_t end)
     const yk_param *table = &m->param[m->node[0].param[0]]; /* the first: it begins at 0 */
     float *g = m->gradient, *second = m->gradient + m->floats;
     if (end > table->count) end = table->count;
-    if (begin < end)
-        m->k->add(&m->team, &(yk_add){.y = g + begin, .a = g + begin, .b = second + begin, .n = end - begin});
-    m->k->zero(&m->team, second, table->count * (int64_t)sizeof(float));
+    if (begin >= end) return;
+    m->k->add(&m->team, &(yk_add){.y = g + begin, .a = g + begin, .b = second + begin, .n = end - begin});
+    m->k->zero(&m->team, second + begin, (end - begin) * (int64_t)sizeof(float));
 }
 
 yk_status yk_cache_new(yk_cache *c, const yk_model *m, int64_t rows, yk_error *err)

@@ -171,7 +171,7 @@ void yk_model_score(yk_model *m, const yk_batch *batch, float *score); /* [N] of
 
 /* Adds the embedding's two gradients (as input and as output projection) when tied, as far as they lie in [begin, end)
  * of the flat arrays; once a step, after the lanes were merged, because the order of additions may not depend on the
- * micro-batch. Clears the whole second one. */
+ * micro-batch. Clears that part of the second one. */
 void yk_model_finish_gradients(yk_model *m, int64_t begin, int64_t end);
 
 /* Keys and values of `rows` positions for every layer. */

@@ -61,16 +61,19 @@ int64_t yk_learner_count_flushed(const yk_learner *l, const float *x, int64_t n)
     return count;
 }
 
-/* Of the gradients, of which a rank may know its slice alone. */
+/* Of the gradients, of which a rank may know its slices alone. */
 static yk_status count_flushed(yk_learner *l, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_comm *comm = l->optimiser.comm;
-    const yk_slice own = l->optimiser.own;
+    const int64_t floats = yk_model_floats(l->s->model);
     double *count = NULL;
     YK_NEW(count, yk_comm_size(comm));
-    count[yk_comm_rank(comm)] =
-        (double)yk_learner_count_flushed(l, l->weights.gradient + own.begin, own.end - own.begin);
+    for (int i = 0; i < yk_comm_buckets(comm, floats); i++) {
+        const yk_slice own = yk_comm_slice(comm, floats, floats, yk_comm_rank(comm), i);
+        count[yk_comm_rank(comm)] +=
+            (double)yk_learner_count_flushed(l, l->weights.gradient + own.begin, own.end - own.begin);
+    }
     yk_comm_gather_doubles(comm, count, yk_comm_size(comm));
     l->flushed = 0;
     for (int r = 0; r < yk_comm_size(comm); r++) l->flushed += (int64_t)count[r];
