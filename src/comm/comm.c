@@ -2,7 +2,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
-#include "comm/world.h"
+#include "comm/worker.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +19,7 @@ yk_status yk_comm_open(yk_comm **c, yk_error *err)
 void yk_comm_close(yk_comm *c)
 {
     if (!c) return;
+    yk_worker_stop(c);
     free(c->message[0]);
     free(c->message[1]);
     free(c->node.base);
@@ -42,6 +43,12 @@ int yk_comm_size(const yk_comm *c)
 int yk_comm_node(const yk_comm *c)
 {
     return c ? c->ranks_here : 1;
+}
+
+yk_comm_times yk_comm_since(const yk_comm *c, yk_comm_times before)
+{
+    if (!c) return (yk_comm_times){0};
+    return (yk_comm_times){c->times.worked - before.worked, c->times.waited - before.waited};
 }
 
 /* --- agreements ------------------------------------------------------------------------------ */

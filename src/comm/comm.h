@@ -19,8 +19,8 @@
 
 typedef struct yk_comm yk_comm;
 
-/* The world that mpirun or srun started; NULL for a process alone. MPI is started with MPI_THREAD_FUNNELED, and only
- * where a launcher is seen. YK_ERR_USAGE with the right command when the launcher or the queue meant several ranks and
+/* The world that mpirun or srun started; NULL for a process alone. MPI is asked for MPI_THREAD_SERIALIZED, and started
+ * only where a launcher is seen. YK_ERR_USAGE with the right command when the launcher or the queue meant several ranks and
  * this process stands alone. YOKE_NODE_RANKS=n takes every n ranks for a node of their own, for tests of the network's
  * part on one machine. */
 yk_status yk_comm_open(yk_comm **c, yk_error *err);
@@ -73,15 +73,39 @@ int64_t yk_comm_owned(const yk_comm *c, int64_t n, int64_t floats, int rank);
 
 /* A tree over ranks: rank r's x[n] is the sum of its lanes; afterwards its slices of x hold the sum over all ranks,
  * ((x0 + x1) + (x2 + x3)) + ...; the rest is undefined. size is a power of two. Through shared memory where ranks
- * share a node, by recursive halving (Thakur, Rabenseifner, Gropp 2005) between nodes. Of one bucket, or all. */
-void yk_comm_sum_bucket(yk_comm *c, const yk_kernels *k, const yk_team *team, float *x, int64_t n, int64_t floats,
-                        int bucket);
-void yk_comm_sum_slices(yk_comm *c, const yk_kernels *k, const yk_team *team, float *x, int64_t n, int64_t floats);
+ * share a node, by recursive halving (Thakur, Rabenseifner, Gropp 2005) between nodes. */
+typedef struct yk_sum {
+    const yk_kernels *k;
+    float *x;
+    int64_t n, floats;
+} yk_sum;
+void yk_comm_sum_slices(yk_comm *c, const yk_team *team, const yk_sum *s);
 
-/* Every rank's slices of x, for all; of a range of x alone; and the same of arrays with one number a block. */
+/* Every rank's slices of x, for all; and the same of arrays with one number a block. */
 void yk_comm_gather_slices(yk_comm *c, const yk_team *team, float *x, int64_t n, int64_t floats);
-void yk_comm_gather_range(yk_comm *c, const yk_team *team, float *x, yk_slice range, int64_t floats);
 void yk_comm_gather_blocks(yk_comm *c, double *x, int64_t floats);
+
+/* The same of one bucket, or of a range, while the caller computes: performed by a thread of the rank's own, one after
+ * another, so that all ranks begin the same ones in the same order. Where ranks are on one node, whose memory there is
+ * no use in copying beside computing, or where MPI allows no second thread to call it, yk_comm_overlaps is false, and
+ * they are performed before the call returns. await: until the exchange of this ticket, and all before it, have ended;
+ * the caller helps with its team. What is exchanged is not touched before, and no other collective function is called
+ * until the last one has been awaited. */
+bool yk_comm_overlaps(const yk_comm *c);
+int64_t yk_comm_begin_sum(yk_comm *c, const yk_team *team, const yk_sum *s, int bucket);
+int64_t yk_comm_begin_gather(yk_comm *c, const yk_team *team, float *x, yk_slice range, int64_t floats);
+void yk_comm_await(yk_comm *c, const yk_team *team, int64_t ticket);
+
+/* Seconds that sums and gatherings took, and that the caller waited for them (or performed them itself), since
+ * `before`. hidden: the share of them beside which it computed. */
+typedef struct yk_comm_times {
+    double worked, waited;
+} yk_comm_times;
+yk_comm_times yk_comm_since(const yk_comm *c, yk_comm_times before);
+static inline double yk_comm_hidden(yk_comm_times t)
+{
+    return t.worked > t.waited ? 1 - t.waited / t.worked : 0;
+}
 
 /* Between rank 0's whole[floats] and what every rank owns: `own`, packed, or, collecting, where it lies in the rank's
  * `whole` (own NULL). With `own` the other ranks' `whole` is not used. */

@@ -1,6 +1,6 @@
 /* What belongs to the parameters, dealt out to ranks: who owns which part of the flat arrays, sums over ranks to the
  * owners, and the way back. */
-#include "comm/world.h"
+#include "comm/worker.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -128,18 +128,31 @@ static void halve(yk_comm *c, const yk_kernels *k, const yk_team *team, float *x
     }
 }
 
-void yk_comm_sum_bucket(yk_comm *c, const yk_kernels *k, const yk_team *team, float *x, int64_t n, int64_t floats,
-                        int bucket)
+static void sum_bucket(yk_comm *c, const yk_team *team, const yk_exchange *e)
 {
-    const stretch b = stretch_of(c, 0, n, floats, bucket);
-    if (c->node.ranks > 1) yk_node_sum(&c->node, k, team, x, parts_of_node(c, b, FLOAT));
+    const yk_sum *s = &e->sum;
+    const stretch b = stretch_of(c, 0, s->n, s->floats, e->bucket);
+    if (c->node.ranks > 1) yk_node_sum(&c->node, s->k, team, s->x, parts_of_node(c, b, FLOAT));
     for (int bit = c->node.ranks; bit < c->size; bit *= 2)
-        halve(c, k, team, x, c->rank ^ bit, part_of(b, c->rank ^ bit, 2 * bit), part_of(b, c->rank, 2 * bit));
+        halve(c, s->k, team, s->x, c->rank ^ bit, part_of(b, c->rank ^ bit, 2 * bit), part_of(b, c->rank, 2 * bit));
 }
 
-void yk_comm_sum_slices(yk_comm *c, const yk_kernels *k, const yk_team *team, float *x, int64_t n, int64_t floats)
+bool yk_comm_overlaps(const yk_comm *c)
 {
-    for (int i = yk_comm_buckets(c, floats); c && i-- > 0;) yk_comm_sum_bucket(c, k, team, x, n, floats, i);
+    return c && c->worker;
+}
+
+int64_t yk_comm_begin_sum(yk_comm *c, const yk_team *team, const yk_sum *s, int bucket)
+{
+    if (!c) return 0;
+    return yk_worker_begin(c, team, &(yk_exchange){.perform = sum_bucket, .sum = *s, .bucket = bucket});
+}
+
+void yk_comm_sum_slices(yk_comm *c, const yk_team *team, const yk_sum *s)
+{
+    int64_t last = 0;
+    for (int i = yk_comm_buckets(c, s->floats); i-- > 0;) last = yk_comm_begin_sum(c, team, s, i);
+    yk_comm_await(c, team, last);
 }
 
 /* The way back: what `other` has comes to where it belongs. */
@@ -161,17 +174,24 @@ static void gather_stretch(yk_comm *c, const yk_team *team, char *x, stretch b)
     if (c->node.ranks > 1) yk_node_gather(&c->node, team, x, parts_of_node(c, b, 1));
 }
 
-void yk_comm_gather_range(yk_comm *c, const yk_team *team, float *x, yk_slice range, int64_t floats)
+static void gather_range(yk_comm *c, const yk_team *team, const yk_exchange *e)
 {
-    if (!c || range.begin >= range.end) return;
-    const int64_t a_bucket = blocks_of_bucket(c, floats) * YK_SUM_BLOCK;
-    for (int64_t i = range.begin / a_bucket; i * a_bucket < range.end; i++)
-        gather_stretch(c, team, (char *)x, stretch_of(c, range.begin, range.end, floats, (int)i));
+    const int64_t a_bucket = blocks_of_bucket(c, e->sum.floats) * YK_SUM_BLOCK;
+    for (int64_t i = e->range.begin / a_bucket; i * a_bucket < e->range.end; i++)
+        gather_stretch(c, team, (char *)e->sum.x,
+                       stretch_of(c, e->range.begin, e->range.end, e->sum.floats, (int)i));
+}
+
+int64_t yk_comm_begin_gather(yk_comm *c, const yk_team *team, float *x, yk_slice range, int64_t floats)
+{
+    if (!c || range.begin >= range.end) return 0;
+    return yk_worker_begin(c, team, &(yk_exchange){.perform = gather_range, .sum = {.x = x, .floats = floats},
+                                                   .range = range});
 }
 
 void yk_comm_gather_slices(yk_comm *c, const yk_team *team, float *x, int64_t n, int64_t floats)
 {
-    yk_comm_gather_range(c, team, x, (yk_slice){0, n}, floats);
+    yk_comm_await(c, team, yk_comm_begin_gather(c, team, x, (yk_slice){0, n}, floats));
 }
 
 /* Blocks of a slice, whose last one may be short. */

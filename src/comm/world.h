@@ -30,6 +30,8 @@ typedef struct yk_window {
 enum { YK_STAGE_FLOATS = 1 << 16 };
 int64_t yk_window_bytes(void);
 
+typedef struct yk_worker yk_worker;
+
 struct yk_comm {
     const yk_world_calls *calls;
     int rank, size;
@@ -37,6 +39,8 @@ struct yk_comm {
     int ranks_here; /* that share this node's memory */
     yk_window node;
     float *message[2]; /* [YK_MESSAGE_FLOATS], for what comes from other nodes */
+    yk_worker *worker; /* of ranks on several nodes; see worker.c */
+    yk_comm_times times;
     void *mpi;
 };
 enum { YK_MESSAGE_FLOATS = 1 << 18 };

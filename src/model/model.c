@@ -53,6 +53,7 @@ yk_status yk_declare_param(yk_model *m, yk_node *n, int slot, const char *suffix
         snprintf(p->name, sizeof p->name, "model.layers.%lld.%s", (long long)n->layer, suffix);
     else
         snprintf(p->name, sizeof p->name, "%s", suffix);
+    if (n->params++ == 0) n->first_param = m->params;
     n->param[slot] = m->params++;
 done:
     return st;
@@ -453,6 +454,38 @@ yk_memory yk_model_memory(const yk_model *m)
     return m->memory;
 }
 
+int yk_model_nodes(const yk_model *m)
+{
+    return m->nodes;
+}
+
+/* Where the parameters of a node begin in the flat arrays; those of all nodes stand in order. */
+static int64_t begin_of(const yk_model *m, int node)
+{
+    for (; node < m->nodes; node++)
+        if (m->node[node].params > 0) return m->param[m->node[node].first_param].offset;
+    return m->floats;
+}
+
+/* The embedding's table is also the output projection: to the embedding's node belongs its second gradient. */
+void yk_model_finals(const yk_model *m, int node, yk_slice range[YK_MOST_RANGES])
+{
+    const int64_t table = m->shape.tied ? to_16(m->param[0].count) : 0;
+    range[0] = (yk_slice){begin_of(m, node), begin_of(m, node + 1)};
+    range[1] = (yk_slice){0, 0};
+    if (node == 0) {
+        range[0].begin = table;
+        range[1] = (yk_slice){m->floats, yk_model_gradient_floats(m)};
+    } else if (node == m->nodes - 1) {
+        range[1].end = table;
+    }
+}
+
+void yk_model_watch(yk_model *m, const yk_watcher *w)
+{
+    m->watcher = w ? *w : (yk_watcher){0};
+}
+
 const yk_phase *yk_model_phase(const yk_model *m, int i)
 {
     return i >= 0 && i < YK_PHASES ? &m->phase[i] : NULL;
@@ -463,14 +496,23 @@ void yk_model_reset_phases(yk_model *m)
     for (int i = 0; i < YK_PHASES; i++) m->phase[i].forward = m->phase[i].backward = 0;
 }
 
+static void compute(yk_model *m, yk_pass *p, int node, bool backward)
+{
+    const yk_node *n = &m->node[node];
+    const bool watched = m->watcher.begins;
+    if (watched) m->watcher.begins(m->watcher.context, node, backward);
+    const double began = yk_now();
+    (backward ? n->kind->backward : n->kind->forward)(n, p);
+    *(backward ? &m->phase[n->phase].backward : &m->phase[n->phase].forward) += yk_now() - began;
+    if (watched) m->watcher.ended(m->watcher.context, node, backward);
+}
+
 static void walk_up(yk_model *m, yk_pass *p, int first, int last)
 {
     for (int i = first; i <= last; i++) {
-        double began = yk_now();
         m->input[i] = p->y;
         p->x = p->y;
-        m->node[i].kind->forward(&m->node[i], p);
-        m->phase[m->node[i].phase].forward += yk_now() - began;
+        compute(m, p, i, false);
         if (m->node[i].recompute) m->resident = m->node[i].first;
     }
 }
@@ -482,14 +524,12 @@ static void walk_down(yk_model *m, yk_pass *p)
     p->d = m->stream;
     for (int i = m->nodes - 1; i >= 0; i--) {
         const yk_node *n = &m->node[i];
-        double began = yk_now();
         if (n->recompute && m->resident != n->first) {
             p->y = m->input[n->first];
             walk_up(m, p, n->first, n->last);
         }
         p->x = m->input[i];
-        n->kind->backward(n, p);
-        m->phase[n->phase].backward += yk_now() - began;
+        compute(m, p, i, true);
     }
 }
 

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/status.h"
 #include "base/team.h"
+#include "comm/comm.h"
 #include "config/recipe.h"
 #include "simd/kernels.h"
 
@@ -92,7 +93,22 @@ float *yk_model_weights(const yk_model *m);         /* [floats] */
 float *yk_model_gradients(const yk_model *m);       /* [gradient floats]; NULL unless training */
 int64_t yk_model_gradient_floats(const yk_model *m); /* floats, plus the embedding's second gradient when tied */
 
-/* Seconds that the nodes of a kind took since the model was made or reset; what is computed again counts in both.
+/* Nodes compute one after another: forward from 0 on, backward from the last one down; what is computed again in between
+ * is forward. finals: of the flat gradients, the ranges that no node below changes any more when this one has gone
+ * backward, of all ranges each number once; an unused range is empty. */
+enum { YK_MOST_RANGES = 2 };
+int yk_model_nodes(const yk_model *m);
+void yk_model_finals(const yk_model *m, int node, yk_slice range[YK_MOST_RANGES]);
+
+/* Told when a node begins and has ended to compute; NULL: nobody is. */
+typedef struct yk_watcher {
+    void (*begins)(void *context, int node, bool backward);
+    void (*ended)(void *context, int node, bool backward);
+    void *context;
+} yk_watcher;
+void yk_model_watch(yk_model *m, const yk_watcher *w);
+
+/* Seconds that the nodes of a kind took since the model was made or reset; what is computed again is forward.
  * NULL after the last kind. The head's loss is computed in backward. */
 typedef struct yk_phase {
     const char *name;

@@ -37,8 +37,9 @@ yk_status yk_lanes_new(yk_lanes *l, yk_model *model, const yk_kernels *k, const 
 {
     yk_status st = YK_OK;
     *l = (yk_lanes){.model = model, .k = k, .team = *team, .comm = comm, .turns = lanes / yk_comm_size(comm),
-                    .by_turns = comm && by_turns};
+                    .by_turns = comm && by_turns, .turn = -1};
     YK_NEW(l->part, 2 * buckets_of(l));
+    YK_NEW(l->missing, buckets_of(l));
     const int64_t floats = find_parts(l);
     while ((int64_t)1 << l->levels < l->turns) l->levels++;
     YK_NEW(l->partial, l->levels);
@@ -56,6 +57,7 @@ void yk_lanes_free(yk_lanes *l)
         if (l->partial[i]) l->k->free(l->partial[i]);
     free(l->partial);
     free(l->part);
+    free(l->missing);
     *l = (yk_lanes){0};
 }
 
@@ -76,22 +78,72 @@ bool yk_lanes_meet(const yk_lanes *l, int64_t turn)
     return l->by_turns || turn + 1 == l->turns;
 }
 
-static void sum_over_ranks(const yk_lanes *l)
+/* gradient[range] += the sum that waits on its left, in order of levels, as far as there is one. */
+static void add_waiting(yk_lanes *l, yk_slice range)
 {
-    const int64_t floats = yk_model_floats(l->model), behind = yk_model_gradient_floats(l->model) - floats;
-    float *gradient = yk_model_gradients(l->model);
-    yk_comm_sum_slices(l->comm, l->k, &l->team, gradient, floats, floats);
-    yk_comm_sum_slices(l->comm, l->k, &l->team, gradient + floats, behind, floats);
+    float *y = yk_model_gradients(l->model) + range.begin;
+    for (int level = 0; length(range) > 0 && l->turn >> level & 1; level++)
+        l->k->add(&l->team, &(yk_add){.y = y, .a = l->partial[level] + range.begin, .b = y, .n = length(range)});
 }
 
-static void add_left(yk_lanes *l, int level, float *gradient)
+/* The embedding's second gradient is final. */
+static void begin_second(yk_lanes *l)
 {
-    const float *left = l->partial[level];
-    for (int i = 0; i < l->parts; i++) {
-        float *y = gradient + l->part[i].begin;
-        l->k->add(&l->team, &(yk_add){.y = y, .a = left, .b = y, .n = length(l->part[i])});
-        left += length(l->part[i]);
+    const int64_t floats = yk_model_floats(l->model), behind = yk_model_gradient_floats(l->model) - floats;
+    for (int i = buckets_of(l); behind > 0 && i-- > 0;)
+        l->ticket = yk_comm_begin_sum(l->comm, &l->team,
+                                      &(yk_sum){l->k, yk_model_gradients(l->model) + floats, behind, floats}, i);
+}
+
+/* Begins the sums of the buckets that this range makes final. */
+static void begin_buckets(yk_lanes *l, yk_slice range)
+{
+    const int64_t floats = yk_model_floats(l->model);
+    for (int i = buckets_of(l); i-- > 0;) {
+        const yk_slice b = yk_comm_bucket(l->comm, floats, floats, i);
+        const int64_t from = b.begin > range.begin ? b.begin : range.begin, to = b.end < range.end ? b.end : range.end;
+        if (from >= to || (l->missing[i] -= to - from) > 0) continue;
+        l->ticket = yk_comm_begin_sum(l->comm, &l->team, &(yk_sum){l->k, yk_model_gradients(l->model), floats, floats},
+                                      i);
     }
+}
+
+/* What node l->next makes final. */
+static void go_down(yk_lanes *l)
+{
+    yk_slice range[YK_MOST_RANGES];
+    yk_model_finals(l->model, l->next--, range);
+    for (int i = 0; i < YK_MOST_RANGES; i++) {
+        if (!l->by_turns) add_waiting(l, range[i]);
+        if (range[i].begin >= yk_model_floats(l->model)) begin_second(l);
+        else begin_buckets(l, range[i]);
+    }
+}
+
+/* Nothing is final yet. */
+static void start_at_top(yk_lanes *l, int64_t turn)
+{
+    const int64_t floats = yk_model_floats(l->model);
+    l->turn = turn;
+    l->next = yk_model_nodes(l->model) - 1;
+    l->ticket = 0;
+    for (int i = 0; i < buckets_of(l); i++) l->missing[i] = length(yk_comm_bucket(l->comm, floats, floats, i));
+}
+
+void yk_lanes_backward(yk_lanes *l, int64_t turn, int node)
+{
+    if (!yk_comm_overlaps(l->comm)) return;
+    if (node == yk_model_nodes(l->model) - 1) start_at_top(l, turn);
+    go_down(l);
+}
+
+/* Begins the sums over ranks that have not begun, and ends them all. */
+static void sum_over_ranks(yk_lanes *l, int64_t turn)
+{
+    if (l->turn != turn) start_at_top(l, turn);
+    while (l->next >= 0) go_down(l);
+    yk_comm_await(l->comm, &l->team, l->ticket);
+    l->turn = -1;
 }
 
 /* The sum waits for its neighbour, and the next lane begins. */
@@ -117,16 +169,28 @@ static void finish(const yk_lanes *l)
     l->k->zero(&l->team, yk_model_gradients(l->model) + floats, behind * (int64_t)sizeof(float));
 }
 
+/* By turns, or of the rank alone. */
+static int add_left(yk_lanes *l, int64_t turn)
+{
+    int level = 0;
+    for (; turn >> level & 1; level++) {
+        const float *left = l->partial[level];
+        for (int i = 0; i < l->parts; i++) {
+            float *y = yk_model_gradients(l->model) + l->part[i].begin;
+            l->k->add(&l->team, &(yk_add){.y = y, .a = left, .b = y, .n = length(l->part[i])});
+            left += length(l->part[i]);
+        }
+    }
+    return level;
+}
+
 void yk_lanes_merge(yk_lanes *l, int64_t turn)
 {
-    float *gradient = yk_model_gradients(l->model);
-    int level = 0;
-    if (l->by_turns) sum_over_ranks(l);
-    for (; turn >> level & 1; level++) add_left(l, level, gradient);
-    if (turn + 1 < l->turns) {
-        put_aside(l, level, gradient);
-        return;
+    const bool is_last = turn + 1 == l->turns;
+    if (yk_lanes_meet(l, turn)) sum_over_ranks(l, turn);
+    if (l->by_turns || !is_last) {
+        const int level = add_left(l, turn);
+        if (!is_last) put_aside(l, level, yk_model_gradients(l->model));
     }
-    if (!l->by_turns) sum_over_ranks(l);
-    finish(l);
+    if (is_last) finish(l);
 }

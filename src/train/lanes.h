@@ -21,6 +21,9 @@ typedef struct yk_lanes {
     int64_t turns;    /* lanes that this rank computes */
     yk_slice *part;   /* [parts] of the gradients, which are summed here: all of them, or the own slices */
     int parts, levels;
+    int64_t turn, *missing; /* of a turn's sum over ranks: [buckets] floats that are not final yet, */
+    int next;               /* the node whose gradients are the next to become final, */
+    int64_t ticket;         /* and the last exchange that was begun */
     float **partial;  /* [levels] sums of 2^level turns over those parts, waiting for their right neighbours */
 } yk_lanes;
 
@@ -33,8 +36,13 @@ void yk_lanes_free(yk_lanes *l);
 int64_t yk_lanes_at(const yk_lanes *l, int64_t turn);
 int64_t yk_lanes_place(const yk_lanes *l, int64_t lane);
 
-/* Whether yk_lanes_merge of this turn is an exchange of all ranks. */
+/* Whether ranks sum up in this turn: an exchange of all. */
 bool yk_lanes_meet(const yk_lanes *l, int64_t turn);
+
+/* Of a turn in which ranks meet, during its last pass: node `node` has gone backward. Where exchanges overlap
+ * (yk_comm_overlaps) the sums over ranks of what is final begin; elsewhere they all begin in merge. The first call is of
+ * the last node. A rank may leave them all out: one without a row in this turn. */
+void yk_lanes_backward(yk_lanes *l, int64_t turn, int node);
 
 /* The model's gradients are those of the turn's lane. After the last turn their own slices (yk_comm_slice) are the sum
  * over all lanes, finished (yk_model_finish_gradients); the rest is undefined. */

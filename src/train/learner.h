@@ -45,6 +45,8 @@ typedef struct yk_learner {
     char began_with[33]; /* hash over the weights, in which a checkpoint must agree */
     char chain[33];     /* hash over the losses of all steps so far */
     double seconds;     /* of all steps so far */
+    yk_comm_times exchange, exchanged; /* of the last step; of all steps of this process */
+    int64_t turn;       /* whose last pass is under way; -1: none is */
     double saved;       /* yk_now() of the last checkpoint */
     double *record;     /* [lanes][1 + 1 + tallies] of the step: loss, weight and tallies of each lane */
     bool counts_flushed;

@@ -308,6 +308,10 @@ static yk_status summarise(trainer *t, yk_error *err)
                               "ffn", (json_int_t)m->ffn, "vocab", (json_int_t)m->vocab, "memory",
                               (json_int_t)yk_memory_sum(yk_model_memory(t->s.model)));
     if (!pretrain || !model) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (t->job->comm) {
+        json_object_set_new(pretrain, "exchange_seconds", json_real(t->l.exchanged.waited));
+        json_object_set_new(pretrain, "exchange_hidden", json_real(yk_comm_hidden(t->l.exchanged)));
+    }
     json_object_set_new(t->job->summary, "pretrain", pretrain);
     json_object_set_new(t->job->summary, "model", model);
     json_object_set_new(t->job->summary, "isa", json_string(t->s.k->name));

@@ -52,7 +52,7 @@ static void check_sum(int64_t n, int64_t floats)
     float *x = calloc((size_t)n, sizeof *x);
     assert_non_null(x);
     for (int64_t i = 0; i < n; i++) x[i] = number(rank, i);
-    yk_comm_sum_slices(comm, k, &team, x, n, floats);
+    yk_comm_sum_slices(comm, &team, &(yk_sum){k, x, n, floats});
     for (int64_t i = 0; i < n; i++) {
         const float wanted = tree(i, size);
         if (own[i]) assert_memory_equal(&x[i], &wanted, sizeof wanted);

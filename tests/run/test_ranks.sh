@@ -27,7 +27,7 @@ fresh_ranks() {
     ranks "$@"
 }
 metrics() { # but for what a clock says
-    sed 's/"seconds":[^,}]*//; s/"tokens_per_s":[^,}]*//' "$dir/run/metrics.jsonl"
+    sed 's/"seconds":[^,}]*//; s/"tokens_per_s":[^,}]*//; s/"exchange_[a-z]*":[^,}]*//g' "$dir/run/metrics.jsonl"
 }
 steps() {
     grep -c '"type":"step"' "$dir/run/metrics.jsonl" 2>/dev/null
