@@ -77,13 +77,13 @@ struct yk_model {
     int64_t max_rows;
     yk_node *node;
     int nodes;
+    int *visit, visits; /* of a training pass, see yk_model_visits */
     yk_param *param;
     int params, param_room;
     int64_t floats;
     yk_weights own;
     float *weight, *gradient; /* in use */
     int64_t saved_bytes, shared_bytes, shared_now, scratch_bytes, scratch_now;
-    int resident; /* first node of the segment whose activations the shared part holds */
     char *saved, *scratch;  /* arenas */
     float *stream;          /* backward: [max_rows, C] */
     void *kernel_scratch;

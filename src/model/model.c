@@ -97,6 +97,23 @@ static void cut_segments(yk_model *m)
     }
 }
 
+/* Forward, then backward, before which a segment whose activations are not those that the shared part holds is computed
+ * again. */
+static void order_visits(yk_model *m)
+{
+    int resident = 0;
+    for (int i = 0; i < m->nodes; i++) {
+        m->visit[m->visits++] = i;
+        if (m->node[i].recompute) resident = m->node[i].first;
+    }
+    for (int i = m->nodes - 1; i >= 0; i--) {
+        const yk_node *n = &m->node[i];
+        if (n->recompute && resident != n->first)
+            for (int again = resident = n->first; again <= n->last; again++) m->visit[m->visits++] = again;
+        m->visit[m->visits++] = ~i;
+    }
+}
+
 static yk_status plan_nodes(yk_model *m, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -104,7 +121,9 @@ static yk_status plan_nodes(yk_model *m, yk_error *err)
     m->nodes = (int)(2 * L + 2);
     YK_NEW(m->node, m->nodes);
     YK_NEW(m->input, m->nodes);
+    YK_NEW(m->visit, 3 * m->nodes);
     cut_segments(m);
+    order_visits(m);
     for (int i = 0; i < m->nodes; i++) {
         yk_node *n = &m->node[i];
         bool first = i == 0, last = i == m->nodes - 1;
@@ -289,6 +308,7 @@ void yk_model_free(yk_model *m)
     free(m->node);
     free(m->param);
     free(m->input);
+    free(m->visit);
     for (int i = 0; i < YK_WAYS; i++) free(m->packed[i].at);
     free(m);
 }
@@ -481,6 +501,23 @@ void yk_model_finals(const yk_model *m, int node, yk_slice range[YK_MOST_RANGES]
     }
 }
 
+void yk_model_reads(const yk_model *m, int visit, yk_slice range[YK_MOST_RANGES])
+{
+    const bool backward = visit < 0;
+    const int node = backward ? ~visit : visit;
+    const bool first = node == 0, last = node == m->nodes - 1;
+    for (int i = 0; i < YK_MOST_RANGES; i++) range[i] = (yk_slice){0, 0};
+    if ((first && backward) || (last && !backward)) return;
+    range[0] = (yk_slice){begin_of(m, node), begin_of(m, node + 1)};
+    if (last && m->shape.tied) range[1].end = to_16(m->param[0].count);
+}
+
+const int *yk_model_visits(const yk_model *m, int *count)
+{
+    *count = m->visits;
+    return m->visit;
+}
+
 void yk_model_watch(yk_model *m, const yk_watcher *w)
 {
     m->watcher = w ? *w : (yk_watcher){0};
@@ -507,29 +544,25 @@ static void compute(yk_model *m, yk_pass *p, int node, bool backward)
     if (watched) m->watcher.ended(m->watcher.context, node, backward);
 }
 
-static void walk_up(yk_model *m, yk_pass *p, int first, int last)
+static void walk_up(yk_model *m, yk_pass *p)
 {
-    for (int i = first; i <= last; i++) {
-        m->input[i] = p->y;
+    for (int i = 0; i < m->nodes; i++) {
         p->x = p->y;
         compute(m, p, i, false);
-        if (m->node[i].recompute) m->resident = m->node[i].first;
     }
 }
 
 static void walk_down(yk_model *m, yk_pass *p)
 {
     p->training = true;
-    walk_up(m, p, 0, m->nodes - 1);
     p->d = m->stream;
-    for (int i = m->nodes - 1; i >= 0; i--) {
-        const yk_node *n = &m->node[i];
-        if (n->recompute && m->resident != n->first) {
-            p->y = m->input[n->first];
-            walk_up(m, p, n->first, n->last);
-        }
+    for (int v = 0; v < m->visits; v++) {
+        const bool backward = m->visit[v] < 0, again = !backward && v >= m->nodes;
+        const int i = backward ? ~m->visit[v] : m->visit[v];
+        if (again && i == m->node[i].first) p->y = m->input[i];
+        if (!backward) m->input[i] = p->y;
         p->x = m->input[i];
-        compute(m, p, i, true);
+        compute(m, p, i, backward);
     }
 }
 
@@ -552,7 +585,7 @@ void yk_model_distil(yk_model *m, const yk_batch *batch, const yk_teaching *teac
 void yk_model_forward(yk_model *m, const yk_batch *batch)
 {
     yk_pass p = {.m = m, .batch = batch, .wanted = YK_NORMED_ROWS};
-    walk_up(m, &p, 0, m->nodes - 1);
+    walk_up(m, &p);
 }
 
 void yk_model_logits(yk_model *m, const yk_batch *batch, int64_t first, int64_t rows, float *logits)
@@ -563,13 +596,13 @@ void yk_model_logits(yk_model *m, const yk_batch *batch, int64_t first, int64_t 
 void yk_model_evaluate(yk_model *m, const yk_batch *batch, float *loss, int32_t *best, float *entropy)
 {
     yk_pass p = {.m = m, .batch = batch, .loss = loss, .best = best, .entropy = entropy};
-    walk_up(m, &p, 0, m->nodes - 1);
+    walk_up(m, &p);
 }
 
 void yk_model_score(yk_model *m, const yk_batch *batch, float *score)
 {
     yk_pass p = {.m = m, .batch = batch, .wanted = YK_SCORES, .score = score};
-    walk_up(m, &p, 0, m->nodes - 1);
+    walk_up(m, &p);
 }
 
 void yk_model_finish_gradients(yk_model *m, int64_t begin, int64_t end)
@@ -604,5 +637,5 @@ void yk_model_decode(yk_model *m, yk_cache *cache, const yk_batch *batch, const 
 {
     yk_pass p = {.m = m, .batch = batch, .wanted = YK_LOGITS, .cache = cache, .cache_row = cache_row,
                  .logit_row = wanted_row, .logit_rows = wanted, .logits = logits};
-    walk_up(m, &p, 0, m->nodes - 1);
+    walk_up(m, &p);
 }

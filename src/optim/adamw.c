@@ -109,7 +109,7 @@ bool yk_optimiser_step(yk_optimiser *o, const yk_kernels *k, const yk_team *team
         i = last;
     }
     if (o->comm) {
-        yk_comm_gather_slices(o->comm, team, yk_model_weights(o->model), floats, floats);
+        if (!o->weights_stay) yk_comm_gather_slices(o->comm, team, yk_model_weights(o->model), floats, floats);
         clear_gradients(o, k, team); /* those of the others' slices */
     }
     yk_model_weights_changed(o->model);

@@ -27,6 +27,7 @@ typedef struct yk_adamw_options {
 typedef struct yk_optimiser {
     yk_model *model;
     yk_comm *comm;    /* ranks that share the moments; NULL: all are here */
+    bool weights_stay; /* a step leaves the weights of the others' slices as they are (ZeRO stage 3) */
     int64_t owned;    /* floats of the flat arrays that are updated here: the slices of this rank */
     float *m, *v;     /* [owned] of them: first and second moments */
     double *partial;  /* block sums of the norm */

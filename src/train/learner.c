@@ -28,6 +28,9 @@ yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const
     const int64_t zero = job->recipe->zero;
     YK_TRY(yk_optimiser_new(&l->optimiser, s->model, s->k, &o->adamw, zero >= 1 ? job->comm : NULL, err));
     YK_TRY(yk_lanes_new(&l->lanes, s->model, s->k, job->team, job->comm, job->recipe->lanes, zero >= 2, err));
+    l->optimiser.weights_stay = zero >= 3 && o->deals_weights && job->comm;
+    if (l->optimiser.weights_stay)
+        YK_TRY(yk_dealt_new(&l->dealt, s->model, s->k, job->team, job->comm, l->weights.weight, err));
     YK_NEW(l->record, job->recipe->lanes * (SUMS + YK_MOST_TALLIES));
 done:
     if (st != YK_OK) yk_learner_close(l);
@@ -41,6 +44,7 @@ void yk_learner_close(yk_learner *l)
     free(l->record);
     yk_optimiser_free(&l->optimiser, l->s->k);
     yk_lanes_free(&l->lanes);
+    yk_dealt_free(&l->dealt);
     *l = (yk_learner){0};
 }
 
@@ -193,7 +197,7 @@ static yk_status run_turn(yk_learner *l, const yk_work *w, int64_t turn, yk_stat
 
 static yk_status run_lanes(yk_learner *l, const yk_work *w, yk_error *err)
 {
-    yk_status st = l->passes > 1 ? yk_model_pack(l->s->model, true, err) : YK_OK;
+    yk_status st = l->passes > 1 && !l->dealt.comm ? yk_model_pack(l->s->model, true, err) : YK_OK;
     l->places = l->passes = 0;
     for (int64_t turn = 0; turn < l->lanes.turns; turn++) st = run_turn(l, w, turn, st, err);
     return st;
@@ -201,13 +205,21 @@ static yk_status run_lanes(yk_learner *l, const yk_work *w, yk_error *err)
 
 static void node_begins(void *context, int node, bool backward)
 {
-    (void)context, (void)node, (void)backward;
+    yk_learner *l = context;
+    (void)node, (void)backward;
+    yk_dealt_begins(&l->dealt);
 }
 
 static void node_ended(void *context, int node, bool backward)
 {
     yk_learner *l = context;
+    yk_dealt_ended(&l->dealt);
     if (backward && l->turn >= 0) yk_lanes_backward(&l->lanes, l->turn, node);
+}
+
+void yk_learner_whole(yk_learner *l)
+{
+    yk_dealt_whole(&l->dealt);
 }
 
 /* The lanes of all ranks, in order. */
@@ -252,6 +264,7 @@ yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
     yk_model_watch(l->s->model, &(yk_watcher){node_begins, node_ended, l});
     l->scale = l->loss_scale.value;
     yk_session_clear(l->s);
+    yk_dealt_part(&l->dealt);
     YK_TRY(run_lanes(l, w, err));
     if (!l->optimiser.comm)
         yk_comm_gather_slices(l->job->comm, &l->s->team, l->weights.gradient, floats, floats);

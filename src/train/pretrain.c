@@ -113,6 +113,7 @@ static yk_status evaluate(trainer *t, yk_error *err)
     yk_heldout all = {0};
     const int64_t most = t->l.step == 0 ? 0 : t->r->pretrain_eval_tokens;
     json_t *by_domain = json_object();
+    yk_learner_whole(&t->l);
     yk_progress("pretrain   step %lld: held-out loss", (long long)t->l.step);
     for (size_t d = 0; d < t->r->corpora; d++) {
         const yk_heldout one = heldout(t, d, most);
@@ -296,6 +297,7 @@ static yk_status summarise(trainer *t, yk_error *err)
     const yk_model_shape *m = yk_model_get_shape(t->s.model);
     double tokens = (double)(t->l.step * t->r->pretrain_batch * t->r->pretrain_seq);
     double rate = t->l.seconds > 0 ? tokens / t->l.seconds : 0;
+    yk_learner_whole(&t->l);
     YK_TRY(yk_learner_digest(&t->l, digest, err));
     json_t *pretrain = json_pack("{s:I, s:f, s:f, s:f, s:I, s:f, s:{s:f}}", "steps", (json_int_t)t->l.step, "tokens",
                                  tokens, "tokens_per_s", rate, "peak_share",
@@ -358,7 +360,7 @@ static yk_status start(trainer *t, yk_error *err)
                             .schedule = {r->pretrain_schedule, r->pretrain_lr, r->pretrain_lr_end, r->pretrain_warmup,
                                          r->pretrain_decay_share, r->pretrain_steps},
                             .adamw = yk_adamw_of(r), .checkpoint_every = r->pretrain_checkpoint_every,
-                            .keep = r->pretrain_keep};
+                            .keep = r->pretrain_keep, .deals_weights = true};
     YK_TRY(yk_learner_open(&t->l, t->job, &t->s, NULL, &l, err));
     YK_TRY(resume(t, err));
     t->peak = measure_peak(t);
