@@ -326,6 +326,8 @@ typedef struct yk_kernels {
     void (*upload)(void *device, const void *host, int64_t bytes);
     void (*download)(void *host, const void *device, int64_t bytes);
     void (*zero)(const yk_team *team, void *device, int64_t bytes);
+    /* What a part of it holds is not needed: whole pages go back to the system. It reads as zeros or as before. */
+    void (*forget)(void *device, int64_t bytes);
 } yk_kernels;
 
 /* The table of the fastest set this machine runs, or of the set that `name` asks for (NULL or "": YOKE_ISA of the

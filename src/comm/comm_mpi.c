@@ -1,7 +1,7 @@
 /* Ranks by MPI. The only file that includes mpi.h. */
 #include "base/mem.h"
 #include "comm/launcher.h"
-#include "comm/world.h"
+#include "comm/worker.h"
 
 #include <mpi.h>
 #include <sched.h>
@@ -90,7 +90,7 @@ static void exchange(yk_comm *c, int slot, int other, const void *out, int64_t o
 
 static void wait(yk_comm *c, int slot)
 {
-    MPI_Waitall(2, world_of(c)->request[slot], MPI_STATUSES_IGNORE);
+    for (int i = 0; i < 2; i++) finish(&world_of(c)->request[slot][i], 0);
 }
 
 static void end_world(yk_comm *c, yk_status st)
@@ -158,17 +158,18 @@ done:
     return st;
 }
 
-static yk_status open_node(yk_comm *c, yk_error *err)
+static yk_status open_node(yk_comm *c, bool threads, yk_error *err)
 {
     yk_status st = YK_OK;
     int *first = NULL;
     YK_NEW(first, c->size);
-    YK_NEW(c->bucket[0], YK_BUCKET_FLOATS);
-    YK_NEW(c->bucket[1], YK_BUCKET_FLOATS);
+    YK_NEW(c->message[0], YK_MESSAGE_FLOATS);
+    YK_NEW(c->message[1], YK_MESSAGE_FLOATS);
     find_nodes(c, first);
     c->node.ranks = group_of(first, c->size);
     c->node.rank = c->rank % c->node.ranks;
     if (c->node.ranks > 1) YK_TRY(open_window(c, err));
+    if (threads && c->node.ranks < c->size) YK_TRY(yk_worker_start(c, err));
 done:
     free(first);
     return st;
@@ -181,7 +182,7 @@ yk_status yk_world_open(yk_comm **out, yk_error *err)
     yk_comm *c = NULL;
     world *w;
     if (!yk_launched()) return yk_not_alone(err);
-    MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level);
+    MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &level);
     MPI_Comm_size(MPI_COMM_WORLD, &size);
     if (size == 1) {
         MPI_Finalize();
@@ -196,7 +197,7 @@ yk_status yk_world_open(yk_comm **out, yk_error *err)
     c->mpi = w;
     *w = (world){.all = MPI_COMM_WORLD, .node = MPI_COMM_NULL, .window = MPI_WIN_NULL};
     MPI_Comm_rank(MPI_COMM_WORLD, &c->rank);
-    YK_TRY(open_node(c, err));
+    YK_TRY(open_node(c, level >= MPI_THREAD_SERIALIZED, err));
 done:
     if (st != YK_OK) MPI_Abort(MPI_COMM_WORLD, (int)st);
     return st;

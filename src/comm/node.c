@@ -9,8 +9,9 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
-enum { HEAD_BYTES = 4096, SPINS = 256 };
+enum { HEAD_BYTES = 4096, SPINS = 256, YIELDS = 20000, NAP = 50000 /* ns */ };
 
 int64_t yk_window_bytes(void)
 {
@@ -39,8 +40,10 @@ static void meet(yk_window *w)
     const uint64_t round = w->rounds + 1;
     atomic_store_explicit(counter(w, w->rank), round, memory_order_release);
     for (int i = 0; i < w->ranks; i++)
-        for (int spin = 0; atomic_load_explicit(counter(w, i), memory_order_acquire) < round; spin++)
-            if (spin > SPINS) sched_yield();
+        for (int spin = 0; atomic_load_explicit(counter(w, i), memory_order_acquire) < round; spin++) {
+            if (spin > YIELDS) nanosleep(&(struct timespec){.tv_nsec = NAP}, NULL);
+            else if (spin > SPINS) sched_yield();
+        }
 }
 
 typedef struct copy_args {

@@ -30,22 +30,23 @@ typedef struct yk_window {
 enum { YK_STAGE_FLOATS = 1 << 16 };
 int64_t yk_window_bytes(void);
 
+typedef struct yk_worker yk_worker;
+
 struct yk_comm {
     const yk_world_calls *calls;
     int rank, size;
     yk_status failed; /* of an agreement: all ranks know */
     int ranks_here; /* that share this node's memory */
     yk_window node;
-    float *bucket[2]; /* [YK_BUCKET_FLOATS], for what comes from other nodes */
+    float *message[2]; /* [YK_MESSAGE_FLOATS], for what comes from other nodes */
+    yk_worker *worker; /* of ranks on several nodes; see worker.c */
+    yk_comm_times times;
     void *mpi;
 };
-enum { YK_BUCKET_FLOATS = 1 << 18 };
+enum { YK_MESSAGE_FLOATS = 1 << 18 };
 
 /* Of this process, or NULL; comm_mpi.c or comm_self.c. */
 yk_status yk_world_open(yk_comm **c, yk_error *err);
-
-/* Of `blocks`, what halving leaves to a rank: once for each bit below `ranks`, the lowest first. */
-yk_slice yk_halved(int64_t blocks, int rank, int ranks);
 
 /* memcpy by the team. */
 void yk_copy_bytes(const yk_team *team, void *to, const void *from, int64_t bytes);

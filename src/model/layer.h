@@ -15,6 +15,7 @@ typedef struct yk_node {
     int64_t layer;
     int phase; /* index into model->phase */
     int param[YK_NODE_SLOTS];       /* index into model->params   */
+    int first_param, params;        /* they follow one another    */
     int64_t saved[YK_NODE_SLOTS];   /* byte offset in the arena   */
     bool shared[YK_NODE_SLOTS];     /* lies in what the segments that are computed again have in common */
     int64_t scratch[YK_NODE_SLOTS]; /* byte offset in the arena   */
@@ -76,13 +77,13 @@ struct yk_model {
     int64_t max_rows;
     yk_node *node;
     int nodes;
+    int *visit, visits; /* of a training pass, see yk_model_visits */
     yk_param *param;
     int params, param_room;
     int64_t floats;
     yk_weights own;
     float *weight, *gradient; /* in use */
     int64_t saved_bytes, shared_bytes, shared_now, scratch_bytes, scratch_now;
-    int resident; /* first node of the segment whose activations the shared part holds */
     char *saved, *scratch;  /* arenas */
     float *stream;          /* backward: [max_rows, C] */
     void *kernel_scratch;
@@ -91,6 +92,7 @@ struct yk_model {
     float **input;          /* [nodes] what each node was given in forward */
     yk_memory memory;
     yk_phase phase[YK_PHASES];
+    yk_watcher watcher; /* begins NULL: there is none */
 };
 
 /* Declarations; shapes are checked and recorded, memory comes later. Saved and scratch tensors have `width` numbers of

@@ -71,6 +71,7 @@ yk_status yk_declare_param(yk_model *m, yk_node *n, int slot, const char *suffix
         snprintf(p->name, sizeof p->name, "model.layers.%lld.%s", (long long)n->layer, suffix);
     else
         snprintf(p->name, sizeof p->name, "%s", suffix);
+    if (n->params++ == 0) n->first_param = m->params;
     n->param[slot] = m->params++;
 done:
     return st;
@@ -114,6 +115,23 @@ static void cut_segments(yk_model *m)
     }
 }
 
+/* Forward, then backward, before which a segment whose activations are not those that the shared part holds is computed
+ * again. */
+static void order_visits(yk_model *m)
+{
+    int resident = 0;
+    for (int i = 0; i < m->nodes; i++) {
+        m->visit[m->visits++] = i;
+        if (m->node[i].recompute) resident = m->node[i].first;
+    }
+    for (int i = m->nodes - 1; i >= 0; i--) {
+        const yk_node *n = &m->node[i];
+        if (n->recompute && resident != n->first)
+            for (int again = resident = n->first; again <= n->last; again++) m->visit[m->visits++] = again;
+        m->visit[m->visits++] = ~i;
+    }
+}
+
 static yk_status plan_nodes(yk_model *m, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -121,7 +139,9 @@ static yk_status plan_nodes(yk_model *m, yk_error *err)
     m->nodes = (int)(2 * L + 2);
     YK_NEW(m->node, m->nodes);
     YK_NEW(m->input, m->nodes);
+    YK_NEW(m->visit, 3 * m->nodes);
     cut_segments(m);
+    order_visits(m);
     for (int i = 0; i < m->nodes; i++) {
         yk_node *n = &m->node[i];
         bool first = i == 0, last = i == m->nodes - 1;
@@ -306,6 +326,7 @@ void yk_model_free(yk_model *m)
     free(m->node);
     free(m->param);
     free(m->input);
+    free(m->visit);
     for (int i = 0; i < YK_WAYS; i++) free(m->packed[i].at);
     free(m);
 }
@@ -473,6 +494,55 @@ yk_memory yk_model_memory(const yk_model *m)
     return m->memory;
 }
 
+int yk_model_nodes(const yk_model *m)
+{
+    return m->nodes;
+}
+
+/* Where the parameters of a node begin in the flat arrays; those of all nodes stand in order. */
+static int64_t begin_of(const yk_model *m, int node)
+{
+    for (; node < m->nodes; node++)
+        if (m->node[node].params > 0) return m->param[m->node[node].first_param].offset;
+    return m->floats;
+}
+
+/* The embedding's table is also the output projection: to the embedding's node belongs its second gradient. */
+void yk_model_finals(const yk_model *m, int node, yk_slice range[YK_MOST_RANGES])
+{
+    const int64_t table = m->shape.tied ? to_16(m->param[0].count) : 0;
+    range[0] = (yk_slice){begin_of(m, node), begin_of(m, node + 1)};
+    range[1] = (yk_slice){0, 0};
+    if (node == 0) {
+        range[0].begin = table;
+        range[1] = (yk_slice){m->floats, yk_model_gradient_floats(m)};
+    } else if (node == m->nodes - 1) {
+        range[1].end = table;
+    }
+}
+
+void yk_model_reads(const yk_model *m, int visit, yk_slice range[YK_MOST_RANGES])
+{
+    const bool backward = visit < 0;
+    const int node = backward ? ~visit : visit;
+    const bool first = node == 0, last = node == m->nodes - 1;
+    for (int i = 0; i < YK_MOST_RANGES; i++) range[i] = (yk_slice){0, 0};
+    if ((first && backward) || (last && !backward)) return;
+    range[0] = (yk_slice){begin_of(m, node), begin_of(m, node + 1)};
+    if (last && m->shape.tied) range[1].end = to_16(m->param[0].count);
+}
+
+const int *yk_model_visits(const yk_model *m, int *count)
+{
+    *count = m->visits;
+    return m->visit;
+}
+
+void yk_model_watch(yk_model *m, const yk_watcher *w)
+{
+    m->watcher = w ? *w : (yk_watcher){0};
+}
+
 const yk_phase *yk_model_phase(const yk_model *m, int i)
 {
     return i >= 0 && i < YK_PHASES ? &m->phase[i] : NULL;
@@ -483,33 +553,36 @@ void yk_model_reset_phases(yk_model *m)
     for (int i = 0; i < YK_PHASES; i++) m->phase[i].forward = m->phase[i].backward = 0;
 }
 
-static void walk_up(yk_model *m, yk_pass *p, int first, int last)
+static void compute(yk_model *m, yk_pass *p, int node, bool backward)
 {
-    for (int i = first; i <= last; i++) {
-        double began = yk_now();
-        m->input[i] = p->y;
+    const yk_node *n = &m->node[node];
+    const bool watched = m->watcher.begins;
+    if (watched) m->watcher.begins(m->watcher.context, node, backward);
+    const double began = yk_now();
+    (backward ? n->kind->backward : n->kind->forward)(n, p);
+    *(backward ? &m->phase[n->phase].backward : &m->phase[n->phase].forward) += yk_now() - began;
+    if (watched) m->watcher.ended(m->watcher.context, node, backward);
+}
+
+static void walk_up(yk_model *m, yk_pass *p)
+{
+    for (int i = 0; i < m->nodes; i++) {
         p->x = p->y;
-        m->node[i].kind->forward(&m->node[i], p);
-        m->phase[m->node[i].phase].forward += yk_now() - began;
-        if (m->node[i].recompute) m->resident = m->node[i].first;
+        compute(m, p, i, false);
     }
 }
 
 static void walk_down(yk_model *m, yk_pass *p)
 {
     p->training = true;
-    walk_up(m, p, 0, m->nodes - 1);
     p->d = m->stream;
-    for (int i = m->nodes - 1; i >= 0; i--) {
-        const yk_node *n = &m->node[i];
-        double began = yk_now();
-        if (n->recompute && m->resident != n->first) {
-            p->y = m->input[n->first];
-            walk_up(m, p, n->first, n->last);
-        }
+    for (int v = 0; v < m->visits; v++) {
+        const bool backward = m->visit[v] < 0, again = !backward && v >= m->nodes;
+        const int i = backward ? ~m->visit[v] : m->visit[v];
+        if (again && i == m->node[i].first) p->y = m->input[i];
+        if (!backward) m->input[i] = p->y;
         p->x = m->input[i];
-        n->kind->backward(n, p);
-        m->phase[n->phase].backward += yk_now() - began;
+        compute(m, p, i, backward);
     }
 }
 
@@ -532,7 +605,7 @@ void yk_model_distil(yk_model *m, const yk_batch *batch, const yk_teaching *teac
 void yk_model_forward(yk_model *m, const yk_batch *batch)
 {
     yk_pass p = {.m = m, .batch = batch, .wanted = YK_NORMED_ROWS};
-    walk_up(m, &p, 0, m->nodes - 1);
+    walk_up(m, &p);
 }
 
 void yk_model_logits(yk_model *m, const yk_batch *batch, int64_t first, int64_t rows, float *logits)
@@ -548,13 +621,13 @@ void yk_model_output(const yk_model *m, int node, int64_t rows, float *y)
 void yk_model_evaluate(yk_model *m, const yk_batch *batch, float *loss, int32_t *best, float *entropy)
 {
     yk_pass p = {.m = m, .batch = batch, .loss = loss, .best = best, .entropy = entropy};
-    walk_up(m, &p, 0, m->nodes - 1);
+    walk_up(m, &p);
 }
 
 void yk_model_score(yk_model *m, const yk_batch *batch, float *score)
 {
     yk_pass p = {.m = m, .batch = batch, .wanted = YK_SCORES, .score = score};
-    walk_up(m, &p, 0, m->nodes - 1);
+    walk_up(m, &p);
 }
 
 void yk_model_finish_gradients(yk_model *m, int64_t begin, int64_t end)
@@ -563,9 +636,9 @@ void yk_model_finish_gradients(yk_model *m, int64_t begin, int64_t end)
     const yk_param *table = &m->param[m->node[0].param[0]]; /* the first: it begins at 0 */
     float *g = m->gradient, *second = m->gradient + m->floats;
     if (end > table->count) end = table->count;
-    if (begin < end)
-        m->k->add(&m->team, &(yk_add){.y = g + begin, .a = g + begin, .b = second + begin, .n = end - begin});
-    m->k->zero(&m->team, second, table->count * (int64_t)sizeof(float));
+    if (begin >= end) return;
+    m->k->add(&m->team, &(yk_add){.y = g + begin, .a = g + begin, .b = second + begin, .n = end - begin});
+    m->k->zero(&m->team, second + begin, (end - begin) * (int64_t)sizeof(float));
 }
 
 yk_status yk_cache_new(yk_cache *c, const yk_model *m, int64_t rows, yk_error *err)
@@ -593,5 +666,5 @@ void yk_model_decode(yk_model *m, yk_cache *cache, const yk_batch *batch, const 
 {
     yk_pass p = {.m = m, .batch = batch, .wanted = YK_LOGITS, .cache = cache, .cache_row = cache_row,
                  .logit_row = wanted_row, .logit_rows = wanted, .logits = logits};
-    walk_up(m, &p, 0, m->nodes - 1);
+    walk_up(m, &p);
 }

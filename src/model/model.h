@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/status.h"
 #include "base/team.h"
+#include "comm/comm.h"
 #include "config/recipe.h"
 #include "simd/kernels.h"
 
@@ -111,7 +112,25 @@ float *yk_model_weights(const yk_model *m);         /* [floats] */
 float *yk_model_gradients(const yk_model *m);       /* [gradient floats]; NULL unless training */
 int64_t yk_model_gradient_floats(const yk_model *m); /* floats, plus the embedding's second gradient when tied */
 
-/* Seconds that the nodes of a kind took since the model was made or reset; what is computed again counts in both.
+/* Nodes compute one after another. visits: of a training pass in order, i when node i goes forward, be it again, ~i when
+ * it goes backward. reads: of the flat weights, the ranges that such a visit reads. finals: of the flat gradients, the
+ * ranges that no node below changes any more when this one has gone backward, of all nodes each number once. A range
+ * that is not used is empty. */
+enum { YK_MOST_RANGES = 2 };
+int yk_model_nodes(const yk_model *m);
+const int *yk_model_visits(const yk_model *m, int *count);
+void yk_model_reads(const yk_model *m, int visit, yk_slice range[YK_MOST_RANGES]);
+void yk_model_finals(const yk_model *m, int node, yk_slice range[YK_MOST_RANGES]);
+
+/* Told when a node begins and has ended to compute; NULL: nobody is. */
+typedef struct yk_watcher {
+    void (*begins)(void *context, int node, bool backward);
+    void (*ended)(void *context, int node, bool backward);
+    void *context;
+} yk_watcher;
+void yk_model_watch(yk_model *m, const yk_watcher *w);
+
+/* Seconds that the nodes of a kind took since the model was made or reset; what is computed again is forward.
  * NULL after the last kind. The head's loss is computed in backward. */
 typedef struct yk_phase {
     const char *name;
@@ -194,7 +213,7 @@ void yk_model_score(yk_model *m, const yk_batch *batch, float *score); /* [N] of
 
 /* Adds the embedding's two gradients (as input and as output projection) when tied, as far as they lie in [begin, end)
  * of the flat arrays; once a step, after the lanes were merged, because the order of additions may not depend on the
- * micro-batch. Clears the whole second one. */
+ * micro-batch. Clears that part of the second one. */
 void yk_model_finish_gradients(yk_model *m, int64_t begin, int64_t end);
 
 /* Keys and values of `rows` positions for every layer, and the blocks that queries selected. */

@@ -27,13 +27,14 @@ typedef struct yk_adamw_options {
 typedef struct yk_optimiser {
     yk_model *model;
     yk_comm *comm;    /* ranks that share the moments; NULL: all are here */
-    yk_slice own;     /* of the flat arrays, what is updated here */
-    float *m, *v;     /* [own.end - own.begin]: first and second moments */
+    bool weights_stay; /* a step leaves the weights of the others' slices as they are (ZeRO stage 3) */
+    int64_t owned;    /* floats of the flat arrays that are updated here: the slices of this rank */
+    float *m, *v;     /* [owned] of them: first and second moments */
     double *partial;  /* block sums of the norm */
     yk_adamw_options o;
 } yk_optimiser;
 
-/* comm: every rank holds the moments of its slice (ZeRO stage 1; Rajbhandari et al. 2020); NULL: all of them. */
+/* comm: every rank holds the moments of its slices (ZeRO stage 1; Rajbhandari et al. 2020); NULL: all of them. */
 yk_status yk_optimiser_new(yk_optimiser *o, yk_model *model, const yk_kernels *k, const yk_adamw_options *options,
                            yk_comm *comm, yk_error *err);
 void yk_optimiser_free(yk_optimiser *o, const yk_kernels *k);
@@ -42,7 +43,7 @@ void yk_optimiser_free(yk_optimiser *o, const yk_kernels *k);
  * parameter is lr x its own (yk_param), its decay lr x decay. *norm is the
  * global norm before clipping: double sums of fixed blocks, added in index order. A norm that is not finite leaves
  * weights and moments as they are, clears the gradients and returns false. `step` counts the steps not skipped,
- * from 1. Ranks that share moments read their slice of the gradients, and exchange block sums and weights. */
+ * from 1. Ranks that share moments read their slices of the gradients, and exchange block sums and weights. */
 bool yk_optimiser_step(yk_optimiser *o, const yk_kernels *k, const yk_team *team, double scale, double lr,
                        int64_t step, double *norm);
 

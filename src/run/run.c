@@ -384,7 +384,6 @@ static yk_status check_ranks(const run *u, yk_error *err)
         YK_FAIL(YK_ERR_CONFIG, "%d ranks cannot share %lld lanes: start a power of two of them, at most `lanes`, or "
                 "raise `lanes`, which is the most ranks a run can ever use (and changes its result)", ranks,
                 (long long)r->lanes);
-    if (r->zero > 2) YK_FAIL(YK_ERR_CONFIG, "zero: 3 (weights dealt out) is not built yet; 2 is the most");
 done:
     yk_buf_free(&text);
     return st;

@@ -20,7 +20,7 @@ yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const
                           const yk_learner_options *o, yk_error *err)
 {
     yk_status st = YK_OK;
-    *l = (yk_learner){.job = job, .s = s, .o = *o, .loss_scale = yk_loss_scale_of(job->recipe), .saved = yk_now()};
+    *l = (yk_learner){.job = job, .s = s, .o = *o, .turn = -1, .loss_scale = yk_loss_scale_of(job->recipe), .saved = yk_now()};
     l->weights = weights ? *weights
                          : (yk_weights){yk_model_weights(s->model), yk_model_gradients(s->model)};
     memset(l->chain, '0', sizeof l->chain - 1);
@@ -28,6 +28,9 @@ yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const
     const int64_t zero = job->recipe->zero;
     YK_TRY(yk_optimiser_new(&l->optimiser, s->model, s->k, &o->adamw, zero >= 1 && !o->whole ? job->comm : NULL, err));
     YK_TRY(yk_lanes_new(&l->lanes, s->model, s->k, job->team, job->comm, job->recipe->lanes, zero >= 2, err));
+    l->optimiser.weights_stay = zero >= 3 && o->deals_weights && job->comm;
+    if (l->optimiser.weights_stay)
+        YK_TRY(yk_dealt_new(&l->dealt, s->model, s->k, job->team, job->comm, l->weights.weight, err));
     YK_NEW(l->record, job->recipe->lanes * (SUMS + YK_MOST_TALLIES));
 done:
     if (st != YK_OK) yk_learner_close(l);
@@ -41,6 +44,7 @@ void yk_learner_close(yk_learner *l)
     free(l->record);
     yk_optimiser_free(&l->optimiser, l->s->k);
     yk_lanes_free(&l->lanes);
+    yk_dealt_free(&l->dealt);
     *l = (yk_learner){0};
 }
 
@@ -61,16 +65,19 @@ int64_t yk_learner_count_flushed(const yk_learner *l, const float *x, int64_t n)
     return count;
 }
 
-/* Of the gradients, of which a rank may know its slice alone. */
+/* Of the gradients, of which a rank may know its slices alone. */
 static yk_status count_flushed(yk_learner *l, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_comm *comm = l->optimiser.comm;
-    const yk_slice own = l->optimiser.own;
+    const int64_t floats = yk_model_floats(l->s->model);
     double *count = NULL;
     YK_NEW(count, yk_comm_size(comm));
-    count[yk_comm_rank(comm)] =
-        (double)yk_learner_count_flushed(l, l->weights.gradient + own.begin, own.end - own.begin);
+    for (int i = 0; i < yk_comm_buckets(comm, floats); i++) {
+        const yk_slice own = yk_comm_slice(comm, floats, floats, yk_comm_rank(comm), i);
+        count[yk_comm_rank(comm)] +=
+            (double)yk_learner_count_flushed(l, l->weights.gradient + own.begin, own.end - own.begin);
+    }
     yk_comm_gather_doubles(comm, count, yk_comm_size(comm));
     l->flushed = 0;
     for (int r = 0; r < yk_comm_size(comm); r++) l->flushed += (int64_t)count[r];
@@ -149,40 +156,70 @@ done:
     return st;
 }
 
-static yk_status run_lane(yk_learner *l, const yk_work *w, int64_t lane, yk_error *err)
+/* All items of a lane, the rows of the last ones not passed yet. */
+static yk_status gather_lane(yk_learner *l, const yk_work *w, int64_t lane, sums *sum, yk_error *err)
 {
     yk_status st = YK_OK;
     const int64_t lanes = l->job->recipe->lanes;
-    sums sum = {0};
     for (int i = 0; i < w->tallies; i++) w->tally[i] = 0;
     for (int64_t i = lane * w->items / lanes; i < (lane + 1) * w->items / lanes; i++) {
         bool fits;
         YK_TRY(add_item(l, w, i, &fits, err));
         if (fits) continue;
-        flush(l, w, &sum);
+        flush(l, w, sum);
         YK_TRY(add_item(l, w, i, &fits, err));
         if (!fits) YK_FAIL(YK_ERR_INTERNAL, "an item of a step is longer than %lld rows", (long long)l->s->max_rows);
     }
-    flush(l, w, &sum);
-    double *record = record_of(l, w, lane);
-    record[0] = sum.loss;
-    record[1] = sum.weight;
-    for (int i = 0; i < w->tallies; i++) record[SUMS + i] = w->tally[i];
 done:
     return st;
 }
 
-/* Ranks that failed say so before an exchange. */
+/* The last pass, during which ranks that meet begin to sum up: those that failed have said so before. */
+static yk_status run_turn(yk_learner *l, const yk_work *w, int64_t turn, yk_status st, yk_error *err)
+{
+    sums sum = {0};
+    const int64_t lane = yk_lanes_at(&l->lanes, turn);
+    if (st == YK_OK) st = gather_lane(l, w, lane, &sum, err);
+    if (yk_lanes_meet(&l->lanes, turn)) {
+        st = yk_comm_agree(l->job->comm, st, err);
+        l->turn = turn;
+    }
+    if (st == YK_OK) flush(l, w, &sum);
+    l->turn = -1;
+    if (st != YK_OK) return st;
+    double *record = record_of(l, w, lane);
+    record[0] = sum.loss;
+    record[1] = sum.weight;
+    for (int i = 0; i < w->tallies; i++) record[SUMS + i] = w->tally[i];
+    yk_lanes_merge(&l->lanes, turn);
+    return YK_OK;
+}
+
 static yk_status run_lanes(yk_learner *l, const yk_work *w, yk_error *err)
 {
-    yk_status st = l->passes > 1 ? yk_model_pack(l->s->model, true, err) : YK_OK;
+    yk_status st = l->passes > 1 && !l->dealt.comm ? yk_model_pack(l->s->model, true, err) : YK_OK;
     l->places = l->passes = 0;
-    for (int64_t turn = 0; turn < l->lanes.turns; turn++) {
-        if (st == YK_OK) st = run_lane(l, w, yk_lanes_at(&l->lanes, turn), err);
-        if (yk_lanes_meet(&l->lanes, turn)) st = yk_comm_agree(l->job->comm, st, err);
-        if (st == YK_OK) yk_lanes_merge(&l->lanes, turn);
-    }
+    for (int64_t turn = 0; turn < l->lanes.turns; turn++) st = run_turn(l, w, turn, st, err);
     return st;
+}
+
+static void node_begins(void *context, int node, bool backward)
+{
+    yk_learner *l = context;
+    (void)node, (void)backward;
+    yk_dealt_begins(&l->dealt);
+}
+
+static void node_ended(void *context, int node, bool backward)
+{
+    yk_learner *l = context;
+    yk_dealt_ended(&l->dealt);
+    if (backward && l->turn >= 0) yk_lanes_backward(&l->lanes, l->turn, node);
+}
+
+void yk_learner_whole(yk_learner *l)
+{
+    yk_dealt_whole(&l->dealt);
 }
 
 /* The lanes of all ranks, in order. */
@@ -223,8 +260,11 @@ yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
     const double began = yk_now();
     const int64_t floats = yk_model_floats(l->s->model);
     const yk_weights before = yk_model_use(l->s->model, l->weights);
+    const yk_comm_times timed = yk_comm_since(l->job->comm, (yk_comm_times){0});
+    yk_model_watch(l->s->model, &(yk_watcher){node_begins, node_ended, l});
     l->scale = l->loss_scale.value;
     yk_session_clear(l->s);
+    yk_dealt_part(&l->dealt);
     YK_TRY(run_lanes(l, w, err));
     if (!l->optimiser.comm)
         yk_comm_gather_slices(l->job->comm, &l->s->team, l->weights.gradient, floats, floats);
@@ -245,8 +285,12 @@ yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
         yk_loss_scale_good(&l->loss_scale);
     }
     chain_loss(l);
+    l->exchange = yk_comm_since(l->job->comm, timed);
+    l->exchanged.worked += l->exchange.worked;
+    l->exchanged.waited += l->exchange.waited;
     l->seconds += yk_now() - began;
 done:
+    yk_model_watch(l->s->model, NULL);
     yk_model_use(l->s->model, before);
     return st;
 }
@@ -257,6 +301,10 @@ json_t *yk_learner_row(const yk_learner *l, double seconds)
                             yk_json_number_or_null(l->loss), "lr", l->rate, "grad_norm",
                             yk_json_number_or_null(l->norm), "seconds", seconds, "skipped", l->step_skipped);
     if (l->scale != 1) json_object_set_new(row, "loss_scale", json_real(l->scale));
+    if (l->job->comm) {
+        json_object_set_new(row, "exchange_seconds", json_real(l->exchange.waited));
+        json_object_set_new(row, "exchange_hidden", json_real(yk_comm_hidden(l->exchange)));
+    }
     return row;
 }
 

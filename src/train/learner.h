@@ -5,6 +5,7 @@
 
 #include "config/job.h"
 #include "optim/optim.h"
+#include "train/dealt.h"
 #include "train/lanes.h"
 #include "train/loss_scale.h"
 #include "train/session.h"
@@ -18,6 +19,7 @@ typedef struct yk_learner_options {
     const char *data;        /* hash over what is learnt from, which it must agree in too */
     yk_schedule schedule;    /* schedule.steps: how long it trains */
     yk_adamw_options adamw;
+    bool deals_weights;      /* with zero 3; every lane then has as many passes. Without it zero 3 is zero 2 */
     int64_t checkpoint_every, keep; /* steps, 0: about one a minute; recent ones kept */
     bool whole; /* every rank holds all moments, whatever `zero` says: they are another learner's yk_learner_also */
 } yk_learner_options;
@@ -41,11 +43,14 @@ typedef struct yk_learner {
     yk_learner_options o;
     yk_optimiser optimiser;
     yk_lanes lanes;
+    yk_dealt dealt;
     yk_loss_scale loss_scale;
     int64_t step, applied, skipped, skipped_in_a_row;
     char began_with[33]; /* hash over the weights, in which a checkpoint must agree */
     char chain[33];     /* hash over the losses of all steps so far */
     double seconds;     /* of all steps so far */
+    yk_comm_times exchange, exchanged; /* of the last step; of all steps of this process */
+    int64_t turn;       /* whose last pass is under way; -1: none is */
     double saved;       /* yk_now() of the last checkpoint */
     double *record;     /* [lanes][1 + 1 + tallies] of the step: loss, weight and tallies of each lane */
     bool counts_flushed;
@@ -112,6 +117,9 @@ yk_status yk_learner_save(yk_learner *l, const char *path, const json_t *extra, 
 yk_status yk_learner_save_step(yk_learner *l, const json_t *extra, yk_error *err); /* and prunes old ones */
 bool yk_learner_save_is_due(const yk_learner *l);
 
+/* Before anything but a step reads the weights: rank 0 has all of them (of weights dealt out; collective). */
+void yk_learner_whole(yk_learner *l);
+
 /* Whether the run is to end here: a signal or the deadline came to one of the ranks. */
 bool yk_learner_stops(const yk_learner *l);
 
@@ -123,7 +131,8 @@ yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err);
  * steps they are of; *document (new). */
 yk_status yk_learner_inherit(yk_learner *l, const char *path, json_t **document, yk_error *err);
 
-/* Over the weights and both moments in declaration order, then the chain of losses. */
+/* Over the weights, which rank 0 has (yk_learner_whole), and both moments in declaration order, then the chain of
+ * losses. */
 yk_status yk_learner_digest(const yk_learner *l, char hex[33], yk_error *err);
 
 /* How many of x[n] are not zero and below 2^-56, which bf16 flushes (numerics contract, rule 4). */

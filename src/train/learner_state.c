@@ -90,6 +90,7 @@ yk_status yk_learner_save(yk_learner *l, const char *path, const json_t *extra, 
     yk_moments moments;
     YK_TRY(yk_comm_agree(comm, yk_moments_begin(&moments, &l->optimiser, l->s->k, err), err));
     yk_moments_collect(&moments, &l->optimiser);
+    yk_learner_whole(l);
     if (yk_comm_leads(comm)) st = write_checkpoint(l, &moments, path, extra, err);
     st = yk_comm_agree(comm, st, err);
 done:

@@ -112,6 +112,20 @@ static json_t *flushed_shares(const trainer *t)
                      t->l.step > 0 ? json_real((double)t->l.flushed / all) : json_null());
 }
 
+/* By all ranks, or, of weights dealt out, by rank 0, which has all of them now. */
+static yk_status heldout(trainer *t, size_t domain, int64_t most, yk_heldout *sum, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const bool alone = t->l.dealt.comm;
+    yk_comm *comm = t->job->comm;
+    if (!alone || yk_comm_leads(comm))
+        st = yk_evaluate_shard(&t->s, alone ? NULL : comm, &t->domains[domain].heldout, t->r->evaluate_stride, most, sum,
+                               err);
+    if (!alone) return st;
+    yk_comm_share(comm, sum, sizeof *sum);
+    return yk_comm_agree(comm, st, err);
+}
+
 /* The first evaluation takes all of the held-out text, as the last one (the evaluate stage) does; those between,
  * a part. */
 static yk_status evaluate(trainer *t, yk_error *err)
@@ -120,10 +134,11 @@ static yk_status evaluate(trainer *t, yk_error *err)
     yk_heldout all = {0};
     const int64_t most = t->l.step == 0 ? 0 : t->r->pretrain_eval_tokens;
     json_t *by_domain = json_object();
+    yk_learner_whole(&t->l);
     yk_progress("pretrain   step %lld: held-out loss", (long long)t->l.step);
     for (size_t d = 0; d < t->r->corpora; d++) {
         yk_heldout one = {0};
-        YK_TRY(yk_evaluate_shard(&t->s, t->job->comm, &t->domains[d].heldout, t->r->evaluate_stride, most, &one, err));
+        YK_TRY(heldout(t, d, most, &one, err));
         json_object_set_new(by_domain, t->domains[d].name, yk_json_number_or_null(one.nats / M_LN2 / one.bytes));
         all.nats += one.nats;
         all.bytes += one.bytes;
@@ -304,6 +319,7 @@ static yk_status summarise(trainer *t, yk_error *err)
     const yk_model_shape *m = yk_model_get_shape(t->s.model);
     double tokens = (double)(t->l.step * t->r->pretrain_batch * t->r->pretrain_seq);
     double rate = t->l.seconds > 0 ? tokens / t->l.seconds : 0;
+    yk_learner_whole(&t->l);
     YK_TRY(yk_learner_digest(&t->l, digest, err));
     json_t *pretrain = json_pack("{s:I, s:f, s:f, s:f, s:I, s:f, s:{s:f}}", "steps", (json_int_t)t->l.step, "tokens",
                                  tokens, "tokens_per_s", rate, "peak_share",
@@ -316,6 +332,10 @@ static yk_status summarise(trainer *t, yk_error *err)
                               "ffn", (json_int_t)m->ffn, "vocab", (json_int_t)m->vocab, "memory",
                               (json_int_t)yk_memory_sum(yk_model_memory(t->s.model)));
     if (!pretrain || !model) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (t->job->comm) {
+        json_object_set_new(pretrain, "exchange_seconds", json_real(t->l.exchanged.waited));
+        json_object_set_new(pretrain, "exchange_hidden", json_real(yk_comm_hidden(t->l.exchanged)));
+    }
     json_object_set_new(t->job->summary, "pretrain", pretrain);
     json_object_set_new(t->job->summary, "model", model);
     json_object_set_new(t->job->summary, "isa", json_string(t->s.k->name));
@@ -362,7 +382,7 @@ static yk_status start(trainer *t, yk_error *err)
                             .schedule = {r->pretrain_schedule, r->pretrain_lr, r->pretrain_lr_end, r->pretrain_warmup,
                                          r->pretrain_decay_share, r->pretrain_steps},
                             .adamw = yk_adamw_of(r), .checkpoint_every = r->pretrain_checkpoint_every,
-                            .keep = r->pretrain_keep};
+                            .keep = r->pretrain_keep, .deals_weights = true};
     YK_TRY(yk_learner_open(&t->l, t->job, &t->s, NULL, &l, err));
     if (t->job->model) YK_TRY(inherit(t, err));
     YK_TRY(resume(t, err));

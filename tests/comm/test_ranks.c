@@ -33,26 +33,38 @@ static float tree(int64_t i, int ranks)
     return x[0];
 }
 
+/* Whether this rank owns each of x[n]. */
+static char *find_owned(int64_t n, int64_t floats)
+{
+    char *owned = calloc((size_t)n, 1);
+    assert_non_null(owned);
+    for (int b = 0; b < yk_comm_buckets(comm, floats); b++) {
+        const yk_slice s = yk_comm_slice(comm, n, floats, yk_comm_rank(comm), b);
+        for (int64_t i = s.begin; i < s.end; i++) owned[i] = 1;
+    }
+    return owned;
+}
+
 static void check_sum(int64_t n, int64_t floats)
 {
     const int rank = yk_comm_rank(comm), size = yk_comm_size(comm);
-    const yk_slice own = yk_comm_slice(comm, n, floats, rank);
+    char *own = find_owned(n, floats);
     float *x = calloc((size_t)n, sizeof *x);
     assert_non_null(x);
     for (int64_t i = 0; i < n; i++) x[i] = number(rank, i);
-    yk_comm_sum_slices(comm, k, &team, x, n, floats);
-    for (int64_t i = own.begin; i < own.end; i++) {
+    yk_comm_sum_slices(comm, &team, &(yk_sum){k, x, n, floats});
+    for (int64_t i = 0; i < n; i++) {
         const float wanted = tree(i, size);
-        assert_memory_equal(&x[i], &wanted, sizeof wanted);
+        if (own[i]) assert_memory_equal(&x[i], &wanted, sizeof wanted);
+        else x[i] = NAN;
     }
-    for (int64_t i = 0; i < n; i++)
-        if (i < own.begin || i >= own.end) x[i] = NAN;
     yk_comm_gather_slices(comm, &team, x, n, floats);
     for (int64_t i = 0; i < n; i++) {
         const float wanted = tree(i, size);
         assert_memory_equal(&x[i], &wanted, sizeof wanted);
     }
     free(x);
+    free(own);
 }
 
 static void sums_follow_the_tree(void **state)
@@ -70,11 +82,17 @@ static void slices_cover_the_array_once(void **state)
     enum { FLOATS = 70001 };
     static char seen[FLOATS];
     memset(seen, 0, sizeof seen);
+    int64_t all = 0;
     for (int r = 0; r < yk_comm_size(comm); r++) {
-        const yk_slice s = yk_comm_slice(comm, FLOATS, FLOATS, r);
-        assert_true(s.begin % YK_SUM_BLOCK == 0 && s.end >= s.begin);
-        for (int64_t i = s.begin; i < s.end; i++) seen[i]++;
+        for (int b = 0; b < yk_comm_buckets(comm, FLOATS); b++) {
+            const yk_slice s = yk_comm_slice(comm, FLOATS, FLOATS, r, b), whole = yk_comm_bucket(comm, FLOATS, FLOATS, b);
+            assert_true(s.begin >= whole.begin && s.end <= whole.end);
+            assert_true(s.begin % YK_SUM_BLOCK == 0 || s.begin == s.end);
+            for (int64_t i = s.begin; i < s.end; i++) seen[i]++;
+        }
+        all += yk_comm_owned(comm, FLOATS, FLOATS, r);
     }
+    assert_int_equal(all, FLOATS);
     for (int64_t i = 0; i < FLOATS; i++) assert_int_equal(seen[i], 1);
 }
 
@@ -84,9 +102,10 @@ static void doubles_come_in_order(void **state)
     enum { FLOATS = 200000, BLOCKS = (FLOATS + YK_SUM_BLOCK - 1) / YK_SUM_BLOCK };
     const int rank = yk_comm_rank(comm), size = yk_comm_size(comm);
     double x[BLOCKS] = {0}, y[13] = {0};
-    const yk_slice own = yk_comm_slice(comm, FLOATS, FLOATS, rank);
-    for (int64_t b = own.begin / YK_SUM_BLOCK; b * YK_SUM_BLOCK < own.end; b++) x[b] = (double)b + 0.5;
-    yk_comm_gather_blocks(comm, &team, x, FLOATS);
+    char *own = find_owned(FLOATS, FLOATS);
+    for (int64_t b = 0; b < BLOCKS; b++) x[b] = own[b * YK_SUM_BLOCK] ? (double)b + 0.5 : NAN;
+    free(own);
+    yk_comm_gather_blocks(comm, x, FLOATS);
     for (int b = 0; b < BLOCKS; b++) assert_true(x[b] == b + 0.5);
     for (int i = rank * 13 / size; i < (rank + 1) * 13 / size; i++) y[i] = i + 0.25;
     yk_comm_gather_doubles(comm, y, 13);
@@ -99,12 +118,21 @@ static void slices_come_and_go(void **state)
     enum { FLOATS = 90000 };
     static float whole[FLOATS], own[FLOATS];
     const bool leads = yk_comm_leads(comm);
-    const yk_slice s = yk_comm_slice(comm, FLOATS, FLOATS, yk_comm_rank(comm));
+    const float *next = own;
     for (int64_t i = 0; i < FLOATS; i++) whole[i] = leads ? (float)i : 0;
     yk_comm_deal_slices(comm, leads ? whole : NULL, own, FLOATS);
-    for (int64_t i = s.begin; i < s.end; i++) assert_true(own[i - s.begin] == (float)i);
+    for (int b = 0; b < yk_comm_buckets(comm, FLOATS); b++) {
+        const yk_slice s = yk_comm_slice(comm, FLOATS, FLOATS, yk_comm_rank(comm), b);
+        for (int64_t i = s.begin; i < s.end; i++) assert_true(*next++ == (float)i);
+    }
+    assert_int_equal(next - own, yk_comm_owned(comm, FLOATS, FLOATS, yk_comm_rank(comm)));
     memset(whole, 0, sizeof whole);
     yk_comm_collect_slices(comm, leads ? whole : NULL, own, FLOATS);
+    for (int64_t i = 0; leads && i < FLOATS; i++) assert_true(whole[i] == (float)i);
+    char *mine = find_owned(FLOATS, FLOATS);
+    for (int64_t i = 0; i < FLOATS; i++) whole[i] = mine[i] ? (float)i : 0;
+    free(mine);
+    yk_comm_collect_slices(comm, whole, NULL, FLOATS);
     for (int64_t i = 0; leads && i < FLOATS; i++) assert_true(whole[i] == (float)i);
 }
 
