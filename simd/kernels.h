@@ -222,12 +222,22 @@ typedef struct yk_distillation {
     float mix, tau;
 } yk_distillation;
 
-/* y = a + b, elementwise over n; y may be a or b. */
+/* y = a + b, elementwise over n; y may be a or b. rounds: a and b are rounded first, to the nearest bf16 (|x| < 2^-56 to
+ * +0); `half`, where it is not NULL, is b in that precision. */
 typedef struct yk_add {
     float *y;
     const float *a, *b;
     int64_t n;
+    bool rounds;
+    const uint16_t *half;
 } yk_add;
+
+/* y = x rounded to bf16 as above. */
+typedef struct yk_round {
+    uint16_t *y;
+    const float *x;
+    int64_t n;
+} yk_round;
 
 /* A bias: y[r,:] = x[r,:] + bias; backward dbias += sum of dy[r,:], r ascending. y may be x. */
 typedef struct yk_bias {
@@ -313,6 +323,7 @@ typedef struct yk_kernels {
     void (*cross_entropy)(const yk_team *team, const yk_cross_entropy *a);
     void (*distillation)(const yk_team *team, const yk_distillation *a);
     void (*add)(const yk_team *team, const yk_add *a);
+    void (*round)(const yk_team *team, const yk_round *a);
     void (*copy_rows)(const yk_team *team, const yk_copy_rows *a);
     void (*sum_squares)(const yk_team *team, const yk_sum_squares *a);
     void (*adamw)(const yk_team *team, const yk_adamw *a);

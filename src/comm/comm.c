@@ -20,8 +20,10 @@ void yk_comm_close(yk_comm *c)
 {
     if (!c) return;
     yk_worker_stop(c);
-    free(c->message[0]);
-    free(c->message[1]);
+    for (int slot = 0; slot < 2; slot++) {
+        free(c->message[slot]);
+        free(c->rounded[slot]);
+    }
     free(c->node.base);
     free(c->node.scratch);
     free(c->node.source);

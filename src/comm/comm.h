@@ -89,6 +89,7 @@ typedef struct yk_sum {
     const yk_kernels *k;
     float *x;
     int64_t n, floats;
+    bool bf16; /* what enters an addition is rounded to it first, and goes so between nodes: half the bytes, other bits */
 } yk_sum;
 void yk_comm_sum_slices(yk_comm *c, const yk_team *team, const yk_sum *s);
 

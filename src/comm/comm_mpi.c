@@ -163,8 +163,10 @@ static yk_status open_node(yk_comm *c, bool threads, yk_error *err)
     yk_status st = YK_OK;
     int *first = NULL;
     YK_NEW(first, c->size);
-    YK_NEW(c->message[0], YK_MESSAGE_FLOATS);
-    YK_NEW(c->message[1], YK_MESSAGE_FLOATS);
+    for (int slot = 0; slot < 2; slot++) {
+        YK_NEW(c->message[slot], YK_MESSAGE_FLOATS);
+        YK_NEW(c->rounded[slot], YK_MESSAGE_FLOATS);
+    }
     find_nodes(c, first);
     c->node.ranks = group_of(first, c->size);
     c->node.rank = c->rank % c->node.ranks;

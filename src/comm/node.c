@@ -79,21 +79,22 @@ static int64_t length(yk_slice part, int64_t at, int64_t piece)
 }
 
 /* out = ((source[0] + source[1]) + (source[2] + source[3])) + ... */
-static void add_tree(const yk_window *w, const yk_kernels *k, const yk_team *team, float *out, int64_t n)
+static void add_tree(const yk_window *w, const yk_sum *s, const yk_team *team, float *out, int64_t n)
 {
     const int64_t room = YK_STAGE_FLOATS / w->ranks;
     for (int apart = 1; apart < w->ranks; apart *= 2)
         for (int i = 0; i < w->ranks; i += 2 * apart) {
             float *y = 2 * apart == w->ranks ? out : w->scratch + i / 2 * room;
-            k->add(team, &(yk_add){.y = y, .a = w->source[i], .b = w->source[i + apart], .n = n});
+            s->k->add(team, &(yk_add){.y = y, .a = w->source[i], .b = w->source[i + apart], .n = n,
+                                      .rounds = s->bf16});
             w->source[i] = y;
         }
 }
 
-void yk_node_sum(yk_window *w, const yk_kernels *k, const yk_team *team, float *x, const yk_slice *part)
+void yk_node_sum(yk_window *w, const yk_team *team, const yk_sum *s, const yk_slice *part)
 {
     const int64_t piece = YK_STAGE_FLOATS / w->ranks, most = longest(w, part);
-    float *own = x + part[w->rank].begin;
+    float *x = s->x, *own = x + part[w->rank].begin;
     for (int64_t at = 0; at < most; at += piece) {
         for (int i = 0; i < w->ranks; i++)
             if (i != w->rank)
@@ -104,7 +105,7 @@ void yk_node_sum(yk_window *w, const yk_kernels *k, const yk_team *team, float *
             w->source[i] = i == w->rank ? own + at : stage(w, i) + w->rank * piece;
         w->rounds++;
         const int64_t n = length(part[w->rank], at, piece);
-        if (n > 0) add_tree(w, k, team, own + at, n);
+        if (n > 0) add_tree(w, s, team, own + at, n);
     }
 }
 

@@ -104,27 +104,46 @@ static int64_t message_bytes(yk_slice part, int64_t at)
     return left < 0 ? 0 : least(left, most);
 }
 
-static void begin_exchange(yk_comm *c, int slot, int other, char *x, yk_slice theirs, yk_slice mine, int64_t at)
+/* A sum's exchange with another rank: `theirs` goes there, `mine` stays. */
+typedef struct halving {
+    const yk_sum *sum;
+    int other;
+    yk_slice theirs, mine; /* in bytes of sum->x */
+} halving;
+
+static void begin_exchange(yk_comm *c, const yk_team *team, const halving *h, int slot, int64_t at)
 {
-    c->calls->exchange(c, slot, other, x + theirs.begin + at, message_bytes(theirs, at), c->message[slot],
-                       message_bytes(mine, at));
+    const int64_t out = message_bytes(h->theirs, at), in = message_bytes(h->mine, at);
+    const float *x = h->sum->x + (h->theirs.begin + at) / FLOAT;
+    if (!h->sum->bf16) {
+        c->calls->exchange(c, slot, h->other, x, out, c->message[slot], in);
+        return;
+    }
+    h->sum->k->round(team, &(yk_round){.y = c->rounded[slot], .x = x, .n = out / FLOAT});
+    c->calls->exchange(c, slot, h->other, c->rounded[slot], out / 2, c->message[slot], in / 2);
+}
+
+static void add_message(yk_comm *c, const yk_team *team, const halving *h, int slot, int64_t at)
+{
+    float *y = h->sum->x + (h->mine.begin + at) / FLOAT;
+    const int64_t n = message_bytes(h->mine, at) / FLOAT;
+    const void *message = c->message[slot];
+    if (n > 0)
+        h->sum->k->add(team, &(yk_add){.y = y, .a = y, .b = message, .n = n, .rounds = h->sum->bf16,
+                                       .half = h->sum->bf16 ? message : NULL});
 }
 
 /* One level of halving: `other` gets its half, what it sends is added to mine. A message is under way while the one
  * before it is added. */
-static void halve(yk_comm *c, const yk_kernels *k, const yk_team *team, float *x, int other, yk_slice theirs,
-                  yk_slice mine)
+static void halve(yk_comm *c, const yk_team *team, const halving *h)
 {
     const int64_t step = YK_MESSAGE_FLOATS * (int64_t)FLOAT;
-    const int64_t a = theirs.end - theirs.begin, b = mine.end - mine.begin, most = a > b ? a : b;
-    char *bytes = (char *)x;
-    if (most > 0) begin_exchange(c, 0, other, bytes, theirs, mine, 0);
+    const int64_t a = h->theirs.end - h->theirs.begin, b = h->mine.end - h->mine.begin, most = a > b ? a : b;
+    if (most > 0) begin_exchange(c, team, h, 0, 0);
     for (int64_t at = 0, i = 0; at < most; at += step, i++) {
-        if (at + step < most) begin_exchange(c, (i + 1) % 2, other, bytes, theirs, mine, at + step);
+        if (at + step < most) begin_exchange(c, team, h, (i + 1) % 2, at + step);
         c->calls->wait(c, i % 2);
-        float *y = x + (mine.begin + at) / FLOAT;
-        const int64_t n = message_bytes(mine, at) / FLOAT;
-        if (n > 0) k->add(team, &(yk_add){.y = y, .a = y, .b = c->message[i % 2], .n = n});
+        add_message(c, team, h, i % 2, at);
     }
 }
 
@@ -132,9 +151,9 @@ static void sum_bucket(yk_comm *c, const yk_team *team, const yk_exchange *e)
 {
     const yk_sum *s = &e->sum;
     const stretch b = stretch_of(c, 0, s->n, s->floats, e->bucket);
-    if (c->node.ranks > 1) yk_node_sum(&c->node, s->k, team, s->x, parts_of_node(c, b, FLOAT));
+    if (c->node.ranks > 1) yk_node_sum(&c->node, team, s, parts_of_node(c, b, FLOAT));
     for (int bit = c->node.ranks; bit < c->size; bit *= 2)
-        halve(c, s->k, team, s->x, c->rank ^ bit, part_of(b, c->rank ^ bit, 2 * bit), part_of(b, c->rank, 2 * bit));
+        halve(c, team, &(halving){s, c->rank ^ bit, part_of(b, c->rank ^ bit, 2 * bit), part_of(b, c->rank, 2 * bit)});
 }
 
 bool yk_comm_overlaps(const yk_comm *c)

@@ -39,6 +39,7 @@ struct yk_comm {
     int ranks_here; /* that share this node's memory */
     yk_window node;
     float *message[2]; /* [YK_MESSAGE_FLOATS], for what comes from other nodes */
+    uint16_t *rounded[2]; /* [YK_MESSAGE_FLOATS], for what goes there in bf16 */
     yk_worker *worker; /* of ranks on several nodes; see worker.c */
     yk_comm_times times;
     void *mpi;
@@ -54,7 +55,7 @@ void yk_copy_bytes(const yk_team *team, void *to, const void *from, int64_t byte
 /* Among the ranks of a node, of which the i-th (not this rank's number in the world) has part[i] of x: afterwards this
  * rank's part of x is the sum over all by the tree; or all have every part. part: in floats, in bytes. */
 void yk_node_begin(yk_window *w);
-void yk_node_sum(yk_window *w, const yk_kernels *k, const yk_team *team, float *x, const yk_slice *part);
+void yk_node_sum(yk_window *w, const yk_team *team, const yk_sum *s, const yk_slice *part);
 void yk_node_gather(yk_window *w, const yk_team *team, char *x, const yk_slice *part);
 
 #endif

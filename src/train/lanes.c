@@ -33,11 +33,11 @@ static int64_t find_parts(yk_lanes *l)
 }
 
 yk_status yk_lanes_new(yk_lanes *l, yk_model *model, const yk_kernels *k, const yk_team *team, yk_comm *comm,
-                       int64_t lanes, bool by_turns, yk_error *err)
+                       int64_t lanes, bool by_turns, bool bf16, yk_error *err)
 {
     yk_status st = YK_OK;
     *l = (yk_lanes){.model = model, .k = k, .team = *team, .comm = comm, .turns = lanes / yk_comm_size(comm),
-                    .by_turns = comm && by_turns, .turn = -1};
+                    .by_turns = comm && by_turns, .bf16 = bf16, .turn = -1};
     YK_NEW(l->part, 2 * buckets_of(l));
     YK_NEW(l->missing, buckets_of(l));
     const int64_t floats = find_parts(l);
@@ -83,16 +83,17 @@ static void add_waiting(yk_lanes *l, yk_slice range)
 {
     float *y = yk_model_gradients(l->model) + range.begin;
     for (int level = 0; length(range) > 0 && l->turn >> level & 1; level++)
-        l->k->add(&l->team, &(yk_add){.y = y, .a = l->partial[level] + range.begin, .b = y, .n = length(range)});
+        l->k->add(&l->team, &(yk_add){.y = y, .a = l->partial[level] + range.begin, .b = y, .n = length(range),
+                                      .rounds = l->bf16});
 }
 
-/* The embedding's second gradient is final. */
-static void begin_second(yk_lanes *l)
+static void begin_sum(yk_lanes *l, bool second, int bucket)
 {
     const int64_t floats = yk_model_floats(l->model), behind = yk_model_gradient_floats(l->model) - floats;
-    for (int i = buckets_of(l); behind > 0 && i-- > 0;)
-        l->ticket = yk_comm_begin_sum(l->comm, &l->team,
-                                      &(yk_sum){l->k, yk_model_gradients(l->model) + floats, behind, floats}, i);
+    float *x = yk_model_gradients(l->model);
+    const yk_sum sum = {.k = l->k, .x = second ? x + floats : x, .n = second ? behind : floats, .floats = floats,
+                        .bf16 = l->bf16};
+    if (sum.n > 0) l->ticket = yk_comm_begin_sum(l->comm, &l->team, &sum, bucket);
 }
 
 /* Begins the sums of the buckets that this range makes final. */
@@ -103,9 +104,14 @@ static void begin_buckets(yk_lanes *l, yk_slice range)
         const yk_slice b = yk_comm_bucket(l->comm, floats, floats, i);
         const int64_t from = b.begin > range.begin ? b.begin : range.begin, to = b.end < range.end ? b.end : range.end;
         if (from >= to || (l->missing[i] -= to - from) > 0) continue;
-        l->ticket = yk_comm_begin_sum(l->comm, &l->team, &(yk_sum){l->k, yk_model_gradients(l->model), floats, floats},
-                                      i);
+        begin_sum(l, false, i);
     }
+}
+
+/* The embedding's second gradient is final. */
+static void begin_second(yk_lanes *l)
+{
+    for (int i = buckets_of(l); i-- > 0;) begin_sum(l, true, i);
 }
 
 /* What node l->next makes final. */
@@ -177,7 +183,7 @@ static int add_left(yk_lanes *l, int64_t turn)
         const float *left = l->partial[level];
         for (int i = 0; i < l->parts; i++) {
             float *y = yk_model_gradients(l->model) + l->part[i].begin;
-            l->k->add(&l->team, &(yk_add){.y = y, .a = left, .b = y, .n = length(l->part[i])});
+            l->k->add(&l->team, &(yk_add){.y = y, .a = left, .b = y, .n = length(l->part[i]), .rounds = l->bf16});
             left += length(l->part[i]);
         }
     }

@@ -17,7 +17,7 @@ typedef struct yk_lanes {
     yk_comm *comm;
     const yk_kernels *k;
     yk_team team;
-    bool by_turns;
+    bool by_turns, bf16; /* bf16: what enters an addition of the tree is rounded to it first */
     int64_t turns;    /* lanes that this rank computes */
     yk_slice *part;   /* [parts] of the gradients, which are summed here: all of them, or the own slices */
     int parts, levels;
@@ -29,7 +29,7 @@ typedef struct yk_lanes {
 
 /* The number of ranks is a power of two and divides `lanes`. */
 yk_status yk_lanes_new(yk_lanes *l, yk_model *model, const yk_kernels *k, const yk_team *team, yk_comm *comm,
-                       int64_t lanes, bool by_turns, yk_error *err);
+                       int64_t lanes, bool by_turns, bool bf16, yk_error *err);
 void yk_lanes_free(yk_lanes *l);
 
 /* The lane of this rank's turn; and where it stands among those of all ranks, in order of ranks and then of turns. */

@@ -27,7 +27,8 @@ yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const
     yk_weights_hash(s->model, l->weights.weight, l->began_with);
     const int64_t zero = job->recipe->zero;
     YK_TRY(yk_optimiser_new(&l->optimiser, s->model, s->k, &o->adamw, zero >= 1 && !o->whole ? job->comm : NULL, err));
-    YK_TRY(yk_lanes_new(&l->lanes, s->model, s->k, job->team, job->comm, job->recipe->lanes, zero >= 2, err));
+    YK_TRY(yk_lanes_new(&l->lanes, s->model, s->k, job->team, job->comm, job->recipe->lanes, zero >= 2,
+                        strcmp(job->recipe->pretrain_gradients, "bf16") == 0, err));
     l->optimiser.weights_stay = zero >= 3 && o->deals_weights && job->comm;
     if (l->optimiser.weights_stay)
         YK_TRY(yk_dealt_new(&l->dealt, s->model, s->k, job->team, job->comm, l->weights.weight, err));

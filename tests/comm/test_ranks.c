@@ -23,13 +23,24 @@ static float number(int rank, int64_t i)
     return ((float)(x >> 8) - 8388608.0f) * ldexpf(1.0f, (int)(x & 31) - 40);
 }
 
+static float rounded(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+    if (fabsf(x) < 0x1p-56f) bits = 0;
+    memcpy(&x, &bits, sizeof bits);
+    return x;
+}
+
 /* ((x0 + x1) + (x2 + x3)) + ... */
-static float tree(int64_t i, int ranks)
+static float tree(int64_t i, int ranks, bool bf16)
 {
     float x[64];
     for (int r = 0; r < ranks; r++) x[r] = number(r, i);
     for (int apart = 1; apart < ranks; apart *= 2)
-        for (int r = 0; r < ranks; r += 2 * apart) x[r] += x[r + apart];
+        for (int r = 0; r < ranks; r += 2 * apart)
+            x[r] = bf16 ? rounded(x[r]) + rounded(x[r + apart]) : x[r] + x[r + apart];
     return x[0];
 }
 
@@ -45,22 +56,22 @@ static char *find_owned(int64_t n, int64_t floats)
     return owned;
 }
 
-static void check_sum(int64_t n, int64_t floats)
+static void check_sum(int64_t n, int64_t floats, bool bf16)
 {
     const int rank = yk_comm_rank(comm), size = yk_comm_size(comm);
     char *own = find_owned(n, floats);
     float *x = calloc((size_t)n, sizeof *x);
     assert_non_null(x);
     for (int64_t i = 0; i < n; i++) x[i] = number(rank, i);
-    yk_comm_sum_slices(comm, &team, &(yk_sum){k, x, n, floats});
+    yk_comm_sum_slices(comm, &team, &(yk_sum){k, x, n, floats, bf16});
     for (int64_t i = 0; i < n; i++) {
-        const float wanted = tree(i, size);
+        const float wanted = tree(i, size, bf16);
         if (own[i]) assert_memory_equal(&x[i], &wanted, sizeof wanted);
         else x[i] = NAN;
     }
     yk_comm_gather_slices(comm, &team, x, n, floats);
     for (int64_t i = 0; i < n; i++) {
-        const float wanted = tree(i, size);
+        const float wanted = tree(i, size, bf16);
         assert_memory_equal(&x[i], &wanted, sizeof wanted);
     }
     free(x);
@@ -71,9 +82,10 @@ static void sums_follow_the_tree(void **state)
 {
     (void)state;
     static const int64_t length[] = {1, 16, 4096, 4097, 12288, 40000, 300001, 1200000};
-    for (size_t i = 0; i < sizeof length / sizeof *length; i++) check_sum(length[i], length[i]);
-    check_sum(5000, 300001); /* an array that ends inside another's slices */
-    check_sum(150000, 160000);
+    for (size_t i = 0; i < sizeof length / sizeof *length; i++) check_sum(length[i], length[i], i % 2);
+    check_sum(300001, 300001, true);
+    check_sum(5000, 300001, false); /* an array that ends inside another's slices */
+    check_sum(150000, 160000, true);
 }
 
 static void slices_cover_the_array_once(void **state)
@@ -85,7 +97,8 @@ static void slices_cover_the_array_once(void **state)
     int64_t all = 0;
     for (int r = 0; r < yk_comm_size(comm); r++) {
         for (int b = 0; b < yk_comm_buckets(comm, FLOATS); b++) {
-            const yk_slice s = yk_comm_slice(comm, FLOATS, FLOATS, r, b), whole = yk_comm_bucket(comm, FLOATS, FLOATS, b);
+            const yk_slice s = yk_comm_slice(comm, FLOATS, FLOATS, r, b);
+            const yk_slice whole = yk_comm_bucket(comm, FLOATS, FLOATS, b);
             assert_true(s.begin >= whole.begin && s.end <= whole.end);
             assert_true(s.begin % YK_SUM_BLOCK == 0 || s.begin == s.end);
             for (int64_t i = s.begin; i < s.end; i++) seen[i]++;

@@ -53,7 +53,8 @@ table() { # precision, then more options
 }
 if [ "${1-}" = all ]; then
     for precision in ${PRECISIONS:-fp32 bf16}; do
-        table $precision --set pretrain.steps=50
+        table $precision --set pretrain.steps=50 --set pretrain.gradients=${GRADIENTS:-fp32}
+        [ -n "${GRADIENTS-}" ] && continue
         table $precision --set pretrain.steps=50 --set pretrain.batch=16 --set model.width=64 --set model.tied=false
     done
     echo "$passed passed, $failed failed"
@@ -90,6 +91,12 @@ verdict "the same metrics again" 0 $?
 bf16=$(alone --set precision=bf16)
 YOKE_NODE_RANKS=2 fresh_ranks 4 --set zero=2 --set precision=bf16
 verdict "4 ranks, 2 a node, zero 2, bf16" "$bf16" "$(last)"
+bf16=$(alone --set pretrain.gradients=bf16)
+verdict "rounded gradients are others" 1 "$([ "$bf16" != "$first" ] && echo 1)"
+YOKE_NODE_RANKS=2 fresh_ranks 8 --set zero=2 --set pretrain.gradients=bf16
+verdict "8 ranks, 2 a node, zero 2, gradients in bf16" "$bf16" "$(last)"
+YOKE_NODE_RANKS=1 fresh_ranks 2 --set pretrain.gradients=bf16
+verdict "2 ranks on 2 nodes, gradients in bf16" "$bf16" "$(last)"
 
 # Another number of ranks, and another stage of `zero`, at every restart.
 longer="--set pretrain.batch=32 --set pretrain.micro_batch=2"

@@ -398,20 +398,27 @@ static void sums_and_copies(void **state)
 {
     (void)state;
     enum { N = 3 * YK_SUM_BLOCK + 77, R = 10, W = 48 };
+    static uint16_t half[TABLES][N];
     double partial[TABLES][4], sum = 0;
     int32_t id[R] = {3, 1, 3, 0, 2, 2, 2, 1, 3, 3};
     fill(in[0], N, 1, 1), fill(in[1], N, 2, 1);
     for (int t = 0; t < tables; t++) {
         table[t]->sum_squares(&(yk_team){.threads = 1 + t}, &(yk_sum_squares){in[0], N, partial[t]});
         assert_memory_equal(partial[t], partial[0], sizeof partial[0]);
-        table[t]->add(&(yk_team){.threads = 1 + t}, &(yk_add){out[t][0], in[0], in[1], N});
+        table[t]->add(&(yk_team){.threads = 1 + t}, &(yk_add){.y = out[t][0], .a = in[0], .b = in[1], .n = N});
+        table[t]->round(&(yk_team){.threads = 1 + t}, &(yk_round){half[t], in[1], N});
+        table[t]->add(&(yk_team){.threads = 1 + t}, &(yk_add){out[t][3], in[0], in[1], N, .rounds = true});
+        table[t]->add(&(yk_team){.threads = 1 + t}, &(yk_add){out[t][2], in[0], NULL, N, true, half[t]});
+        assert_memory_equal(out[t][3], out[t][2], N * sizeof **out[t]);
         memset(out[t][1], 0, ROOM * 4);
         const yk_embed e = {.y = out[t][2], .table = in[1], .dy = in[0], .dtable = out[t][1], .id = id, .rows = R,
                             .width = W};
         table[t]->embed_forward(&(yk_team){.threads = 1 + t}, &e);
         table[t]->embed_backward(&(yk_team){.threads = 1 + t}, &e);
     }
-    same_bits(0, N), same_bits(1, 4 * W), same_bits(2, R * W);
+    same_bits(0, N), same_bits(1, 4 * W), same_bits(2, R * W), same_bits(3, N);
+    for (int i = 0; i < N; i++)
+        assert_true(fabsf(out[0][3][i] - out[0][0][i]) <= 0x1p-8f * (fabsf(in[0][i]) + fabsf(in[1][i])));
     for (int i = 0; i < N; i++) sum += (double)in[0][i] * in[0][i];
     close_to(partial[0][0] + partial[0][1] + partial[0][2] + partial[0][3], sum, 1e-13);
     for (int r = 0; r < R; r++) assert_memory_equal(out[0][2] + r * W, in[1] + id[r] * W, W * 4);
