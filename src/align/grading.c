@@ -50,8 +50,9 @@ static yk_status grade_own(const yk_grader *g, const yk_rollouts *x, yk_reward_p
         if (!yk_comm_makes(g->comm, i)) continue;
         const yk_rollout *o = &x->item[i];
         item[n++] = (yk_reward_item){.prompt = yk_problem_prompt(o->example),
-                                   .response = o->text.data ? o->text.data : "", .length = o->text.len,
-                                   .tokens = o->length, .expected = o->example->answer, .kind = o->example->verifier};
+                                     .response = o->text.data ? o->text.data : "", .length = o->text.len,
+                                     .tokens = o->length, .expected = o->example->answer,
+                                     .kind = o->example->verifier};
     }
     YK_TRY(yk_reward_batch(g->verifier, item, n, &g->weights, own, err));
 done:

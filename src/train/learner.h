@@ -89,7 +89,8 @@ typedef struct yk_work {
     const yk_objective *objective; /* NULL: cross-entropy with the rows' weights, or */
     const yk_teaching *teaching;   /* distillation with them; NULL: none */
     void *context;                 /* of both functions; the objective has its own */
-    double *tally; /* [tallies] that `passed` adds to: 0 before a lane; after the step the sums over lanes in order */
+    double *tally; /* [tallies] that `passed` or the objective adds to: 0 before a lane; after the step the sums over
+                      lanes in order */
     int tallies;   /* at most YK_MOST_TALLIES */
     double z_loss;
     double unit; /* the gradient of the sum over rows is divided by this; 0: by the sum of the weights of all rows */

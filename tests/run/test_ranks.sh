@@ -152,14 +152,15 @@ done
 
 # Stopped in the midst of stages, and gone on with by other numbers of ranks.
 rm -rf "$dir/run"
-for way in "4 sft/metrics.jsonl TERM" "2 ppo/metrics.jsonl TERM" "4 grpo/metrics.jsonl KILL"; do
+for way in "4 1 sft/metrics.jsonl TERM" "2 2 ppo/metrics.jsonl TERM" "4 0 grpo/metrics.jsonl KILL" \
+    "2 1 refine/sampling.json KILL"; do # ranks, zero, and what is there when they are stopped
     set -- $way
-    run_stages "$1" &
-    await "$dir/run/$2" 3000
-    end_run "$3"
+    run_stages "$1" --set zero="$2" &
+    await "$dir/run/$3" 3000
+    end_run "$4"
 done
 run_stages 2
-verdict "stages by 4, 2, 4 and 2 ranks, one after another" "$wanted" "$(last)"
+verdict "stages by 4, 2, 4, 2 and 2 ranks, one after another" "$wanted" "$(last)"
 
 # A rank that fails alone, in a verifier.
 cat >"$dir/verifier" <<'END'
