@@ -44,6 +44,12 @@ int yk_comm_node(const yk_comm *c)
     return c ? c->ranks_here : 1;
 }
 
+int64_t yk_comm_bytes(int64_t size, int64_t node)
+{
+    const int64_t buckets = 2 * YK_BUCKET_FLOATS * FLOAT, scratch = YK_STAGE_FLOATS * FLOAT;
+    return size > 1 ? buckets + (node > 1 ? yk_window_bytes() + scratch : 0) : 0;
+}
+
 /* --- agreements ------------------------------------------------------------------------------ */
 
 /* The others are somewhere else; what this rank has to say would be lost. */

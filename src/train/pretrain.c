@@ -336,7 +336,7 @@ static yk_status start(trainer *t, yk_error *err)
     char number[32];
     t->micro = yk_micro_batch(r);
     if (yk_comm_leads(t->job->comm)) YK_TRY(yk_mkdirs(t->checkpoints, err));
-    const yk_session_options with = {.rows = t->micro * r->pretrain_seq, .training = true};
+    const yk_session_options with = {.rows = t->micro * r->pretrain_seq, .training = true, .comm = t->job->comm};
     YK_TRY(yk_session_open(&t->s, r, t->job->dir, t->job->team, &with, err));
     if (t->job->model) YK_TRY(yk_session_load(&t->s, t->job->model, false, err));
     if (t->s.mask < 0 && r->pretrain_masked_share > 0)

@@ -2,6 +2,7 @@
 #ifndef YK_TRAIN_SESSION_H
 #define YK_TRAIN_SESSION_H
 
+#include "comm/comm.h"
 #include "config/recipe.h"
 #include "data/sampler.h"
 #include "model/model.h"
@@ -34,6 +35,7 @@ typedef struct yk_session_options {
     int64_t rows;  /* the most of a pass */
     bool training; /* gradients too */
     bool score;    /* the model has a score head */
+    yk_comm *comm; /* pretraining: the ranks that share it, all of which open their session now; NULL: this process */
 } yk_session_options;
 
 /* Loads <run_dir>/tokenizer/tokenizer.json and plans the model of the recipe. The weights are initialised from the
