@@ -116,7 +116,7 @@ static yk_status try_setting(const fitting *f, const yk_setting *with, double *b
     yk_needs n;
     yk_status st = yk_needs_of(&n, f->r, f->vocab, with, f->ranks, f->k, f->team, err);
     *bytes = (double)n.total * (double)f->sharing;
-    *fits = *bytes <= (double)f->room->bytes;
+    *fits = n.total <= f->room->bytes / f->sharing;
     return st;
 }
 
@@ -159,6 +159,7 @@ static yk_status find_fitting(const fitting *f, yk_setting *with, double *bytes,
 {
     yk_status st = YK_OK;
     bool fits = false;
+    int64_t micro;
     while (f->ranks.size > 1 && with->zero < YK_MOST_ZERO) {
         with->zero++;
         YK_TRY(try_setting(f, with, bytes, &fits, err));
@@ -170,9 +171,10 @@ static yk_status find_fitting(const fitting *f, yk_setting *with, double *bytes,
         if (fits) return YK_OK;
     }
     with->recompute = "block";
-    YK_TRY(largest_micro(f, with, &with->micro, err));
+    YK_TRY(largest_micro(f, with, &micro, err));
+    with->micro = micro;
     yk_setting least = *with;
-    if (least.micro == 0) least.micro = 1;
+    if (micro == 0) least.micro = 1;
     YK_TRY(try_setting(f, &least, bytes, &fits, err));
 done:
     return st;
