@@ -44,6 +44,11 @@ int yk_comm_node(const yk_comm *c)
     return c ? c->ranks_here : 1;
 }
 
+double yk_comm_seconds(const yk_comm *c)
+{
+    return c ? c->seconds : 0;
+}
+
 int64_t yk_comm_bytes(int64_t size, int64_t node)
 {
     const int64_t buckets = 2 * YK_BUCKET_FLOATS * FLOAT, scratch = YK_STAGE_FLOATS * FLOAT;
@@ -80,7 +85,9 @@ yk_status yk_comm_agree(yk_comm *c, yk_status mine, yk_error *err)
     if (c->failed != YK_OK) return mine != YK_OK ? mine : c->failed;
     yk_status *all = calloc((size_t)c->size, sizeof *all);
     if (!all) c->calls->abort(c, YK_ERR_MEMORY);
+    const double began = yk_now();
     if (!c->calls->gather(c, &mine, all, sizeof mine, mine == YK_OK ? 0 : PATIENCE)) end_all(c, mine, err);
+    c->seconds += yk_now() - began;
     int first = 0;
     while (first < c->size && all[first] == YK_OK) first++;
     if (first < c->size) st = hear(c, all[first], first, mine == YK_OK ? "" : err->text, err);
@@ -230,10 +237,12 @@ static void halve(yk_comm *c, const yk_kernels *k, const yk_team *team, float *x
 void yk_comm_sum_slices(yk_comm *c, const yk_kernels *k, const yk_team *team, float *x, int64_t n, int64_t floats)
 {
     if (!c) return;
+    const double began = yk_now();
     const blocks b = blocks_of(n, floats);
     if (c->node.ranks > 1) yk_node_sum(&c->node, k, team, x, parts_of_node(c, b, FLOAT));
     for (int bit = c->node.ranks; bit < c->size; bit *= 2)
         halve(c, k, team, x, c->rank ^ bit, part_of(b, c->rank ^ bit, 2 * bit), part_of(b, c->rank, 2 * bit));
+    c->seconds += yk_now() - began;
 }
 
 /* The way back: what `other` has comes to where it belongs. */
@@ -250,9 +259,11 @@ static void double_part(yk_comm *c, char *x, int other, yk_slice theirs, yk_slic
 
 static void gather_parts(yk_comm *c, const yk_team *team, char *x, blocks b)
 {
+    const double began = yk_now();
     for (int bit = c->size / 2; bit >= c->node.ranks; bit /= 2)
         double_part(c, x, c->rank ^ bit, part_of(b, c->rank ^ bit, 2 * bit), part_of(b, c->rank, 2 * bit));
     if (c->node.ranks > 1) yk_node_gather(&c->node, team, x, parts_of_node(c, b, 1));
+    c->seconds += yk_now() - began;
 }
 
 void yk_comm_gather_slices(yk_comm *c, const yk_team *team, float *x, int64_t n, int64_t floats)

@@ -5,7 +5,7 @@
  * do not depend on how many ranks there are (numerics contract, rule 7). Rank 0 alone writes files.
  *
  * A yk_comm * that is NULL is this process alone. comm_mpi.c is the only file that includes mpi.h, comm_self.c what
- * stands for it in a build without MPI. Every function but rank, size, node, bytes and slice is collective: all ranks call it,
+ * stands for it in a build without MPI. Every function but rank, size, node, bytes, seconds and slice is collective: all ranks call it,
  * in the same order, with arguments of the same shape. */
 #ifndef YK_COMM_COMM_H
 #define YK_COMM_COMM_H
@@ -30,6 +30,7 @@ int yk_comm_rank(const yk_comm *c);
 int yk_comm_size(const yk_comm *c);
 int yk_comm_node(const yk_comm *c); /* how many ranks share this node's memory, this one included */
 int64_t yk_comm_bytes(int64_t size, int64_t node); /* that a rank of so many, so many of them on its node, allocates */
+double yk_comm_seconds(const yk_comm *c); /* in agreements, sums and gathering of slices and blocks, so far */
 static inline bool yk_comm_leads(const yk_comm *c)
 {
     return yk_comm_rank(c) == 0;

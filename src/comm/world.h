@@ -38,6 +38,7 @@ struct yk_comm {
     yk_window node;
     float *bucket[2]; /* [YK_BUCKET_FLOATS], for what comes from other nodes */
     void *mpi;
+    double seconds; /* yk_comm_seconds */
 };
 enum { YK_BUCKET_FLOATS = 1 << 18 };
 

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "train/memory.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -123,6 +124,16 @@ static double *record_of(const yk_learner *l, const yk_work *w, int64_t lane)
     return l->record + yk_lanes_place(&l->lanes, lane) * (SUMS + w->tallies);
 }
 
+/* What the model's clocks of passes show is added or taken away. */
+static void count_passes(yk_learner *l, double sign)
+{
+    const yk_phase *p;
+    for (int i = 0; (p = yk_model_phase(l->s->model, i)); i++) {
+        l->times.forward += sign * p->forward;
+        l->times.backward += sign * p->backward;
+    }
+}
+
 static void flush(yk_learner *l, const yk_work *w, sums *lane)
 {
     yk_session *s = l->s;
@@ -133,6 +144,7 @@ static void flush(yk_learner *l, const yk_work *w, sums *lane)
         lane->weight += (double)s->weight[r];
     }
     if (w->passed) w->passed(w->context, s);
+    l->times.rows += (double)s->rows;
     yk_session_clear(s);
     l->places = 0;
     l->passes++;
@@ -220,12 +232,14 @@ static yk_status skip_step(yk_learner *l, yk_error *err)
 yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
 {
     yk_status st = YK_OK;
-    const double began = yk_now();
+    const double began = yk_now(), talked = yk_comm_seconds(l->job->comm);
     const int64_t floats = yk_model_floats(l->s->model);
     const yk_weights before = yk_model_use(l->s->model, l->weights);
     l->scale = l->loss_scale.value;
     yk_session_clear(l->s);
+    count_passes(l, -1);
     YK_TRY(run_lanes(l, w, err));
+    count_passes(l, 1);
     if (!l->optimiser.comm)
         yk_comm_gather_slices(l->job->comm, &l->s->team, l->weights.gradient, floats, floats);
     const sums all = add_up(l, w);
@@ -234,9 +248,11 @@ yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
     l->loss = all.loss / unit;
     l->rate = yk_learning_rate(&l->o.schedule, l->step);
     if (l->counts_flushed) YK_TRY(count_flushed(l, err));
+    const double updates = yk_now(), talked_before = yk_comm_seconds(l->job->comm);
     l->step_skipped = !yk_optimiser_step(&l->optimiser, l->s->k, &l->s->team,
                                          isfinite(l->loss) ? 1 / (unit * l->scale) : NAN, l->rate, l->applied + 1,
                                          &l->norm);
+    l->times.update += yk_now() - updates - (yk_comm_seconds(l->job->comm) - talked_before);
     if (l->step_skipped) {
         YK_TRY(skip_step(l, err));
     } else {
@@ -246,9 +262,21 @@ yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
     }
     chain_loss(l);
     l->seconds += yk_now() - began;
+    l->times.seconds += yk_now() - began;
+    l->times.exchange += yk_comm_seconds(l->job->comm) - talked;
 done:
     yk_model_use(l->s->model, before);
     return st;
+}
+
+int64_t yk_learner_memory(const yk_learner *l)
+{
+    const int64_t moments = 2 * (l->optimiser.own.end - l->optimiser.own.begin);
+    const yk_ranks ranks = yk_ranks_of(l->job->comm);
+    int64_t waiting = 0;
+    for (int i = 0; i < 2; i++) waiting += l->lanes.levels * (l->lanes.part[i].end - l->lanes.part[i].begin);
+    return yk_memory_sum(yk_model_memory(l->s->model)) + (moments + waiting) * (int64_t)sizeof(float) +
+           l->s->max_rows * YK_SESSION_ROW_BYTES + yk_comm_bytes(ranks.size, ranks.node);
 }
 
 json_t *yk_learner_row(const yk_learner *l, double seconds)

@@ -1,12 +1,11 @@
 #include "train/memory.h"
 
 #include "base/log.h"
+#include "train/session.h"
 #include "train/train.h"
 
 #include <stdio.h>
 #include <string.h>
-
-enum { BATCH_BYTES = 6 * 4 + sizeof(yk_segment) }; /* a row of yk_session's batch */
 
 const char *const yk_recompute_policies[] = {"none", "attention", "block", "every-2", "every-4", NULL};
 
@@ -77,7 +76,8 @@ static yk_needs needs_of(const yk_model *m, const yk_recipe *r, const yk_setting
     n.gradients += levels * (with->zero >= 2 ? slices : gradients) * size;
     if (packs) n.packed = all.packed + all.packed_back;
     else if (r->pretrain_prompts.n > 0) n.packed = all.packed;
-    n.scratch = all.scratch + with->micro * r->pretrain_seq * BATCH_BYTES + yk_comm_bytes(ranks.size, ranks.node);
+    n.scratch = all.scratch + with->micro * r->pretrain_seq * YK_SESSION_ROW_BYTES +
+                yk_comm_bytes(ranks.size, ranks.node);
     n.total = n.weights + n.gradients + n.optimiser + n.activations + n.packed + n.scratch;
     return n;
 }

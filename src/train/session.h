@@ -9,6 +9,7 @@
 #include "store/checkpoint.h"
 #include "token/tokenizer.h"
 
+enum { YK_SESSION_ROW_BYTES = 6 * 4 + sizeof(yk_segment) }; /* that a row of the batch takes */
 typedef struct yk_session {
     const yk_recipe *recipe;
     const yk_kernels *k; /* of the recipe's precision and profile: one of the built-in tables, or `fast` */
