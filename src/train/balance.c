@@ -22,16 +22,15 @@ static spread spread_of(const double *all, int ranks, int figure)
     return s;
 }
 
+/* At most 77 columns, for the table at the end of a run. */
 static const char *advice_of(double imbalance, double network, spread rows)
 {
     if (network > MUCH_NETWORK && network > imbalance)
-        return "the exchange takes long: a larger pretrain.batch, more ranks on a node or a faster network; yoke plan shows "
-               "what they would take";
+        return "exchange takes long: raise pretrain.batch or ranks a node (yoke plan compares)";
     if (imbalance > MUCH_WAITING && rows.max > UNEQUAL * rows.avg)
         return "ranks get unequal numbers of tokens: more sequences a step level them out";
     if (imbalance > MUCH_WAITING)
-        return "ranks get equal work but are not equally fast: look for other work on a node, for binding and for nodes of "
-               "other kinds";
+        return "ranks are not equally fast: look for other work, binding, unlike nodes";
     return "ranks are busy most of the time";
 }
 

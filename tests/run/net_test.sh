@@ -6,7 +6,7 @@
 # The ranks share this machine's processors. So the plan is made as many times as there are ranks, at the same time, by
 # `--measure`: each copy finds what a rank gets beside the others. The mean of their answers is what is compared.
 . "${top_srcdir:=.}/tests/run/common.sh"
-rate=${RATE:-1} steps=${STEPS:-12} latency=${LATENCY:-50us}
+rate=${RATE:-1} steps=${STEPS:-8} latency=${LATENCY:-50us}
 [ "$(id -u)" = 0 ] || { echo "needs root, for network namespaces"; exit 77; }
 for tool in ip tc mpirun; do
     command -v $tool >/dev/null || { echo "needs $tool"; exit 77; }
@@ -53,19 +53,16 @@ chmod +x "$dir/rank"
 recipe=$top_srcdir/conf/tiny.yaml
 common="--set threads=1 --set lanes=4 --set clean.heldout_fraction=0.01 --set pretrain.eval_every=1000 \
     --set pretrain.checkpoint_every=1000 --set pretrain.steps=$steps --set pretrain.lr=1e-4"
-small="--set model.width=256 --set model.layers=3 --set model.heads=4 --set model.kv_heads=4 --set model.head_size=64 \
-    --set model.ffn=768"
-large="--set model.width=384 --set model.layers=4 --set model.heads=6 --set model.kv_heads=6 --set model.head_size=64 \
-    --set model.ffn=1024"
+small="--set model.width=512 --set model.layers=4 --set model.heads=8 --set model.kv_heads=8 --set model.head_size=64 \
+    --set model.ffn=1408"
+large="--set model.width=640 --set model.layers=6 --set model.heads=10 --set model.kv_heads=10 --set model.head_size=64 \
+    --set model.ffn=1728"
 "$yoke" run "$recipe" $common --set "stages=[clean, tokenizer]" --run-dir "$dir/base" >"$dir/out" 2>"$dir/log" || {
     cat "$dir/log"
     exit 1
 }
 number() { # member, JSON with a member a line
     sed -n "s/.*\"$1\": \([^,}]*\),*$/\1/p" "$2" | head -n 1
-}
-sent() { # bytes that rank 0 has sent
-    ip netns exec $hub-0 cat /sys/class/net/line/statistics/tx_bytes
 }
 predict() { # ranks, options: $seconds and $bytes of a step
     n=$1
