@@ -89,7 +89,7 @@ static yk_status check_ranks(yk_plan *p, yk_recipe *r, yk_error *err)
 {
     const int64_t ranks = p->now.cluster.nodes * p->now.cluster.ranks;
     if (ranks > MOST_RANKS || (ranks & (ranks - 1)) != 0)
-        return yk_fail(err, YK_ERR_USAGE, "%lld nodes of %lld ranks are %lld ranks; their number must be a power of two",
+        return yk_fail(err, YK_ERR_USAGE, "%lld nodes of %lld ranks: %lld ranks, which must be a power of two",
                        (long long)p->now.cluster.nodes, (long long)p->now.cluster.ranks, (long long)ranks);
     p->own_lanes = r->lanes;
     if (r->lanes < ranks) r->lanes = ranks;
@@ -202,18 +202,17 @@ static const struct argp_option option[] = {
     {"memory", 'm', "BYTES", 0, "memory of a node, as 64G (what is free here)", 0},
     {"net", 'n', "RATE", 0, "what a node sends a second: 10Gb bits, 1GB bytes (10Gb)", 0},
     {"latency", 'l', "TIME", 0, "of a message between nodes, as 20us (20us)", 0},
-    {"peak", 'p', "GFLOPS", 0, "of a rank in the recipe's precision: `yoke bench peak` there (measured here in 0.1 s)", 0},
-    {"bandwidth", 'b', "GBS", 0, "of a rank updating memory: `yoke bench peak` there (measured here in 0.2 s)", 0},
-    {"measure", 'M', NULL, 0, "run a part of the model here for some seconds, instead of taking its share of the peak from "
-                              "the formulas", 0},
+    {"peak", 'p', "GFLOPS", 0, "of a rank in the recipe's precision, as `yoke bench peak` shows (measured here, 0.1 s)", 0},
+    {"bandwidth", 'b', "GBS", 0, "of a rank updating memory, as `yoke bench peak` shows (measured here, 0.2 s)", 0},
+    {"measure", 'M', NULL, 0, "run a part of the model here for some seconds: its share of the peak", 0},
     {"json", 'j', NULL, 0, "print JSON: bytes, seconds", 0},
     {0},
 };
 
 const yk_command yk_command_plan = {
     "plan", "RECIPE.yaml", "the memory and time that pretraining will take, also on several nodes",
-    "Shows the memory that pretraining will take, for each policy of the key `recompute` and each `zero`, and from a model "
-    "of costs the time of a step and how it grows with ranks; recommends settings. Nothing of the recipe is run. "
+    "Shows the memory that pretraining will take, for each policy of the key `recompute` and each `zero`, and from a "
+    "model of costs the time of a step and how it grows with ranks; recommends settings. Nothing of the recipe is run. "
     "The cluster may be another than this machine: doc/cluster.md says how it is described and what is assumed.\v"
     "Examples:\n  yoke plan conf/quickstart.yaml --set size=100M\n"
     "  yoke plan mine.yaml --nodes 4 --ranks-per-node 2 --threads 16 --net 10Gb --peak 2000 --memory 64G",

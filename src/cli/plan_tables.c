@@ -113,8 +113,8 @@ static yk_status own_json(const yk_plan *p, json_t *to, yk_error *err)
         to, json_pack("{s:I, s:I, s:f, s:f, s:f, s:f, s:b, s:{s:f, s:f, s:f, s:f}, s:{s:s, s:I, s:I, s:I}}",
                       "parameters", (json_int_t)yk_model_parameters(m), "memory_per_rank", (json_int_t)o.needs.total,
                       "step_seconds", c->seconds, "traffic_per_step", c->sent, "flops_per_step",
-                      yk_model_flops_per_token(m, r->pretrain_seq) * tokens, "tokens_per_s", tokens / c->seconds, "fits",
-                      o.fits, "seconds", "passes", c->passes, "update", c->update, "node", c->node, "network",
+                      yk_model_flops_per_token(m, r->pretrain_seq) * tokens, "tokens_per_s", tokens / c->seconds,
+                      "fits", o.fits, "seconds", "passes", c->passes, "update", c->update, "node", c->node, "network",
                       c->network, "setting", "recompute", with.recompute, "micro_batch", (json_int_t)with.micro, "zero",
                       (json_int_t)with.zero, "lanes", (json_int_t)r->lanes));
 done:
@@ -125,6 +125,11 @@ done:
 static double real(const json_t *x, const char *key)
 {
     return json_number_value(json_object_get(x, key));
+}
+
+static const char *too_large(const json_t *row)
+{
+    return json_is_true(json_object_get(row, "fits")) ? "" : "  too large";
 }
 
 static void print_memory(const char *key, const json_t *rows)
@@ -144,7 +149,7 @@ static void print_memory(const char *key, const json_t *rows)
         for (size_t c = 0; c < sizeof column / sizeof *column; c++)
             printf(" %11s", yk_human_bytes(real(row, column[c]), text));
         printf(" %10s", yk_human_bytes(real(row, "traffic_per_step"), text));
-        printf(" %8.3g s%s\n", real(row, "step_seconds"), json_is_true(json_object_get(row, "fits")) ? "" : "  too large");
+        printf(" %8.3g s%s\n", real(row, "step_seconds"), too_large(row));
     }
 }
 
@@ -158,7 +163,7 @@ static void print_scaling(const json_t *rows)
         printf("%6.0f %6.0f %10.4g s %9.2f %12.1f %% %14s%s\n", real(row, "ranks"), real(row, "nodes"),
                real(row, "step_seconds"), real(row, "speedup"), 100 * real(row, "communication"),
                yk_human_bytes(real(row, "memory_per_rank"), text),
-               json_is_true(json_object_get(row, "fits")) ? "" : "  too large");
+               too_large(row));
 }
 
 static void print_advice(const json_t *a)
@@ -188,8 +193,8 @@ static void print_cluster(const yk_plan *p, const json_t *x)
     const yk_cluster *c = &p->now.cluster;
     const json_t *s = json_object_get(x, "seconds");
     char text[32], room[32];
-    printf("%lld layers of width %lld, vocabulary %lld, %.2fM parameters; micro-batches of %lld x %lld tokens; %s, %s\n",
-           (long long)r->model_layers, (long long)r->model_width, (long long)p->now.vocab, real(x, "parameters") / 1e6,
+    printf("%lld layers of width %lld, vocabulary %lld, %.2fM parameters; micro-batches of %lld x %lld tokens; %s, "
+           "%s\n", (long long)r->model_layers, (long long)r->model_width, (long long)p->now.vocab, real(x, "parameters") / 1e6,
            (long long)yk_setting_of(r).micro, (long long)r->pretrain_seq, p->now.k->name, r->precision);
     printf("%lld node%s of %lld rank%s of %d thread%s: %.0f GFLOP/s and %.1f GB/s a rank%s%s; %s a node (%s)",
            (long long)c->nodes, c->nodes > 1 ? "s" : "", (long long)c->ranks, c->ranks > 1 ? "s" : "",
@@ -198,7 +203,8 @@ static void print_cluster(const yk_plan *p, const json_t *x)
            p->now.room == INT64_MAX ? "unbounded memory" : yk_human_bytes((double)p->now.room, room), p->room_of);
     if (c->nodes > 1)
         printf("; network %.3g Gb/s, %.3g us", c->network / 125e6, c->latency * 1e6);
-    printf("\n%lld lanes%s, zero %lld, recompute %s: %.4g s a step, %.0f tokens/s, %.3g TFLOP; a rank takes %s and sends ",
+    printf("\n%lld lanes%s, zero %lld, recompute %s: %.4g s a step, %.0f tokens/s, %.3g TFLOP; a rank takes %s and "
+           "sends ",
            (long long)r->lanes, r->lanes > p->own_lanes ? " (the recipe has too few for so many ranks)" : "",
            (long long)r->zero, r->recompute, real(x, "step_seconds"), real(x, "tokens_per_s"),
            real(x, "flops_per_step") / 1e12, yk_human_bytes(real(x, "memory_per_rank"), text));

@@ -54,7 +54,7 @@ typedef struct exchanged {
 static exchanged exchanged_of(const yk_load *l, double turns)
 {
     const double weights = FLOAT * l->floats, gradients = FLOAT * l->gradients;
-    if (l->zero < 2) return (exchanged){gradients, weights, 2}; /* gathered: the gradient is then as long as the weights */
+    if (l->zero < 2) return (exchanged){gradients, weights, 2}; /* gathered: a gradient as long as the weights */
     const double gathers = l->zero == 2 ? 1 : 2 * turns * l->passes;
     return (exchanged){turns * gradients, gathers * weights, turns + gathers};
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GIVE_UP_AFTER = 20, SUMS = 2 };
+enum { GIVE_UP_AFTER = 20, LOSS = 0, WEIGHT, SECONDS, ROWS, SUMS };
 
 yk_adamw_options yk_adamw_of(const yk_recipe *r)
 {
@@ -165,6 +165,7 @@ static yk_status run_lane(yk_learner *l, const yk_work *w, int64_t lane, yk_erro
 {
     yk_status st = YK_OK;
     const int64_t lanes = l->job->recipe->lanes;
+    const double began = yk_now(), rows = l->times.rows;
     sums sum = {0};
     for (int i = 0; i < w->tallies; i++) w->tally[i] = 0;
     for (int64_t i = lane * w->items / lanes; i < (lane + 1) * w->items / lanes; i++) {
@@ -177,8 +178,10 @@ static yk_status run_lane(yk_learner *l, const yk_work *w, int64_t lane, yk_erro
     }
     flush(l, w, &sum);
     double *record = record_of(l, w, lane);
-    record[0] = sum.loss;
-    record[1] = sum.weight;
+    record[LOSS] = sum.loss;
+    record[WEIGHT] = sum.weight;
+    record[SECONDS] = yk_now() - began;
+    record[ROWS] = l->times.rows - rows;
     for (int i = 0; i < w->tallies; i++) record[SUMS + i] = w->tally[i];
 done:
     return st;
@@ -206,11 +209,25 @@ static sums add_up(yk_learner *l, const yk_work *w)
     for (int i = 0; i < w->tallies; i++) w->tally[i] = 0;
     for (int64_t lane = 0; lane < lanes; lane++) {
         const double *record = record_of(l, w, lane);
-        all.loss += record[0];
-        all.weight += record[1];
+        all.loss += record[LOSS];
+        all.weight += record[WEIGHT];
         for (int i = 0; i < w->tallies; i++) w->tally[i] += record[SUMS + i];
     }
     return all;
+}
+
+/* Of seconds or rows: how many the rank with most of them had above the mean. */
+static double most_above_mean(const yk_learner *l, const yk_work *w, int figure)
+{
+    const int64_t lanes = l->job->recipe->lanes, turns = l->lanes.turns;
+    double all = 0, most = 0, rank = 0;
+    for (int64_t place = 0; place < lanes; place++) {
+        const double x = l->record[place * (SUMS + w->tallies) + figure];
+        rank = place % turns == 0 ? x : rank + x;
+        all += x;
+        if (rank > most) most = rank;
+    }
+    return most - all * (double)turns / (double)lanes;
 }
 
 /* The step was not applied. One whose gradient alone overflowed is the loss scale's affair; the others may not become
@@ -243,6 +260,8 @@ yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
     if (!l->optimiser.comm)
         yk_comm_gather_slices(l->job->comm, &l->s->team, l->weights.gradient, floats, floats);
     const sums all = add_up(l, w);
+    l->times.lost += most_above_mean(l, w, SECONDS);
+    l->times.uneven += most_above_mean(l, w, ROWS);
     l->step++;
     const double unit = w->unit > 0 ? w->unit : all.weight;
     l->loss = all.loss / unit;

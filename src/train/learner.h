@@ -36,7 +36,8 @@ typedef struct yk_place {
 /* Of this rank, in all steps of this process. */
 typedef struct yk_step_times {
     double seconds, forward, backward, update, exchange; /* exchange: with waiting for other ranks */
-    double rows; /* computed */
+    double rows;         /* computed */
+    double lost, uneven; /* of all ranks: seconds and rows of the rank with most of them above the mean, step by step */
 } yk_step_times;
 
 typedef struct yk_learner {
@@ -52,7 +53,7 @@ typedef struct yk_learner {
     char chain[33];     /* hash over the losses of all steps so far */
     double seconds;     /* of all steps so far */
     double saved;       /* yk_now() of the last checkpoint */
-    double *record;     /* [lanes][1 + 1 + tallies] of the step: loss, weight and tallies of each lane */
+    double *record;     /* [lanes][4 + tallies] of the step: loss, weight, seconds, rows, tallies of each lane */
     yk_step_times times;
     bool counts_flushed;
     yk_place *place;    /* [places] of the pass at hand, in order: what an objective needs to tell rows apart */

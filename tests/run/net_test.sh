@@ -55,8 +55,8 @@ common="--set threads=1 --set lanes=4 --set clean.heldout_fraction=0.01 --set pr
     --set pretrain.checkpoint_every=1000 --set pretrain.steps=$steps --set pretrain.lr=1e-4"
 small="--set model.width=512 --set model.layers=4 --set model.heads=8 --set model.kv_heads=8 --set model.head_size=64 \
     --set model.ffn=1408"
-large="--set model.width=640 --set model.layers=6 --set model.heads=10 --set model.kv_heads=10 --set model.head_size=64 \
-    --set model.ffn=1728"
+large="--set model.width=640 --set model.layers=6 --set model.heads=10 --set model.kv_heads=10 \
+    --set model.head_size=64 --set model.ffn=1728"
 "$yoke" run "$recipe" $common --set "stages=[clean, tokenizer]" --run-dir "$dir/base" >"$dir/out" 2>"$dir/log" || {
     cat "$dir/log"
     exit 1
@@ -74,7 +74,8 @@ predict() { # ranks, options: $seconds and $bytes of a step
         waited="$waited $!"
     done
     wait $waited
-    seconds=$(for i in $(seq "$n"); do number step_seconds "$dir/plan.$i"; done | awk '{ s += $1 } END { print s / NR }')
+    seconds=$(for i in $(seq "$n"); do number step_seconds "$dir/plan.$i"; done |
+        awk '{ s += $1 } END { print s / NR }')
     bytes=$(number traffic_per_step "$dir/plan.1")
 }
 measure() { # ranks, options: $median of a step's seconds

@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 /* A million weights without a second gradient, a token of 6 million FLOPs. */
-static const yk_load load = {.tokens = 8192, .rows = 1024, .passes = 1, .products = 6e6, .floats = 1e6, .gradients = 1e6,
-                             .lanes = 8, .outer = 1};
+static const yk_load load = {.tokens = 8192, .rows = 1024, .passes = 1, .products = 6e6, .floats = 1e6,
+                             .gradients = 1e6, .lanes = 8, .outer = 1};
 static const yk_cluster cluster = {.nodes = 1, .ranks = 1, .flops = 1e11, .plain = 1e11, .memory = 1e10, .shared = 4e10,
                                    .network = 1.25e8, .latency = 1e-5, .pace = 1};
 
@@ -71,7 +71,8 @@ static void plan_for(yk_planning *p, yk_recipe *r, const yk_kernels **k, int64_t
     yk_error err;
     if (yk_recipe_load(r, NULL, set, sizeof set / sizeof *set, &err) != YK_OK) fail_msg("%s", err.text);
     *k = yk_kernels_at(0, YK_FP32);
-    *p = (yk_planning){.r = r, .vocab = 4096, .cluster = cluster, .room = room, .outer = 1, .k = *k, .team = {.threads = 1}};
+    *p = (yk_planning){.r = r, .vocab = 4096, .cluster = cluster, .room = room, .outer = 1, .k = *k,
+                       .team = {.threads = 1}};
     p->cluster.nodes = 4, p->cluster.ranks = 2;
 }
 
