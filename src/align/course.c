@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "train/balance.h"
 
 #include <stdlib.h>
 
@@ -20,6 +21,7 @@ static yk_status open_as(yk_course *c, const yk_job *job, const char *name, cons
     if (!c->dir || !c->checkpoints || !c->path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     if (o->training && yk_comm_leads(job->comm)) YK_TRY(yk_mkdirs(c->checkpoints, err));
     yk_session_options enough = *o;
+    enough.comm = job->comm;
     if (enough.rows < c->context + 1) enough.rows = c->context + 1;
     YK_TRY(yk_session_open(&c->s, r, job->dir, job->team, &enough, err));
     YK_TRY(yk_session_load(&c->s, job->model, false, err));
@@ -123,6 +125,8 @@ yk_status yk_course_finish(yk_course *c, const yk_learner *l, bool with_score, j
     if (yk_comm_leads(c->comm)) st = yk_session_save(&c->s, c->path, with_score, document, err);
     yk_model_use(c->s.model, before);
     YK_TRY(yk_comm_agree(c->comm, st, err));
+    YK_TRY(yk_comm_agree(c->job->comm, st, err));
+    YK_TRY(yk_learner_balance(l, summary, err));
     YK_TRY(yk_learner_digest(l, hex, err));
     json_object_set_new(summary, "digest", json_string(hex));
     yk_course_add_digest(c, hex);

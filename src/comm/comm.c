@@ -50,7 +50,15 @@ int yk_comm_node(const yk_comm *c)
 yk_comm_times yk_comm_since(const yk_comm *c, yk_comm_times before)
 {
     if (!c) return (yk_comm_times){0};
-    return (yk_comm_times){c->times.worked - before.worked, c->times.waited - before.waited};
+    return (yk_comm_times){c->times.worked - before.worked, c->times.waited - before.waited,
+                           c->times.agreed - before.agreed};
+}
+
+int64_t yk_comm_bytes(int64_t size, int64_t node)
+{
+    const int64_t messages = 2 * YK_MESSAGE_FLOATS * (int64_t)(sizeof(float) + sizeof(uint16_t));
+    const int64_t scratch = YK_STAGE_FLOATS * (int64_t)sizeof(float);
+    return size > 1 ? messages + (node > 1 ? yk_window_bytes() + scratch : 0) : 0;
 }
 
 /* --- agreements ------------------------------------------------------------------------------ */
@@ -83,7 +91,9 @@ yk_status yk_comm_agree(yk_comm *c, yk_status mine, yk_error *err)
     if (c->failed != YK_OK) return mine != YK_OK ? mine : c->failed;
     yk_status *all = calloc((size_t)c->size, sizeof *all);
     if (!all) c->calls->abort(c, YK_ERR_MEMORY);
+    const double began = yk_now();
     if (!c->calls->gather(c, &mine, all, sizeof mine, mine == YK_OK ? 0 : PATIENCE)) end_all(c, mine, err);
+    c->times.agreed += yk_now() - began;
     int first = 0;
     while (first < c->size && all[first] == YK_OK) first++;
     if (first < c->size) st = hear(c, all[first], first, mine == YK_OK ? "" : err->text, err);

@@ -5,7 +5,7 @@
  * do not depend on how many ranks there are (numerics contract, rule 7). Rank 0 alone writes files.
  *
  * A yk_comm * that is NULL is this process alone. comm_mpi.c is the only file that includes mpi.h, comm_self.c what
- * stands for it in a build without MPI. Every function but rank, size, node, makes and those that say who owns what is
+ * stands for it in a build without MPI. Every function but rank, size, node, bytes, makes and those that say who owns what is
  * collective: all ranks call it, in the same order, with arguments of the same shape. */
 #ifndef YK_COMM_COMM_H
 #define YK_COMM_COMM_H
@@ -30,6 +30,7 @@ void yk_comm_close(yk_comm *c);
 int yk_comm_rank(const yk_comm *c);
 int yk_comm_size(const yk_comm *c);
 int yk_comm_node(const yk_comm *c); /* how many ranks share this node's memory, this one included */
+int64_t yk_comm_bytes(int64_t size, int64_t node); /* that a rank of so many, so many of them on its node, allocates */
 static inline bool yk_comm_leads(const yk_comm *c)
 {
     return yk_comm_rank(c) == 0;
@@ -81,6 +82,7 @@ int yk_comm_buckets(const yk_comm *c, int64_t floats);
 yk_slice yk_comm_bucket(const yk_comm *c, int64_t n, int64_t floats, int bucket);
 yk_slice yk_comm_slice(const yk_comm *c, int64_t n, int64_t floats, int rank, int bucket);
 int64_t yk_comm_owned(const yk_comm *c, int64_t n, int64_t floats, int rank);
+int64_t yk_comm_owned_of(int64_t ranks, int64_t n, int64_t floats); /* by rank 0 of so many, who has the most */
 
 /* A tree over ranks: rank r's x[n] is the sum of its lanes; afterwards its slices of x hold the sum over all ranks,
  * ((x0 + x1) + (x2 + x3)) + ...; the rest is undefined. size is a power of two. Through shared memory where ranks
@@ -112,6 +114,7 @@ void yk_comm_await(yk_comm *c, const yk_team *team, int64_t ticket);
  * `before`. hidden: the share of them beside which it computed. */
 typedef struct yk_comm_times {
     double worked, waited;
+    double agreed; /* seconds in agreements: waiting for slower ranks */
 } yk_comm_times;
 yk_comm_times yk_comm_since(const yk_comm *c, yk_comm_times before);
 static inline double yk_comm_hidden(yk_comm_times t)

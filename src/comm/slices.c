@@ -90,6 +90,12 @@ int64_t yk_comm_owned(const yk_comm *c, int64_t n, int64_t floats, int rank)
     return sum;
 }
 
+int64_t yk_comm_owned_of(int64_t ranks, int64_t n, int64_t floats)
+{
+    const yk_comm c = {.size = (int)ranks};
+    return yk_comm_owned(ranks > 1 ? &c : NULL, n, floats, 0);
+}
+
 /* What the ranks of this node keep among them, by their number in it, in pieces of so many bytes. */
 static const yk_slice *parts_of_node(yk_comm *c, stretch b, int64_t piece)
 {

@@ -287,16 +287,17 @@ done:
     return st;
 }
 
-yk_status yk_model_plan(const yk_model_shape *shape, int64_t max_rows, bool training, const yk_kernels *kernels,
-                        const yk_team *team, yk_memory *memory, int64_t *floats, yk_error *err)
+yk_status yk_model_outline(yk_model **out, const yk_model_shape *shape, int64_t max_rows, bool training,
+                           const yk_kernels *kernels, const yk_team *team, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_model *m = NULL;
     YK_TRY(make_plan(&m, shape, max_rows, training, kernels, team, err));
-    *memory = memory_of(m);
-    memory->packed = packed_bytes(m, NULL, false);
-    memory->packed_back = packed_bytes(m, NULL, true);
-    *floats = m->floats;
+    m->memory = memory_of(m);
+    m->memory.packed = packed_bytes(m, NULL, false);
+    m->memory.packed_back = packed_bytes(m, NULL, true);
+    *out = m;
+    m = NULL;
 done:
     yk_model_free(m);
     return st;

@@ -161,10 +161,10 @@ typedef struct yk_memory {
 yk_memory yk_model_memory(const yk_model *m);
 int64_t yk_memory_sum(yk_memory m);
 
-/* What yk_model_new and yk_model_pack would allocate, without allocating it; *floats is the length of the
- * flat arrays. */
-yk_status yk_model_plan(const yk_model_shape *shape, int64_t max_rows, bool training, const yk_kernels *kernels,
-                        const yk_team *team, yk_memory *memory, int64_t *floats, yk_error *err);
+/* A model without memory, which can be asked for its shape, parameters, counts and memory (what yk_model_new and
+ * yk_model_pack would allocate) but computes nothing. */
+yk_status yk_model_outline(yk_model **m, const yk_model_shape *shape, int64_t max_rows, bool training,
+                           const yk_kernels *kernels, const yk_team *team, yk_error *err);
 
 /* What training descends where that is more than a cross-entropy with weights known beforehand: a function of one
  * value a row, the log-probability of its target or, of the score head, its score. Rows whose weight in the batch is 0

@@ -15,6 +15,7 @@ yk_status yk_page_courses(yk_buf *out, const yk_record *r, yk_error *err);
 
 /* In run_parts.c: where time went, what the model says. */
 void yk_page_time(yk_buf *out, const yk_record *r);
+void yk_page_balance(yk_buf *out, const yk_record *r); /* of runs of several ranks */
 yk_status yk_page_samples(yk_buf *out, const yk_record *r, yk_error *err);
 void yk_page_recipe(yk_buf *out, const yk_record *r);
 

@@ -162,6 +162,7 @@ static yk_status page(yk_buf *out, const yk_record *r, yk_error *err)
     yk_page_dropped(out, r);
     yk_page_tokenizer(out, r);
     yk_page_time(out, r);
+    yk_page_balance(out, r);
     yk_page_recipe(out, r);
     yk_html_add(out,
                 "</main>\n<footer><p>Made by Yoke%s%s from the files of the run directory; "

@@ -3,12 +3,13 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "train/memory.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { GIVE_UP_AFTER = 20, SUMS = 2 };
+enum { GIVE_UP_AFTER = 20, LOSS = 0, WEIGHT, SECONDS, ROWS, SUMS };
 
 yk_adamw_options yk_adamw_of(const yk_recipe *r)
 {
@@ -20,7 +21,8 @@ yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const
                           const yk_learner_options *o, yk_error *err)
 {
     yk_status st = YK_OK;
-    *l = (yk_learner){.job = job, .s = s, .o = *o, .turn = -1, .loss_scale = yk_loss_scale_of(job->recipe), .saved = yk_now()};
+    *l = (yk_learner){.job = job, .s = s, .o = *o, .turn = -1, .loss_scale = yk_loss_scale_of(job->recipe),
+                      .saved = yk_now()};
     l->weights = weights ? *weights
                          : (yk_weights){yk_model_weights(s->model), yk_model_gradients(s->model)};
     memset(l->chain, '0', sizeof l->chain - 1);
@@ -131,6 +133,23 @@ static double *record_of(const yk_learner *l, const yk_work *w, int64_t lane)
     return l->record + yk_lanes_place(&l->lanes, lane) * (SUMS + w->tallies);
 }
 
+/* Seconds that this rank spent with the others so far. */
+static double talking(const yk_learner *l)
+{
+    const yk_comm_times t = yk_comm_since(l->job->comm, (yk_comm_times){0});
+    return t.waited + t.agreed;
+}
+
+/* What the model's clocks of passes show is added or taken away. */
+static void count_passes(yk_learner *l, double sign)
+{
+    const yk_phase *p;
+    for (int i = 0; (p = yk_model_phase(l->s->model, i)); i++) {
+        l->times.forward += sign * p->forward;
+        l->times.backward += sign * p->backward;
+    }
+}
+
 static void flush(yk_learner *l, const yk_work *w, sums *lane)
 {
     yk_session *s = l->s;
@@ -141,6 +160,7 @@ static void flush(yk_learner *l, const yk_work *w, sums *lane)
         lane->weight += (double)s->weight[r];
     }
     if (w->passed) w->passed(w->context, s);
+    l->times.rows += (double)s->rows;
     yk_session_clear(s);
     l->places = 0;
     l->passes++;
@@ -180,6 +200,7 @@ static yk_status run_turn(yk_learner *l, const yk_work *w, int64_t turn, yk_stat
 {
     sums sum = {0};
     const int64_t lane = yk_lanes_at(&l->lanes, turn);
+    const double began = yk_now(), talked = talking(l), rows = l->times.rows;
     if (st == YK_OK) st = gather_lane(l, w, lane, &sum, err);
     if (yk_lanes_meet(&l->lanes, turn)) {
         st = yk_comm_agree(l->job->comm, st, err);
@@ -189,8 +210,10 @@ static yk_status run_turn(yk_learner *l, const yk_work *w, int64_t turn, yk_stat
     l->turn = -1;
     if (st != YK_OK) return st;
     double *record = record_of(l, w, lane);
-    record[0] = sum.loss;
-    record[1] = sum.weight;
+    record[LOSS] = sum.loss;
+    record[WEIGHT] = sum.weight;
+    record[SECONDS] = yk_now() - began - (talking(l) - talked);
+    record[ROWS] = l->times.rows - rows;
     for (int i = 0; i < w->tallies; i++) record[SUMS + i] = w->tally[i];
     yk_lanes_merge(&l->lanes, turn);
     return YK_OK;
@@ -232,11 +255,25 @@ static sums add_up(yk_learner *l, const yk_work *w)
     for (int i = 0; i < w->tallies; i++) w->tally[i] = 0;
     for (int64_t lane = 0; lane < lanes; lane++) {
         const double *record = record_of(l, w, lane);
-        all.loss += record[0];
-        all.weight += record[1];
+        all.loss += record[LOSS];
+        all.weight += record[WEIGHT];
         for (int i = 0; i < w->tallies; i++) w->tally[i] += record[SUMS + i];
     }
     return all;
+}
+
+/* Of seconds or rows: how many the rank with most of them had above the mean. */
+static double most_above_mean(const yk_learner *l, const yk_work *w, int figure)
+{
+    const int64_t lanes = l->job->recipe->lanes, turns = l->lanes.turns;
+    double all = 0, most = 0, rank = 0;
+    for (int64_t place = 0; place < lanes; place++) {
+        const double x = l->record[place * (SUMS + w->tallies) + figure];
+        rank = place % turns == 0 ? x : rank + x;
+        all += x;
+        if (rank > most) most = rank;
+    }
+    return most - all * (double)turns / (double)lanes;
 }
 
 /* The step was not applied. One whose gradient alone overflowed is the loss scale's affair; the others may not become
@@ -258,7 +295,7 @@ static yk_status skip_step(yk_learner *l, yk_error *err)
 yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
 {
     yk_status st = YK_OK;
-    const double began = yk_now();
+    const double began = yk_now(), talked = talking(l);
     const int64_t floats = yk_model_floats(l->s->model);
     const yk_weights before = yk_model_use(l->s->model, l->weights);
     const yk_comm_times timed = yk_comm_since(l->job->comm, (yk_comm_times){0});
@@ -266,18 +303,24 @@ yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
     l->scale = l->loss_scale.value;
     yk_session_clear(l->s);
     yk_dealt_part(&l->dealt);
+    count_passes(l, -1);
     YK_TRY(run_lanes(l, w, err));
+    count_passes(l, 1);
     if (!l->optimiser.comm)
         yk_comm_gather_slices(l->job->comm, &l->s->team, l->weights.gradient, floats, floats);
     const sums all = add_up(l, w);
+    l->times.lost += most_above_mean(l, w, SECONDS);
+    l->times.uneven += most_above_mean(l, w, ROWS);
     l->step++;
     const double unit = w->unit > 0 ? w->unit : all.weight;
     l->loss = all.loss / unit;
     l->rate = yk_learning_rate(&l->o.schedule, l->step);
     if (l->counts_flushed) YK_TRY(count_flushed(l, err));
+    const double updates = yk_now(), talked_before = talking(l);
     l->step_skipped = !yk_optimiser_step(&l->optimiser, l->s->k, &l->s->team,
                                          isfinite(l->loss) ? 1 / (unit * l->scale) : NAN, l->rate, l->applied + 1,
                                          &l->norm);
+    l->times.update += yk_now() - updates - (talking(l) - talked_before);
     if (l->step_skipped) {
         YK_TRY(skip_step(l, err));
     } else {
@@ -290,10 +333,24 @@ yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
     l->exchanged.worked += l->exchange.worked;
     l->exchanged.waited += l->exchange.waited;
     l->seconds += yk_now() - began;
+    l->times.seconds += yk_now() - began;
+    l->times.exchange += talking(l) - talked;
 done:
     yk_model_watch(l->s->model, NULL);
     yk_model_use(l->s->model, before);
     return st;
+}
+
+/* Of weights dealt out, those of the others that are there at most are left out: two layers' (yk_needs_of). */
+int64_t yk_learner_memory(const yk_learner *l)
+{
+    const int64_t size = (int64_t)sizeof(float), dealt = yk_model_floats(l->s->model) - l->optimiser.owned;
+    const yk_ranks ranks = yk_ranks_of(l->job->comm);
+    int64_t waiting = 0;
+    for (int i = 0; i < l->lanes.parts; i++) waiting += l->lanes.part[i].end - l->lanes.part[i].begin;
+    return yk_memory_sum(yk_model_memory(l->s->model)) - (l->dealt.comm ? dealt * size : 0) +
+           (2 * l->optimiser.owned + l->lanes.levels * waiting) * size + l->s->max_rows * YK_SESSION_ROW_BYTES +
+           yk_comm_bytes(ranks.size, ranks.node);
 }
 
 json_t *yk_learner_row(const yk_learner *l, double seconds)

@@ -36,6 +36,13 @@ typedef struct yk_place {
     int64_t item, row;
 } yk_place;
 
+/* Of this rank, in all steps of this process. */
+typedef struct yk_step_times {
+    double seconds, forward, backward, update, exchange; /* exchange: with waiting for other ranks */
+    double rows;         /* computed */
+    double lost, uneven; /* of all ranks: seconds and rows of the rank with most of them above the mean, step by step */
+} yk_step_times;
+
 typedef struct yk_learner {
     const yk_job *job;
     yk_session *s;      /* may be shared by several learners */
@@ -52,7 +59,8 @@ typedef struct yk_learner {
     yk_comm_times exchange, exchanged; /* of the last step; of all steps of this process */
     int64_t turn;       /* whose last pass is under way; -1: none is */
     double saved;       /* yk_now() of the last checkpoint */
-    double *record;     /* [lanes][1 + 1 + tallies] of the step: loss, weight and tallies of each lane */
+    double *record;     /* [lanes][4 + tallies] of the step: loss, weight, seconds, rows, tallies of each lane */
+    yk_step_times times;
     bool counts_flushed;
     yk_place *place;    /* [places] of the pass at hand, in order: what an objective needs to tell rows apart */
     int64_t places;
@@ -100,6 +108,9 @@ typedef struct yk_work {
  * in order inside their lane. A step whose loss or gradient is not finite is skipped and counted; YK_ERR_NUMERIC after
  * many in a row. The chain of losses grows by the step's. The ranks of job->comm compute lanes side by side. */
 yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err);
+
+/* Bytes that model, optimiser, lanes, batch and ranks' buffers take: what yk_needs_of says beforehand. */
+int64_t yk_learner_memory(const yk_learner *l);
 
 /* {"type": "step", step, loss, lr, grad_norm, seconds, skipped, loss_scale}: the begin of a metrics row. */
 json_t *yk_learner_row(const yk_learner *l, double seconds);

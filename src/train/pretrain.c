@@ -4,13 +4,15 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "train/decoder.h"
-#include "train/learner.h"
+#include "train/balance.h"
+#include "train/memory.h"
 #include "train/metrics.h"
 #include "train/train.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { ROWS_AT_ONCE = 4096 };
 
@@ -312,6 +314,12 @@ done:
     return st;
 }
 
+static int64_t peak_resident(void)
+{
+    struct rusage use;
+    return getrusage(RUSAGE_SELF, &use) == 0 ? use.ru_maxrss * 1024 : 0;
+}
+
 static yk_status summarise(trainer *t, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -326,16 +334,15 @@ static yk_status summarise(trainer *t, yk_error *err)
                                  rate * yk_model_flops_per_token(t->s.model, t->r->pretrain_seq) / t->peak,
                                  "skipped_steps", (json_int_t)t->l.skipped, "loss_scale", t->l.loss_scale.value,
                                  "heldout_bpb", "start", t->start_bpb);
-    json_t *model = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "parameters",
+    json_t *model = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "parameters",
                               (json_int_t)yk_model_parameters(t->s.model), "width", (json_int_t)m->width, "layers",
                               (json_int_t)m->layers, "heads", (json_int_t)m->heads, "kv_heads", (json_int_t)m->kv_heads,
                               "ffn", (json_int_t)m->ffn, "vocab", (json_int_t)m->vocab, "memory",
-                              (json_int_t)yk_memory_sum(yk_model_memory(t->s.model)));
+                              (json_int_t)yk_learner_memory(&t->l), "peak_resident",
+                              (json_int_t)peak_resident());
     if (!pretrain || !model) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    if (t->job->comm) {
-        json_object_set_new(pretrain, "exchange_seconds", json_real(t->l.exchanged.waited));
-        json_object_set_new(pretrain, "exchange_hidden", json_real(yk_comm_hidden(t->l.exchanged)));
-    }
+    if (t->job->comm) json_object_set_new(pretrain, "exchange_hidden", json_real(yk_comm_hidden(t->l.exchanged)));
+    YK_TRY(yk_learner_balance(&t->l, pretrain, err));
     json_object_set_new(t->job->summary, "pretrain", pretrain);
     json_object_set_new(t->job->summary, "model", model);
     json_object_set_new(t->job->summary, "isa", json_string(t->s.k->name));
@@ -362,9 +369,11 @@ static yk_status start(trainer *t, yk_error *err)
     yk_status st = YK_OK;
     const yk_recipe *r = t->r;
     char number[32];
+    yk_needs needs;
+    const yk_setting setting = yk_setting_of(r);
     t->micro = yk_micro_batch(r);
     if (yk_comm_leads(t->job->comm)) YK_TRY(yk_mkdirs(t->checkpoints, err));
-    const yk_session_options with = {.rows = t->micro * r->pretrain_seq, .training = true};
+    const yk_session_options with = {.rows = t->micro * r->pretrain_seq, .training = true, .comm = t->job->comm};
     YK_TRY(yk_session_open(&t->s, r, t->job->dir, t->job->team, &with, err));
     if (t->job->model) YK_TRY(yk_session_load(&t->s, t->job->model, false, err));
     if (t->s.mask < 0 && r->pretrain_masked_share > 0)
@@ -388,10 +397,12 @@ static yk_status start(trainer *t, yk_error *err)
     YK_TRY(resume(t, err));
     t->peak = measure_peak(t);
     YK_TRY(yk_metrics_open(&t->metrics, t->job->comm, t->job->dir, t->l.step, err));
-    yk_log("pretrain   %.2fM parameters, %lld steps of %lld x %lld tokens, %s, threads %d, %s%s",
+    YK_TRY(yk_needs_of(&needs, r, yk_tokenizer_vocab(t->s.tokenizer), &setting, yk_ranks_of(t->job->comm), t->s.k,
+                       t->job->team, err));
+    yk_log("pretrain   %.2fM parameters, %lld steps of %lld x %lld tokens, %s, threads %d, %s%s%s",
            (double)yk_model_parameters(t->s.model) / 1e6, (long long)r->pretrain_steps, (long long)r->pretrain_batch,
            (long long)r->pretrain_seq, t->s.k->name, t->job->team->threads,
-           yk_human_bytes((double)yk_memory_sum(yk_model_memory(t->s.model)), number),
+           yk_human_bytes((double)needs.total, number), yk_comm_size(t->job->comm) > 1 ? " a rank" : "",
            t->s.openblas ? ", products by OpenBLAS" : "");
 done:
     return st;

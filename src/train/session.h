@@ -9,6 +9,7 @@
 #include "store/checkpoint.h"
 #include "token/tokenizer.h"
 
+enum { YK_SESSION_ROW_BYTES = 6 * 4 + sizeof(yk_segment) }; /* that a row of the batch takes */
 typedef struct yk_session {
     const yk_recipe *recipe;
     const yk_kernels *k; /* of the recipe's precision and profile: one of the built-in tables, or `fast` */
@@ -35,6 +36,7 @@ typedef struct yk_session_options {
     int64_t rows;  /* the most of a pass */
     bool training; /* gradients too */
     bool score;    /* the model has a score head */
+    yk_comm *comm; /* pretraining: the ranks that share it, all of which open their session now; NULL: this process */
 } yk_session_options;
 
 /* Loads <run_dir>/tokenizer/tokenizer.json and plans the model of the recipe. The weights are initialised from the

@@ -293,12 +293,12 @@ static void recomputation_has_the_same_bits(void **state)
     int64_t most = yk_model_memory(all).activations;
     for (int policy = 0; policy < 4; policy++) { /* attention, block, every-2, every-7 */
         static const int64_t blocks[] = {0, 1, 2, 7};
-        yk_model *m = NULL;
-        yk_memory planned;
-        int64_t floats;
+        yk_model *m = NULL, *outline = NULL;
         deep.recompute_attention = policy == 0;
         deep.recompute_blocks = blocks[policy];
-        assert_int_equal(yk_model_plan(&deep, ROWS, true, k, &(yk_team){.threads = 2}, &planned, &floats, &err), YK_OK);
+        assert_int_equal(yk_model_outline(&outline, &deep, ROWS, true, k, &(yk_team){.threads = 2}, &err), YK_OK);
+        const yk_memory planned = yk_model_memory(outline);
+        yk_model_free(outline);
         assert_int_equal(yk_model_new(&m, &deep, ROWS, true, k, &(yk_team){.threads = 2}, &err), YK_OK);
         assert_int_equal(yk_model_pack(m, true, &err), YK_OK);
         assert_int_equal(yk_memory_sum(yk_model_memory(m)), yk_memory_sum(planned));
