@@ -39,8 +39,8 @@ static yk_status plan_policy(const yk_recipe *r, const char *policy, const yk_ke
     yk_needs n;
     yk_status st = yk_needs_of(&n, r, r->tokenizer_vocab, policy, yk_micro_batch(r), k, team, err);
     if (st != YK_OK) return st;
-    json_array_append_new(rows, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "recompute", policy, "weights",
-                                          (json_int_t)n.weights, "gradients", (json_int_t)n.gradients, "optimizer",
+    json_array_append_new(rows, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "recompute", policy,
+                                          "weights", (json_int_t)n.weights, "gradients", (json_int_t)n.gradients, "optimizer",
                                           (json_int_t)n.optimiser, "activations", (json_int_t)n.activations, "packed",
                                           (json_int_t)n.packed, "scratch", (json_int_t)n.scratch, "total",
                                           (json_int_t)n.total, "attention_pairs", pairs_of(r)));

@@ -4,7 +4,8 @@
 
 /* One document after another, causal and not, with grouped heads. */
 enum { N = 520, H = 4, K = 2, D = 32, Q = H * D, KV = 2 * K * D, FIRST = 300, MOST_BLOCKS = 4 };
-static const yk_segment segment[] = {{0, 0, 0, FIRST, FIRST, 1}, {FIRST, FIRST, 0, 1, 1, 1}, {301, 301, 0, 219, 219, 0}};
+static const yk_segment segment[] = {
+    {0, 0, 0, FIRST, FIRST, 1}, {FIRST, FIRST, 0, 1, 1, 1}, {301, 301, 0, 219, 219, 0}};
 enum { SEGMENTS = sizeof segment / sizeof *segment };
 
 static const yk_pattern patterns[] = {
@@ -45,7 +46,8 @@ static double wish(yk_precision precision, const yk_segment *g, int kh, int from
     double sum = 0;
     for (int d = 0; d < D; d++) {
         double q = 0, mean = 0;
-        for (int h = kh * (H / K); h < (kh + 1) * (H / K); h++) q += (double)get(precision, stored[0], row * Q + h * D + d);
+        for (int h = kh * (H / K); h < (kh + 1) * (H / K); h++)
+            q += (double)get(precision, stored[0], row * Q + h * D + d);
         for (int s = to * YK_KEY_BLOCK; s < last; s++)
             mean += (double)get(precision, stored[1], (g->key + s) * KV + kh * D + d);
         sum += q * mean / (last - to * YK_KEY_BLOCK);
@@ -79,8 +81,8 @@ static bool sees(const yk_pattern *p, int s, int kh, int t, int j)
 }
 
 /* One row of one head: its output and statistics, and its share of all gradients. */
-static void define_row(yk_precision precision, const yk_pattern *pattern, int s, int h, int t, double tolerance, double *dq,
-                       double *dkv)
+static void define_row(yk_precision precision, const yk_pattern *pattern, int s, int h, int t, double tolerance,
+                       double *dq, double *dkv)
 {
     int row = segment[s].query + t, kh = h / (H / K), keys = segment[s].keys;
     const float *q = in[0] + row * Q + h * D, *d_o = in[2] + row * Q + h * D;
