@@ -20,7 +20,7 @@ typedef struct named_pattern {
     yk_pattern pattern;
 } named_pattern;
 
-/* The fourth: a little more than an eighth of the pairs. */
+/* The last: a little more than an eighth of the pairs. */
 enum { PATTERNS = 5 };
 static void patterns_of(int64_t T, named_pattern out[PATTERNS])
 {
