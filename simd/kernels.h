@@ -135,9 +135,9 @@ typedef struct yk_segment {
  * attention_select chooses blocks for those blocks of queries whose first query is in a segment, each key head by
  * itself: the document's first block, that of the queries, its neighbours, and those with the highest
  *   sum over heads of q[first query of the block, head] . mean of the block's keys,
- * of equals the lower (mean keys: Lu et al. 2025, Yuan et al. 2025). One query decides for its block, so that the choice
- * is known when the block's next token is generated. Queries of the first block, or of one with no more than k blocks,
- * see all that causal leaves them. Nothing is differentiated. */
+ * of equals the lower (mean keys: Lu et al. 2025, Yuan et al. 2025). One query decides for its block, so that the
+ * choice is known when the block's next token is generated. Queries of the first block, or of one with no more than k
+ * blocks, see all that causal leaves them. The choice is not differentiated. */
 typedef struct yk_chosen {
     int32_t block;
     float score;

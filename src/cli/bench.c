@@ -120,7 +120,8 @@ static void no_more(const json_t *result)
 }
 
 static const yk_bench_kind peak = {"peak", nothing, no_more};
-static const yk_bench_kind *const kinds[] = {&peak, &yk_bench_gemm, &yk_bench_attention, &yk_bench_step, &yk_bench_decode};
+static const yk_bench_kind *const kinds[] = {&peak, &yk_bench_gemm, &yk_bench_attention, &yk_bench_step,
+                                             &yk_bench_decode};
 
 /* As a run of that profile does; `fast` decides by the products of GPT-2's feed-forward block. */
 static yk_status pick_tables(yk_bench *b, json_t *result, yk_error *err)

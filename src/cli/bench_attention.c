@@ -20,7 +20,7 @@ typedef struct named_pattern {
     yk_pattern pattern;
 } named_pattern;
 
-/* The fourth: a little more than an eighth of the pairs. */
+/* The last: a little more than an eighth of the pairs. */
 enum { PATTERNS = 5 };
 static void patterns_of(int64_t T, named_pattern out[PATTERNS])
 {
@@ -142,8 +142,8 @@ static void print(const json_t *result)
 {
     size_t i;
     const json_t *row;
-    printf("%d heads of %d, ms\n%-5s %-22s %8s %8s %8s %9s %9s\n", H, D, "type", "pattern", "pairs", "select", "forward",
-           "backward", "as quick");
+    printf("%d heads of %d, ms\n", H, D);
+    printf("%-5s %-22s %8s %8s %8s %9s %9s\n", "type", "pattern", "pairs", "select", "forward", "backward", "as quick");
     json_array_foreach(json_object_get(result, "rows"), i, row)
         printf("%-5s %-22s %7.1f%% %8.1f %8.1f %9.1f %9.2f\n", json_string_value(json_object_get(row, "type")),
                json_string_value(json_object_get(row, "pattern")), 100 * real_of(row, "density"),

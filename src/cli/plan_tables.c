@@ -117,6 +117,7 @@ static yk_status own_json(const yk_plan *p, json_t *to, yk_error *err)
                       "fits", o.fits, "seconds", "passes", c->passes, "update", c->update, "node", c->node, "network",
                       c->network, "setting", "recompute", with.recompute, "micro_batch", (json_int_t)with.micro, "zero",
                       (json_int_t)with.zero, "lanes", (json_int_t)r->lanes));
+    json_object_set_new(to, "attention_pairs", json_real(yk_model_density(&shape, r->pretrain_seq)));
 done:
     yk_model_free(m);
     return st;
@@ -196,6 +197,8 @@ static void print_cluster(const yk_plan *p, const json_t *x)
     printf("%lld layers of width %lld, vocabulary %lld, %.2fM parameters; micro-batches of %lld x %lld tokens; %s, "
            "%s\n", (long long)r->model_layers, (long long)r->model_width, (long long)p->now.vocab, real(x, "parameters") / 1e6,
            (long long)yk_setting_of(r).micro, (long long)r->pretrain_seq, p->now.k->name, r->precision);
+    if (real(x, "attention_pairs") < 1)
+        printf("attention: %s, %.1f %% of the pairs of tokens\n", r->model_attention, 100 * real(x, "attention_pairs"));
     printf("%lld node%s of %lld rank%s of %d thread%s: %.0f GFLOP/s and %.1f GB/s a rank%s%s; %s a node (%s)",
            (long long)c->nodes, c->nodes > 1 ? "s" : "", (long long)c->ranks, c->ranks > 1 ? "s" : "",
            p->now.team.threads, p->now.team.threads > 1 ? "s" : "", c->flops / 1e9, c->memory / 1e9,

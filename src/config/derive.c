@@ -381,8 +381,8 @@ static yk_status check_attention(const yk_recipe *r, yk_error *err)
                                r->model_attention, least);
     }
     if (r->model_layers && r->model_full_every > r->model_layers)
-        return yk_fail_key(r, &r->model_full_every, err, "is %lld, more than model.layers, %lld: no layer would be full",
-                           (long long)r->model_full_every, (long long)r->model_layers);
+        return yk_fail_key(r, &r->model_full_every, err, "is %lld, more than model.layers, %lld: no layer would be "
+                           "full", (long long)r->model_full_every, (long long)r->model_layers);
     return YK_OK;
 }
 

@@ -21,16 +21,11 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Keys before `near` in the block of position t and those on its stride, the first `global` aside. */
-static int64_t on_stride(const yk_pattern *p, int64_t t, int64_t near)
+/* Keys before x in blocks rest, rest + stride, rest + 2 stride ... */
+static int64_t on_stride(int64_t stride, int64_t rest, int64_t x)
 {
-    int64_t keys = 0;
-    for (int64_t b = t / YK_KEY_BLOCK; p->stride > 0 && b >= 0; b -= p->stride) {
-        int64_t from = b * YK_KEY_BLOCK, to = least(from + YK_KEY_BLOCK, near);
-        if (from < p->global) from = p->global;
-        if (from < to) keys += to - from;
-    }
-    return keys;
+    const int64_t whole = x / YK_KEY_BLOCK, blocks = whole > rest ? (whole - rest - 1) / stride + 1 : 0;
+    return blocks * YK_KEY_BLOCK + (whole % stride == rest ? x % YK_KEY_BLOCK : 0);
 }
 
 /* Keys that the query at position t of a causal document sees. */
@@ -39,8 +34,10 @@ static int64_t keys_seen(const yk_pattern *p, int64_t t)
     const int64_t block = t / YK_KEY_BLOCK;
     if (p->blocks > 0 && block >= p->blocks) return (p->blocks - 1) * YK_KEY_BLOCK + t % YK_KEY_BLOCK + 1;
     if (p->window == 0 || t < p->window) return t + 1;
-    const int64_t near = t + 1 - p->window;
-    return p->window + least(p->global, near) + on_stride(p, t, near);
+    const int64_t near = t + 1 - p->window, first = least(p->global, near); /* keys before the window, global ones */
+    if (p->stride == 0) return p->window + first;
+    const int64_t rest = block % p->stride;
+    return p->window + first + on_stride(p->stride, rest, near) - on_stride(p->stride, rest, first);
 }
 
 double yk_model_density(const yk_model_shape *s, int64_t seq)
