@@ -20,7 +20,8 @@ yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const
                           const yk_learner_options *o, yk_error *err)
 {
     yk_status st = YK_OK;
-    *l = (yk_learner){.job = job, .s = s, .o = *o, .turn = -1, .loss_scale = yk_loss_scale_of(job->recipe), .saved = yk_now()};
+    *l = (yk_learner){.job = job, .s = s, .o = *o, .turn = -1, .loss_scale = yk_loss_scale_of(job->recipe),
+                      .saved = yk_now()};
     l->weights = weights ? *weights
                          : (yk_weights){yk_model_weights(s->model), yk_model_gradients(s->model)};
     memset(l->chain, '0', sizeof l->chain - 1);

@@ -126,7 +126,8 @@ bool yk_learner_stops(const yk_learner *l);
  * was made with other keys or data, or from other weights. */
 yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err);
 
-/* Over the weights, which rank 0 has (yk_learner_whole), and both moments in declaration order, then the chain of losses. */
+/* Over the weights, which rank 0 has (yk_learner_whole), and both moments in declaration order, then the chain of
+ * losses. */
 yk_status yk_learner_digest(const yk_learner *l, char hex[33], yk_error *err);
 
 /* How many of x[n] are not zero and below 2^-56, which bf16 flushes (numerics contract, rule 4). */
