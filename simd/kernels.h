@@ -222,8 +222,8 @@ typedef struct yk_distillation {
     float mix, tau;
 } yk_distillation;
 
-/* y = a + b, elementwise over n; y may be a or b. rounds: a and b are rounded first, to the nearest bf16 (|x| < 2^-56 to
- * +0); `half`, where it is not NULL, is b in that precision. */
+/* y = a + b, elementwise over n; y may be a or b. rounds: a and b are rounded first, to the nearest bf16 (|x| < 2^-56
+ * to +0); `half`, where it is not NULL, is b in that precision. */
 typedef struct yk_add {
     float *y;
     const float *a, *b;

@@ -21,9 +21,9 @@
 typedef struct yk_comm yk_comm;
 
 /* The world that mpirun or srun started; NULL for a process alone. MPI is asked for MPI_THREAD_SERIALIZED, and started
- * only where a launcher is seen. YK_ERR_USAGE with the right command when the launcher or the queue meant several ranks and
- * this process stands alone. YOKE_NODE_RANKS=n takes every n ranks for a node of their own, for tests of the network's
- * part on one machine. */
+ * only where a launcher is seen. YK_ERR_USAGE with the right command when the launcher or the queue meant several ranks
+ * and this process stands alone. YOKE_NODE_RANKS=n takes every n ranks for a node of their own, for tests of the
+ * network's part on one machine. */
 yk_status yk_comm_open(yk_comm **c, yk_error *err);
 void yk_comm_close(yk_comm *c);
 
@@ -68,13 +68,13 @@ void yk_comm_gather_texts(yk_comm *c, yk_buf *item, int64_t n);
 /* x[n] becomes the sum over the ranks: of whole numbers alone, whose sum has no order. */
 void yk_comm_add_counts(yk_comm *c, int64_t *x, int64_t n);
 
-/* Flat arrays of so many floats are dealt out in buckets, ranges of whole blocks of YK_SUM_BLOCK (the array's last one may
- * be short), so that each can be exchanged for itself. Of a bucket rank r's slice is [begin, end), whole blocks too, about
- * length / size: what halving leaves, once for a bit of r, the lowest bit first, as the tree does. So a rank owns a slice
- * of each bucket; slices do not lie in the order of ranks, and may be empty. What it owns of an array, packed, is its
- * slices in order of buckets, yk_comm_owned floats. A process alone has one bucket, and owns it. The buckets of a shorter
- * array, which begins where that one does, are the same ones cut at its end: functions take its length n and those
- * `floats`. */
+/* Flat arrays of so many floats are dealt out in buckets, ranges of whole blocks of YK_SUM_BLOCK (the array's last one
+ * may be short), so that each can be exchanged for itself. Of a bucket rank r's slice is [begin, end), whole blocks
+ * too, about length / size: what halving leaves, once for a bit of r, the lowest bit first, as the tree does. So a rank
+ * owns a slice of each bucket; slices do not lie in the order of ranks, and may be empty. What it owns of an array,
+ * packed, is its slices in order of buckets, yk_comm_owned floats. A process alone has one bucket, and owns it. The
+ * buckets of a shorter array, which begins where that one does, are the same ones cut at its end: functions take its
+ * length n and those `floats`. */
 typedef struct yk_slice {
     int64_t begin, end;
 } yk_slice;
@@ -91,7 +91,7 @@ typedef struct yk_sum {
     const yk_kernels *k;
     float *x;
     int64_t n, floats;
-    bool bf16; /* what enters an addition is rounded to it first, and goes so between nodes: half the bytes, other bits */
+    bool bf16; /* what enters an addition is rounded to it first, and goes so between nodes: half the bytes */
 } yk_sum;
 void yk_comm_sum_slices(yk_comm *c, const yk_team *team, const yk_sum *s);
 

@@ -112,10 +112,10 @@ float *yk_model_weights(const yk_model *m);         /* [floats] */
 float *yk_model_gradients(const yk_model *m);       /* [gradient floats]; NULL unless training */
 int64_t yk_model_gradient_floats(const yk_model *m); /* floats, plus the embedding's second gradient when tied */
 
-/* Nodes compute one after another. visits: of a training pass in order, i when node i goes forward, be it again, ~i when
- * it goes backward. reads: of the flat weights, the ranges that such a visit reads. finals: of the flat gradients, the
- * ranges that no node below changes any more when this one has gone backward, of all nodes each number once. A range
- * that is not used is empty. */
+/* Nodes compute one after another. visits: of a training pass in order, i when node i goes forward, be it again, ~i
+ * when it goes backward. reads: of the flat weights, the ranges that such a visit reads. finals: of the flat gradients,
+ * the ranges that no node below changes any more when this one has gone backward, of all nodes each number once. A
+ * range that is not used is empty. */
 enum { YK_MOST_RANGES = 2 };
 int yk_model_nodes(const yk_model *m);
 const int *yk_model_visits(const yk_model *m, int *count);

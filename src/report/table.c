@@ -208,6 +208,10 @@ void yk_report_table(json_t *summary, yk_buf *out)
     figure(out, "tokens per second",
            yk_count(yk_json_number(summary, "pretrain.tokens_per_s")).text,
            isnan(peak) ? NULL : beside);
+    snprintf(beside, sizeof beside, "%s of the exchanges hidden",
+             yk_percent(yk_json_number(summary, "pretrain.exchange_hidden"), 0).text);
+    figure(out, "waited for other ranks", yk_seconds(yk_json_number(summary, "pretrain.exchange_seconds")).text,
+           beside);
     snprintf(beside, sizeof beside, "loss scale %s", yk_count(scale).text);
     if (skipped > 0)
         figure(out, "skipped steps", yk_count(skipped).text, scale > 1 ? beside : "not finite");

@@ -46,7 +46,8 @@ static void copy_own(const yk_dealt *d, float *packed, bool back)
     for (int i = 0; i < yk_comm_buckets(d->comm, floats); i++) {
         const yk_slice own = yk_comm_slice(d->comm, floats, floats, yk_comm_rank(d->comm), i);
         const int64_t n = own.end - own.begin;
-        memcpy(back ? d->weight + own.begin : packed, back ? packed : d->weight + own.begin, (size_t)n * sizeof *packed);
+        float *place = d->weight + own.begin;
+        memcpy(back ? place : packed, back ? packed : place, (size_t)n * sizeof *packed);
         packed += n;
     }
 }

@@ -1,9 +1,9 @@
 /* Weights dealt out to ranks (ZeRO stage 3; Rajbhandari et al. 2020).
  *
- * Between steps a rank holds the slices of the weights that it owns, in their places of the flat array; the memory of the
- * rest has gone back to the system. In a training pass those that a node reads are gathered before it computes, where
- * exchanges overlap (yk_comm_overlaps) while the node before it does, and are dropped after it. All ranks take their
- * passes together, so that each has as many. Bits do not change. */
+ * Between steps a rank holds the slices of the weights that it owns, in their places of the flat array; the memory of
+ * the rest has gone back to the system. In a training pass those that a node reads are gathered before it computes,
+ * where exchanges overlap (yk_comm_overlaps) while the node before it does, and are dropped after it. All ranks take
+ * their passes together, so that each has as many. Bits do not change. */
 #ifndef YK_TRAIN_DEALT_H
 #define YK_TRAIN_DEALT_H
 

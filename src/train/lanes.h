@@ -40,8 +40,8 @@ int64_t yk_lanes_place(const yk_lanes *l, int64_t lane);
 bool yk_lanes_meet(const yk_lanes *l, int64_t turn);
 
 /* Of a turn in which ranks meet, during its last pass: node `node` has gone backward. Where exchanges overlap
- * (yk_comm_overlaps) the sums over ranks of what is final begin; elsewhere they all begin in merge. The first call is of
- * the last node. A rank may leave them all out: one without a row in this turn. */
+ * (yk_comm_overlaps) the sums over ranks of what is final begin; elsewhere they all begin in merge. The first call is
+ * of the last node. A rank may leave them all out: one without a row in this turn. */
 void yk_lanes_backward(yk_lanes *l, int64_t turn, int node);
 
 /* The model's gradients are those of the turn's lane. After the last turn their own slices (yk_comm_slice) are the sum
