@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/watch.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -221,6 +222,7 @@ yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
 {
     yk_status st = YK_OK;
     const double began = yk_now();
+    yk_watch_phase("step", l->step + 1);
     const int64_t floats = yk_model_floats(l->s->model);
     const yk_weights before = yk_model_use(l->s->model, l->weights);
     l->scale = l->loss_scale.value;

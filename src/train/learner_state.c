@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/watch.h"
 #include "store/checkpoint.h"
 
 #include <stdlib.h>
@@ -88,6 +89,7 @@ yk_status yk_learner_save(yk_learner *l, const char *path, const json_t *extra, 
     yk_status st = YK_OK;
     yk_comm *comm = l->job->comm;
     yk_moments moments;
+    yk_watch_phase("checkpoint of step", l->step);
     YK_TRY(yk_comm_agree(comm, yk_moments_begin(&moments, &l->optimiser, l->s->k, err), err));
     yk_moments_collect(&moments, &l->optimiser);
     if (yk_comm_leads(comm)) st = write_checkpoint(l, &moments, path, extra, err);
@@ -228,6 +230,7 @@ yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err)
     yk_comm *comm = l->job->comm;
     yk_moments moments;
     *document = NULL;
+    yk_watch_phase("reading a checkpoint", -1);
     st = yk_moments_begin(&moments, &l->optimiser, l->s->k, err);
     if (st == YK_OK && yk_comm_leads(comm)) st = read_checkpoint(l, &moments, document, err);
     YK_TRY(yk_comm_agree(comm, st, err));

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/watch.h"
 #include "train/decoder.h"
 #include "train/learner.h"
 #include "train/metrics.h"
@@ -113,6 +114,7 @@ static yk_status evaluate(trainer *t, yk_error *err)
     yk_heldout all = {0};
     const int64_t most = t->l.step == 0 ? 0 : t->r->pretrain_eval_tokens;
     json_t *by_domain = json_object();
+    yk_watch_phase("evaluation after step", t->l.step);
     yk_progress("pretrain   step %lld: held-out loss", (long long)t->l.step);
     for (size_t d = 0; d < t->r->corpora; d++) {
         const yk_heldout one = heldout(t, d, most);
