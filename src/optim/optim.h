@@ -30,6 +30,7 @@ typedef struct yk_optimiser {
     yk_slice own;     /* of the flat arrays, what is updated here */
     float *m, *v;     /* [own.end - own.begin]: first and second moments */
     double *partial;  /* block sums of the norm */
+    double most_norm; /* a gradient with a larger one is not applied; INFINITY at first */
     yk_adamw_options o;
 } yk_optimiser;
 
@@ -39,8 +40,8 @@ yk_status yk_optimiser_new(yk_optimiser *o, yk_model *model, const yk_kernels *k
 void yk_optimiser_free(yk_optimiser *o, const yk_kernels *k);
 
 /* One step of the weights that the model uses with their gradients x scale (1 / sum of target weights). *norm is the
- * global norm before clipping: double sums of fixed blocks, added in index order. A norm that is not finite leaves
- * weights and moments as they are, clears the gradients and returns false. `step` counts the steps not skipped,
+ * global norm before clipping: double sums of fixed blocks, added in index order. A norm that is not finite, or
+ * above most_norm, leaves weights and moments as they are, clears the gradients and returns false. `step` counts the steps not skipped,
  * from 1. Ranks that share moments read their slice of the gradients, and exchange block sums and weights. */
 bool yk_optimiser_step(yk_optimiser *o, const yk_kernels *k, const yk_team *team, double scale, double lr,
                        int64_t step, double *norm);

@@ -30,6 +30,7 @@ typedef struct trainer {
     int64_t micro;
     char data[33];  /* hash over the training shards */
     double start_bpb, best_bpb, peak;
+    int64_t passed_over, spare; /* steps whose data rollbacks left behind, and the most there is data for */
     double pace; /* seconds a step, smoothed over the last twenty or so, for the progress line */
     /* of the step */
     bool masked[ROWS_AT_ONCE]; /* the samples of a pass */
@@ -50,7 +51,8 @@ static const char *const key_prefixes[] = {"seed", "lanes", "precision", "numeri
 
 static json_t *own_document(const trainer *t)
 {
-    return json_pack("{s:f, s:f}", "start_bpb", t->start_bpb, "best_bpb", t->best_bpb);
+    return json_pack("{s:f, s:f, s:I}", "start_bpb", t->start_bpb, "best_bpb", t->best_bpb, "passed_over",
+                     (json_int_t)t->passed_over);
 }
 
 static yk_status save_best(trainer *t, yk_error *err)
@@ -83,6 +85,7 @@ static yk_status resume(trainer *t, yk_error *err)
     yk_status st = yk_learner_resume(&t->l, &document, err);
     t->start_bpb = json_real_value(json_object_get(document, "start_bpb"));
     t->best_bpb = json_real_value(json_object_get(document, "best_bpb"));
+    t->passed_over = json_integer_value(json_object_get(document, "passed_over"));
     json_decref(document);
     return st;
 }
@@ -176,7 +179,7 @@ static bool add_sample(void *context, int64_t item, yk_session *s)
     if (row + T > s->max_rows) return false;
     yk_sample x = {.token = s->token + row, .target = s->target + row, .position = s->position + row,
                    .weight = s->weight + row, .segment = s->segment + s->segments};
-    yk_sampler_fill(t->sampler, t->l.step * t->r->pretrain_batch + item, &x);
+    yk_sampler_fill(t->sampler, (t->l.step + t->passed_over) * t->r->pretrain_batch + item, &x);
     for (int64_t g = 0; g < x.segments; g++) {
         x.segment[g].query += (int32_t)row;
         x.segment[g].key += (int32_t)row;
@@ -245,6 +248,38 @@ static yk_status record_step(trainer *t, double seconds, yk_error *err)
     return yk_metrics_add(&t->metrics, row, err);
 }
 
+/* Back to a checkpoint from before the step at hand, and on with the data behind it; where there is none any more, on
+ * without the step. Deterministic: a run that is cut, and goes on from a checkpoint before the step, comes here again. */
+static yk_status roll_back(trainer *t, bool *went, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const int64_t from = t->l.step;
+    const int64_t to = yk_spikes_target(from, t->r->pretrain_rollback_steps, t->r->pretrain_checkpoint_every);
+    const double loss = t->l.loss, norm = t->l.norm;
+    json_t *document = NULL;
+    if (to > 0 && t->passed_over + from - to <= t->spare) YK_TRY(yk_learner_return(&t->l, to, &document, err));
+    *went = document;
+    if (!document) {
+        yk_warn("there is no checkpoint %lld steps before step %lld, or no data to pass over: on without the step",
+                (long long)t->r->pretrain_rollback_steps, (long long)from);
+        goto done;
+    }
+    t->passed_over += from - to;
+    yk_log("pretrain   back from step %lld to %lld; %lld steps of data are passed over", (long long)from, (long long)to,
+           (long long)t->passed_over);
+    yk_metrics_close(&t->metrics);
+    YK_TRY(yk_metrics_open(&t->metrics, t->job->comm, t->job->dir, to, err));
+    /* under the step that comes next, so that it stands there once however often it is computed */
+    YK_TRY(yk_metrics_add(&t->metrics, json_pack("{s:s, s:I, s:I, s:o, s:o, s:I}", "type", "rollback", "step",
+                                                 (json_int_t)to + 1, "from", (json_int_t)from, "loss",
+                                                 yk_json_number_or_null(loss), "grad_norm",
+                                                 yk_json_number_or_null(norm), "passed_over",
+                                                 (json_int_t)t->passed_over), err));
+done:
+    json_decref(document);
+    return st;
+}
+
 static int64_t last_step(const trainer *t)
 {
     return t->job->until ? t->job->until : t->r->pretrain_steps;
@@ -257,7 +292,10 @@ static yk_status loop(trainer *t, yk_error *err)
     if (t->l.step == 0 && !t->job->until) YK_TRY(evaluate(t, err));
     while (t->l.step < steps && !yk_learner_stops(&t->l)) {
         double before = t->l.seconds;
+        bool went_back = false;
         YK_TRY(train_step(t, err));
+        if (t->l.remedy == YK_REMEDY_ROLL_BACK) YK_TRY(roll_back(t, &went_back, err));
+        if (went_back) continue;
         YK_TRY(record_step(t, t->l.seconds - before, err));
         if (evaluation_is_due(t, t->l.step)) {
             YK_TRY(evaluate(t, err));
@@ -273,7 +311,7 @@ done:
 static yk_status record_mixture(trainer *t, yk_error *err)
 {
     yk_status st = YK_OK;
-    int64_t *drawn = NULL, samples = t->l.step * t->r->pretrain_batch;
+    int64_t *drawn = NULL, samples = (t->l.step + t->passed_over) * t->r->pretrain_batch;
     double *epochs = NULL;
     json_t *mixture = json_object();
     YK_NEW(drawn, t->r->corpora);
@@ -345,8 +383,9 @@ static yk_status start(trainer *t, yk_error *err)
         YK_FAIL(YK_ERR_CONFIG, "pretrain.masked_share is %g, but the tokenizer has no special token %s; set it to 0",
                 r->pretrain_masked_share, YK_TOKEN_MASK);
     YK_TRY(yk_domains_open(&t->domains, r, t->job->dir, err));
+    t->spare = yk_spikes_of(r, true).rolls_back ? r->pretrain_steps : 0;
     yk_sampler_options o = {.seed = (uint64_t)r->seed, .seq = r->pretrain_seq,
-                            .samples = r->pretrain_steps * r->pretrain_batch, .begin = t->s.begin, .end = t->s.end,
+                            .samples = r->pretrain_steps * r->pretrain_batch, .spare = t->spare * r->pretrain_batch, .begin = t->s.begin, .end = t->s.end,
                             .mask = t->s.mask, .plain = t->s.plain, .masked_share = r->pretrain_masked_share,
                             .mask_rate = r->pretrain_mask_rate, .mask_rate_end = r->pretrain_mask_rate_end,
                             .mask_span = r->pretrain_mask_span};
@@ -356,7 +395,7 @@ static yk_status start(trainer *t, yk_error *err)
                             .schedule = {r->pretrain_schedule, r->pretrain_lr, r->pretrain_lr_end, r->pretrain_warmup,
                                          r->pretrain_decay_share, r->pretrain_steps},
                             .adamw = yk_adamw_of(r), .checkpoint_every = r->pretrain_checkpoint_every,
-                            .keep = r->pretrain_keep};
+                            .keep = r->pretrain_keep, .judges_spikes = true};
     YK_TRY(yk_learner_open(&t->l, t->job, &t->s, NULL, &l, err));
     YK_TRY(resume(t, err));
     t->peak = measure_peak(t);

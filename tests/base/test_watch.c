@@ -187,8 +187,8 @@ static void who_waits_for_one_that_works_is_not(void **state)
 static void who_waits_for_one_that_is_stopped_is(void **state)
 {
     place *p = *state;
-    pid_t a = start(p, 0, 2, 1, wait_in_vain), b = start(p, 1, 2, 1, compute);
-    usleep(500000);
+    pid_t a = start(p, 0, 2, 2, wait_in_vain), b = start(p, 1, 2, 2, compute);
+    sleep(1);
     kill(b, SIGSTOP);
     assert_int_equal(code_of(a), YK_ERR_HANG);
     assert_says(p->errors, "waits for rank 1; rank 1 on ");
