@@ -253,6 +253,7 @@ yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
     const double unit = w->unit > 0 ? w->unit : all.weight;
     l->loss = all.loss / unit;
     l->rate = yk_learning_rate(&l->o.schedule, l->step);
+    YK_TRY(yk_replicas_step(l, err));
     if (l->counts_flushed) YK_TRY(count_flushed(l, err));
     l->optimiser.most_norm = l->loss > l->spikes.loss_limit ? -1 : l->spikes.norm_limit;
     l->step_skipped = !yk_optimiser_step(&l->optimiser, l->s->k, &l->s->team,
@@ -261,7 +262,6 @@ yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
     l->remedy = YK_REMEDY_NONE;
     if (l->step_skipped) YK_TRY(reject_step(l, err));
     else accept_step(l);
-    YK_TRY(yk_replicas_step(l, err));
     chain_loss(l);
     l->seconds += yk_now() - began;
 done:

@@ -270,8 +270,9 @@ static yk_status roll_back(trainer *t, bool *went, yk_error *err)
     yk_metrics_close(&t->metrics);
     YK_TRY(yk_metrics_open(&t->metrics, t->job->comm, t->job->dir, to, err));
     /* under the step that comes next, so that it stands there once however often it is computed */
-    YK_TRY(yk_metrics_add(&t->metrics, json_pack("{s:s, s:I, s:I, s:o, s:o, s:I}", "type", "rollback", "step",
-                                                 (json_int_t)to + 1, "from", (json_int_t)from, "loss",
+    YK_TRY(yk_metrics_add(&t->metrics, json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:I}", "type", "rollback",
+                                                 "step", (json_int_t)to + 1, "from", (json_int_t)from, "rollbacks",
+                                                 (json_int_t)t->l.spikes.rollbacks, "loss",
                                                  yk_json_number_or_null(loss), "grad_norm",
                                                  yk_json_number_or_null(norm), "passed_over",
                                                  (json_int_t)t->passed_over), err));
