@@ -95,7 +95,8 @@ typedef struct yk_work {
 
 /* One optimiser step. Lanes are computed one after another and merged by the fixed tree; the losses of rows are summed
  * in order inside their lane. A step whose loss or gradient is not finite, or a spike (train/spikes.h), is not applied
- * but counted; the caller goes back to a checkpoint where the remedy is that. YK_ERR_NUMERIC when it is to give up. The chain of losses grows by the step's. The ranks of job->comm compute lanes side by side. */
+ * but counted; the caller goes back to a checkpoint where the remedy is that. YK_ERR_NUMERIC when it is to give up. The
+ * chain of losses grows by the step's. The ranks of job->comm compute lanes side by side. */
 yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err);
 
 /* {"type": "step", step, loss, lr, grad_norm, seconds, skipped, loss_scale}: the begin of a metrics row. */

@@ -249,7 +249,7 @@ static yk_status record_step(trainer *t, double seconds, yk_error *err)
 }
 
 /* Back to a checkpoint from before the step at hand, and on with the data behind it; where there is none any more, on
- * without the step. Deterministic: a run that is cut, and goes on from a checkpoint before the step, comes here again. */
+ * without the step. A run that is cut, and goes on from a checkpoint before the step, comes here again. */
 static yk_status roll_back(trainer *t, bool *went, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -386,9 +386,9 @@ static yk_status start(trainer *t, yk_error *err)
     YK_TRY(yk_domains_open(&t->domains, r, t->job->dir, err));
     t->spare = yk_spikes_of(r, true).rolls_back ? r->pretrain_steps : 0;
     yk_sampler_options o = {.seed = (uint64_t)r->seed, .seq = r->pretrain_seq,
-                            .samples = r->pretrain_steps * r->pretrain_batch, .spare = t->spare * r->pretrain_batch, .begin = t->s.begin, .end = t->s.end,
-                            .mask = t->s.mask, .plain = t->s.plain, .masked_share = r->pretrain_masked_share,
-                            .mask_rate = r->pretrain_mask_rate, .mask_rate_end = r->pretrain_mask_rate_end,
+                            .samples = r->pretrain_steps * r->pretrain_batch, .spare = t->spare * r->pretrain_batch,
+                            .begin = t->s.begin, .end = t->s.end, .mask = t->s.mask, .plain = t->s.plain,
+                            .masked_share = r->pretrain_masked_share, .mask_rate = r->pretrain_mask_rate, .mask_rate_end = r->pretrain_mask_rate_end,
                             .mask_span = r->pretrain_mask_span};
     YK_TRY(yk_sampler_new(&t->sampler, t->domains, r->corpora, &o, err));
     hash_data(t);

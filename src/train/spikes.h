@@ -19,7 +19,7 @@ typedef struct yk_spikes_options {
     int64_t give_up_after; /* wrong steps in a row, or ways back in all */
 } yk_spikes_options;
 
-/* pretrain.spike_factor, spike_window, on_spike and give_up_after; of stages that do not judge spikes the last alone. */
+/* pretrain.spike_factor, spike_window, on_spike and give_up_after; for what does not judge spikes the last alone. */
 yk_spikes_options yk_spikes_of(const yk_recipe *r, bool judges);
 
 typedef struct yk_spikes {

@@ -57,8 +57,8 @@ finish() { # goes on to the end, which must be that of the run that was left alo
     rm -rf "$dir/run"
 }
 report() {
-    echo "$mode: $strikes strikes of runs of $RANKS rank(s), $ends ends with the digest of the run left alone, at most" \
-        "${most_lost:-0} steps lost${longest:+, the longest to end took $longest s}"
+    echo "$mode: $strikes strikes of runs of $RANKS rank(s), $ends ends with the digest of the run left alone," \
+        "at most ${most_lost:-0} steps lost${longest:+, the longest to end took $longest s}"
     [ "$failed" = 0 ] && passed=1
     echo "$passed passed, $failed failed"
     [ "$failed" = 0 ]
@@ -120,8 +120,8 @@ short_run() {
 storm $short
 wanted=$(tail -n 1 "$dir/out")
 rm -rf "$dir/run"
-timeout 60 strace -f -qq -c -o "$dir/calls" -e trace=write,pwrite64,fsync,rename,ftruncate,fallocate "$yoke" run "$recipe" \
-    $common $short >/dev/null 2>&1
+timeout 60 strace -f -qq -c -o "$dir/calls" -e trace=write,pwrite64,fsync,rename,ftruncate,fallocate \
+    "$yoke" run "$recipe" $common $short >/dev/null 2>&1
 rm -rf "$dir/run"
 points=$(awk '$NF ~ /^(write|pwrite64|fsync|rename|ftruncate|fallocate)$/ { every = $NF == "pwrite64" ? 12 : 1
     for (i = 1; i <= $4; i += every) print $NF ":" i }' "$dir/calls")
