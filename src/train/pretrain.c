@@ -388,8 +388,8 @@ static yk_status start(trainer *t, yk_error *err)
     yk_sampler_options o = {.seed = (uint64_t)r->seed, .seq = r->pretrain_seq,
                             .samples = r->pretrain_steps * r->pretrain_batch, .spare = t->spare * r->pretrain_batch,
                             .begin = t->s.begin, .end = t->s.end, .mask = t->s.mask, .plain = t->s.plain,
-                            .masked_share = r->pretrain_masked_share, .mask_rate = r->pretrain_mask_rate, .mask_rate_end = r->pretrain_mask_rate_end,
-                            .mask_span = r->pretrain_mask_span};
+                            .masked_share = r->pretrain_masked_share, .mask_rate = r->pretrain_mask_rate,
+                            .mask_rate_end = r->pretrain_mask_rate_end, .mask_span = r->pretrain_mask_span};
     YK_TRY(yk_sampler_new(&t->sampler, t->domains, r->corpora, &o, err));
     hash_data(t);
     yk_learner_options l = {.kind = "pretrain", .folder = t->checkpoints, .keys = key_prefixes, .data = t->data,

@@ -65,6 +65,7 @@ report() {
     exit
 }
 
+trap report TERM # of timeout: what there is so far
 strikes=0 ends=0
 storm || bad "the run that is left alone failed"
 wanted=$(tail -n 1 "$dir/out")
