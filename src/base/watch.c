@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 enum { LOOKS = 8, LAST_WORDS_SECONDS = 10, SUSPENDED_SECONDS = 1 }; /* looks a deadline */
-static const double least_pause = 0.02, most_pause = 15, busy = 0.01; /* seconds; share of a processor */
+static const double least_pause = 0.02, most_pause = 15, busy = 0.002; /* seconds; share of a processor */
 
 /* What a rank tells in its place in <dir>/watch. */
 typedef struct told {

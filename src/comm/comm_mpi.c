@@ -109,10 +109,13 @@ static void end_world(yk_comm *c, yk_status st)
 static void close_world(yk_comm *c)
 {
     world *w = world_of(c);
+    yk_watch_phase("end", -1);
+    yk_watch_wait(YK_WATCH_ANY);
     if (w->window != MPI_WIN_NULL) MPI_Win_free(&w->window);
     if (w->node != MPI_COMM_NULL) MPI_Comm_free(&w->node);
     free(w);
     MPI_Finalize();
+    yk_watch_waited();
 }
 
 static const yk_world_calls calls = {close_world, share, gather, send, receive, exchange, wait, end_world};
