@@ -58,6 +58,24 @@ verdict "it goes on from the last checkpoint" "$plain" "$(last)"
 YOKE_FLIP_BIT=3:9 fresh_ranks 4 --set zero=2 --set check_replicas=1
 verdict "a flipped bit, zero 2: exit status" 12 $?
 
+# A shard that cannot be read: by all, and by one.
+rm -rf "$dir/run"
+ranks 1 --set "stages=[clean, tokenizer]"
+shard=$dir/run/data/stories.train.tok
+mv "$shard" "$dir/shard" && head -c 1000 "$dir/shard" >"$shard"
+ranks 2
+verdict "a truncated shard: exit status" 6 $?
+verdict "it is said once" 1 "$(grep -c 'stories.train.tok: truncated' "$dir/log")"
+mv "$dir/shard" "$shard"
+if command -v strace >/dev/null; then
+    set -- "$yoke" run "$recipe" --set lanes=8 --set threads=1 --run-dir "$dir/run"
+    mpirun --quiet -np 1 "$@" : -np 1 strace -f -o /dev/null -e trace=openat -P "$(realpath "$shard")" \
+        -e inject=openat:error=EIO "$@" >"$dir/out" 2>"$dir/log"
+    says "one rank's disk fails" 'rank 1: .*stories.train.tok: cannot open: Input/output error'
+fi
+ranks 2
+verdict "it goes on when the shard is back" "$plain" "$(last)"
+
 # A rank that is stopped; the first one of the two, and the other.
 for which in 1 2; do
     rm -rf "$dir/run"
