@@ -148,6 +148,12 @@ yk_status yk_comm_share_text(yk_comm *c, char **text, yk_error *err)
     return st;
 }
 
+void yk_comm_gather(yk_comm *c, const void *piece, void *all, int64_t bytes)
+{
+    if (c) c->calls->gather(c, piece, all, bytes, 0);
+    else memcpy(all, piece, (size_t)bytes);
+}
+
 void yk_comm_gather_doubles(yk_comm *c, double *x, int64_t n)
 {
     if (!c) return;

@@ -55,6 +55,9 @@ yk_status yk_comm_same(yk_comm *c, const char *what, const void *data, size_t by
 void yk_comm_share(yk_comm *c, void *data, int64_t bytes);
 yk_status yk_comm_share_text(yk_comm *c, char **text, yk_error *err);
 
+/* Every rank's piece of so many bytes, at all[rank * bytes]. */
+void yk_comm_gather(yk_comm *c, const void *piece, void *all, int64_t bytes);
+
 /* Rank r's part of x[n] is [r n / size, (r + 1) n / size); afterwards all hold all. */
 void yk_comm_gather_doubles(yk_comm *c, double *x, int64_t n);
 

@@ -4,6 +4,7 @@
  * others need into one of its stages, enters, waits until all have entered, and reads. The next round takes the other
  * stage; who enters it has read, so that one counter is enough. A stage is small enough to stay in the caches: the
  * buffers themselves are read and written once. */
+#include "base/watch.h"
 #include "comm/world.h"
 
 #include <sched.h>
@@ -39,11 +40,16 @@ static void meet(yk_window *w)
 {
     const uint64_t round = w->rounds + 1;
     atomic_store_explicit(counter(w, w->rank), round, memory_order_release);
+    bool slow = false;
     for (int i = 0; i < w->ranks; i++)
         for (int spin = 0; atomic_load_explicit(counter(w, i), memory_order_acquire) < round; spin++) {
+            if (spin < SPINS) continue;
+            if (!slow) yk_watch_wait(w->first + i);
+            slow = true;
             if (spin > YIELDS) nanosleep(&(struct timespec){.tv_nsec = NAP}, NULL);
-            else if (spin > SPINS) sched_yield();
+            else sched_yield();
         }
+    if (slow) yk_watch_waited();
 }
 
 typedef struct copy_args {

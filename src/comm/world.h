@@ -21,6 +21,7 @@ typedef struct yk_world_calls {
 /* The memory that the ranks of a node share: a window of each, one after another rank's. */
 typedef struct yk_window {
     int ranks, rank; /* of the node: a power of two, aligned; 1: there is no window */
+    int first;       /* rank of the world that is the node's rank 0 */
     char **base;     /* [ranks] */
     uint64_t rounds; /* so far; see node.c */
     float *scratch;  /* [YK_STAGE_FLOATS] */

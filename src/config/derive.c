@@ -414,6 +414,12 @@ static yk_status check_training(const yk_recipe *r, yk_error *err)
     if ((r->pretrain_loss_scale & (r->pretrain_loss_scale - 1)) != 0)
         return yk_fail_key(r, &r->pretrain_loss_scale, err, "is %lld; it must be a power of two, or 0",
                            (long long)r->pretrain_loss_scale);
+    if (r->pretrain_spike_factor > 0 && strcmp(r->pretrain_on_spike, "rollback") == 0 &&
+        (r->pretrain_checkpoint_every == 0 ||
+         r->pretrain_keep < r->pretrain_rollback_steps / r->pretrain_checkpoint_every + 2))
+        return yk_fail_key(r, &r->pretrain_on_spike, err, "is rollback, for which pretrain.checkpoint_every (now %lld) "
+                           "must be set, and pretrain.keep (now %lld) at least 2 + rollback_steps / checkpoint_every",
+                           (long long)r->pretrain_checkpoint_every, (long long)r->pretrain_keep);
     if (r->ppo_minibatches > r->ppo_prompts)
         return yk_fail_key(r, &r->ppo_minibatches, err, "is %lld, more than the %lld of `ppo.prompts`",
                            (long long)r->ppo_minibatches, (long long)r->ppo_prompts);

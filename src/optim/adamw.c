@@ -21,7 +21,7 @@ yk_status yk_optimiser_new(yk_optimiser *o, yk_model *model, const yk_kernels *k
 {
     yk_status st = YK_OK;
     int64_t floats = yk_model_floats(model);
-    *o = (yk_optimiser){.model = model, .o = *options, .comm = comm,
+    *o = (yk_optimiser){.model = model, .o = *options, .comm = comm, .most_norm = INFINITY,
                         .owned = yk_comm_owned(comm, floats, floats, yk_comm_rank(comm))};
     YK_NEW(o->partial, (floats + YK_SUM_BLOCK - 1) / YK_SUM_BLOCK);
     o->m = k->alloc(o->owned * (int64_t)sizeof(float));
@@ -91,7 +91,7 @@ bool yk_optimiser_step(yk_optimiser *o, const yk_kernels *k, const yk_team *team
 {
     const int64_t floats = yk_model_floats(o->model);
     *norm = gradient_norm(o, k, team, scale);
-    if (!isfinite(*norm)) {
+    if (!isfinite(*norm) || *norm > o->most_norm) {
         clear_gradients(o, k, team);
         return false;
     }

@@ -31,6 +31,7 @@ typedef struct yk_optimiser {
     int64_t owned;    /* floats of the flat arrays that are updated here: the slices of this rank */
     float *m, *v;     /* [owned] of them: first and second moments */
     double *partial;  /* block sums of the norm */
+    double most_norm; /* a gradient with a larger one is not applied; INFINITY at first */
     yk_adamw_options o;
 } yk_optimiser;
 
@@ -40,10 +41,10 @@ yk_status yk_optimiser_new(yk_optimiser *o, yk_model *model, const yk_kernels *k
 void yk_optimiser_free(yk_optimiser *o, const yk_kernels *k);
 
 /* One step of the weights that the model uses with their gradients x scale (1 / sum of target weights); the rate of a
- * parameter is lr x its own (yk_param), its decay lr x decay. *norm is the
- * global norm before clipping: double sums of fixed blocks, added in index order. A norm that is not finite leaves
- * weights and moments as they are, clears the gradients and returns false. `step` counts the steps not skipped,
- * from 1. Ranks that share moments read their slices of the gradients, and exchange block sums and weights. */
+ * parameter is lr x its own (yk_param), its decay lr x decay. *norm is the global norm before clipping: double sums of
+ * fixed blocks, added in index order. A norm that is not finite, or above most_norm, leaves weights and moments as they
+ * are, clears the gradients and returns false. `step` counts the steps not skipped, from 1. Ranks that share moments
+ * read their slices of the gradients, and exchange block sums and weights. */
 bool yk_optimiser_step(yk_optimiser *o, const yk_kernels *k, const yk_team *team, double scale, double lr,
                        int64_t step, double *norm);
 

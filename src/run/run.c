@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/machine.h"
+#include "base/watch.h"
 #include "comm/comm.h"
 #include "comm/launcher.h"
 #include "config.h"
@@ -180,6 +181,7 @@ static yk_status perform_by_ranks(run *u, const stage *s, bool *finished, yk_err
     yk_job job = u->job;
     yk_comm *comm = job.comm;
     if (s->alone) job.comm = NULL;
+    yk_watch_phase(s->name, -1);
     if (!s->alone || yk_comm_leads(comm)) st = yk_context(err, s->perform(&job, finished, err), "stage %s", s->name);
     YK_TRY(yk_comm_agree(comm, st, err));
     if (comm) YK_TRY(share_outcome(u, finished, err));
@@ -436,6 +438,7 @@ yk_status yk_run(const yk_recipe *r, const char *name, const char *dir, yk_comm 
     YK_TRY(yk_comm_share_text(comm, &u.model, err));
     u.job.model = u.model;
     YK_TRY(perform_all(&u, &finished, err));
+    yk_watch_phase("report", -1);
     YK_TRY(yk_comm_agree(comm, leads ? end(&u, finished, err) : YK_OK, err));
 done:
     st = yk_comm_agree(comm, st, err); /* ranks that failed where the others did not */

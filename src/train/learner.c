@@ -4,12 +4,14 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "train/memory.h"
+#include "base/watch.h"
+#include "train/replicas.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { GIVE_UP_AFTER = 20, LOSS = 0, WEIGHT, SECONDS, ROWS, SUMS };
+enum { LOSS = 0, WEIGHT, SECONDS, ROWS, SUMS };
 
 yk_adamw_options yk_adamw_of(const yk_recipe *r)
 {
@@ -28,6 +30,8 @@ yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const
     memset(l->chain, '0', sizeof l->chain - 1);
     yk_weights_hash(s->model, l->weights.weight, l->began_with);
     const int64_t zero = job->recipe->zero;
+    const yk_spikes_options spikes = yk_spikes_of(job->recipe, o->judges_spikes);
+    YK_TRY(yk_spikes_new(&l->spikes, &spikes, err));
     YK_TRY(yk_optimiser_new(&l->optimiser, s->model, s->k, &o->adamw, zero >= 1 && !o->whole ? job->comm : NULL, err));
     YK_TRY(yk_lanes_new(&l->lanes, s->model, s->k, job->team, job->comm, job->recipe->lanes, zero >= 2,
                         strcmp(job->recipe->pretrain_gradients, "bf16") == 0, err));
@@ -45,6 +49,7 @@ void yk_learner_close(yk_learner *l)
     if (!l->s) return;
     free(l->place);
     free(l->record);
+    yk_spikes_free(&l->spikes);
     yk_optimiser_free(&l->optimiser, l->s->k);
     yk_lanes_free(&l->lanes);
     yk_dealt_free(&l->dealt);
@@ -276,26 +281,41 @@ static double most_above_mean(const yk_learner *l, const yk_work *w, int figure)
     return most - all * (double)turns / (double)lanes;
 }
 
-/* The step was not applied. One whose gradient alone overflowed is the loss scale's affair; the others may not become
- * many in a row. */
-static yk_status skip_step(yk_learner *l, yk_error *err)
+/* The step was not applied. One whose gradient alone overflowed is the loss scale's affair. */
+static yk_status reject_step(yk_learner *l, yk_error *err)
 {
+    const bool finite = isfinite(l->loss) && isfinite(l->norm);
+    const long long step = l->step;
     l->skipped++;
-    if (isfinite(l->loss) && yk_loss_scale_overflow(&l->loss_scale)) {
-        yk_log("%-10s step %lld is skipped: a gradient overflowed; the loss scale is now %.0f", l->o.kind,
-               (long long)l->step, l->loss_scale.value);
+    if (isfinite(l->loss) && !finite && yk_loss_scale_overflow(&l->loss_scale)) {
+        yk_log("%-10s step %lld is skipped: a gradient overflowed; the loss scale is now %.0f", l->o.kind, step,
+               l->loss_scale.value);
         return YK_OK;
     }
-    yk_warn("step %lld: loss or gradient is not finite; the step is skipped", (long long)l->step);
-    if (++l->skipped_in_a_row < GIVE_UP_AFTER) return YK_OK;
-    return yk_fail(err, YK_ERR_NUMERIC, "%d steps in a row were not finite, the last is %lld; lower %s.lr and run "
-                   "again: it goes on from the last checkpoint", GIVE_UP_AFTER, (long long)l->step, l->o.kind);
+    if (finite)
+        yk_warn("step %lld: loss %.4g (at most %.4g) or gradient norm %.4g (at most %.4g) is a spike; the step is not "
+                "applied", step, l->loss, l->spikes.loss_limit, l->norm, l->spikes.norm_limit);
+    else
+        yk_warn("step %lld: loss or gradient is not finite; the step is not applied", step);
+    l->remedy = yk_spikes_bad(&l->spikes);
+    if (l->remedy != YK_REMEDY_GIVE_UP) return YK_OK;
+    return yk_fail(err, YK_ERR_NUMERIC, "%lld steps in a row went wrong, or %lld rollbacks did not help; the last is "
+                   "step %lld: lower %s.lr and run again: it goes on from the last checkpoint",
+                   (long long)l->spikes.in_a_row, (long long)l->spikes.rollbacks, step, l->o.kind);
+}
+
+static void accept_step(yk_learner *l)
+{
+    l->applied++;
+    yk_spikes_good(&l->spikes, l->loss, l->norm);
+    yk_loss_scale_good(&l->loss_scale);
 }
 
 yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
 {
     yk_status st = YK_OK;
     const double began = yk_now(), talked = talking(l);
+    yk_watch_phase("step", l->step + 1);
     const int64_t floats = yk_model_floats(l->s->model);
     const yk_weights before = yk_model_use(l->s->model, l->weights);
     const yk_comm_times timed = yk_comm_since(l->job->comm, (yk_comm_times){0});
@@ -315,19 +335,17 @@ yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
     const double unit = w->unit > 0 ? w->unit : all.weight;
     l->loss = all.loss / unit;
     l->rate = yk_learning_rate(&l->o.schedule, l->step);
+    YK_TRY(yk_replicas_step(l, err));
     if (l->counts_flushed) YK_TRY(count_flushed(l, err));
     const double updates = yk_now(), talked_before = talking(l);
+    l->optimiser.most_norm = l->loss > l->spikes.loss_limit ? -1 : l->spikes.norm_limit;
     l->step_skipped = !yk_optimiser_step(&l->optimiser, l->s->k, &l->s->team,
                                          isfinite(l->loss) ? 1 / (unit * l->scale) : NAN, l->rate, l->applied + 1,
                                          &l->norm);
     l->times.update += yk_now() - updates - (talking(l) - talked_before);
-    if (l->step_skipped) {
-        YK_TRY(skip_step(l, err));
-    } else {
-        l->applied++;
-        l->skipped_in_a_row = 0;
-        yk_loss_scale_good(&l->loss_scale);
-    }
+    l->remedy = YK_REMEDY_NONE;
+    if (l->step_skipped) YK_TRY(reject_step(l, err));
+    else accept_step(l);
     chain_loss(l);
     l->exchange = yk_comm_since(l->job->comm, timed);
     l->exchanged.worked += l->exchange.worked;

@@ -9,6 +9,7 @@
 #include "train/lanes.h"
 #include "train/loss_scale.h"
 #include "train/session.h"
+#include "train/spikes.h"
 
 #include <jansson.h>
 
@@ -22,6 +23,7 @@ typedef struct yk_learner_options {
     bool deals_weights;      /* with zero 3; every lane then has as many passes. Without it zero 3 is zero 2 */
     int64_t checkpoint_every, keep; /* steps, 0: about one a minute; recent ones kept */
     bool whole; /* every rank holds all moments, whatever `zero` says: they are another learner's yk_learner_also */
+    bool judges_spikes;      /* by the recipe's group `pretrain` */
 } yk_learner_options;
 
 /* Other numbers [floats of the model] that checkpoints hold, under names with a prefix. */
@@ -52,7 +54,8 @@ typedef struct yk_learner {
     yk_lanes lanes;
     yk_dealt dealt;
     yk_loss_scale loss_scale;
-    int64_t step, applied, skipped, skipped_in_a_row;
+    yk_spikes spikes;
+    int64_t step, applied, skipped;
     char began_with[33]; /* hash over the weights, in which a checkpoint must agree */
     char chain[33];     /* hash over the losses of all steps so far */
     double seconds;     /* of all steps so far */
@@ -71,6 +74,7 @@ typedef struct yk_learner {
     int64_t passes;                 /* over several, weights that were packed once a step pay */
     double loss, norm, rate, scale; /* scale: of the loss */
     bool step_skipped;
+    yk_remedy remedy; /* for it, but that of an overflow under a dynamic loss scale, which is the scale's */
     int64_t flushed; /* elements of its gradient that bf16 flushes, if counts_flushed */
 } yk_learner;
 
@@ -105,8 +109,9 @@ typedef struct yk_work {
 } yk_work;
 
 /* One optimiser step. Lanes are computed one after another and merged by the fixed tree; the losses of rows are summed
- * in order inside their lane. A step whose loss or gradient is not finite is skipped and counted; YK_ERR_NUMERIC after
- * many in a row. The chain of losses grows by the step's. The ranks of job->comm compute lanes side by side. */
+ * in order inside their lane. A step whose loss or gradient is not finite, or a spike (train/spikes.h), is not applied
+ * but counted; the caller goes back to a checkpoint where the remedy is that. YK_ERR_NUMERIC when it is to give up. The
+ * chain of losses grows by the step's. The ranks of job->comm compute lanes side by side. */
 yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err);
 
 /* Bytes that model, optimiser, lanes, batch and ranks' buffers take: what yk_needs_of says beforehand. */
@@ -142,6 +147,10 @@ yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err);
 /* Before a resume: the moments of a checkpoint that has them, as that of a grown model (train/grow.h), and how many
  * steps they are of; *document (new). */
 yk_status yk_learner_inherit(yk_learner *l, const char *path, json_t **document, yk_error *err);
+
+/* Goes back to the checkpoint of a step in the folder, but for the number of ways back so far; *document (new) is NULL,
+ * and nothing happened, when that one is no longer there. */
+yk_status yk_learner_return(yk_learner *l, int64_t step, json_t **document, yk_error *err);
 
 /* Over the weights, which rank 0 has (yk_learner_whole), and both moments in declaration order, then the chain of
  * losses. */

@@ -1,15 +1,18 @@
 /* What a checkpoint holds of a learner: saving, going on, the digest. */
 #include "train/learner.h"
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/watch.h"
 #include "store/checkpoint.h"
+#include "train/replicas.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECONDS_BETWEEN_SAVES = 60, PARTS = 3 };
+enum { SECONDS_BETWEEN_SAVES = 60, PARTS = 3, NEWEST = -1 };
 
 /* Weights, then both moments, then what else belongs to them. */
 typedef struct state {
@@ -47,10 +50,10 @@ void yk_learner_also(yk_learner *l, const char *prefix, float *base)
 
 json_t *yk_learner_counters(const yk_learner *l)
 {
-    return json_pack("{s:I, s:I, s:I, s:{s:f, s:I}, s:s, s:f}", "step", (json_int_t)l->step, "applied",
+    return json_pack("{s:I, s:I, s:I, s:{s:f, s:I}, s:o, s:s, s:f}", "step", (json_int_t)l->step, "applied",
                      (json_int_t)l->applied, "skipped", (json_int_t)l->skipped, "loss_scale", "value",
-                     l->loss_scale.value, "good", (json_int_t)l->loss_scale.good, "losses", l->chain, "seconds",
-                     l->seconds);
+                     l->loss_scale.value, "good", (json_int_t)l->loss_scale.good, "spikes",
+                     yk_spikes_json(&l->spikes), "losses", l->chain, "seconds", l->seconds);
 }
 
 static json_t *document_of(const yk_learner *l, const json_t *extra)
@@ -88,6 +91,9 @@ yk_status yk_learner_save(yk_learner *l, const char *path, const json_t *extra, 
     yk_status st = YK_OK;
     yk_comm *comm = l->job->comm;
     yk_moments moments;
+    yk_watch_phase("checkpoint of step", l->step);
+    moments = (yk_moments){0};
+    YK_TRY(yk_replicas_check(l, err));
     YK_TRY(yk_comm_agree(comm, yk_moments_begin(&moments, &l->optimiser, l->s->k, err), err));
     yk_moments_collect(&moments, &l->optimiser);
     yk_learner_whole(l);
@@ -172,17 +178,29 @@ yk_status yk_learner_take_counters(yk_learner *l, const json_t *d, yk_error *err
     l->loss_scale.good = json_integer_value(json_object_get(scale, "good"));
     l->seconds = json_real_value(json_object_get(d, "seconds"));
     strcpy(l->chain, chain);
+    return yk_spikes_take(&l->spikes, json_object_get(d, "spikes"), err);
+}
+
+/* The newest checkpoint, or that of a step (NEWEST: none); *path is NULL when there is none. */
+static yk_status find_checkpoint(const yk_learner *l, int64_t step, char **path, yk_error *err)
+{
+    if (step == NEWEST) return yk_checkpoint_latest(l->o.folder, path, err);
+    *path = yk_checkpoint_step_path(l->o.folder, step);
+    if (*path && yk_exists(*path)) return YK_OK;
+    free(*path);
+    *path = NULL;
     return YK_OK;
 }
 
-/* Rank 0's part: the newest checkpoint into the model and whole moments; *document is NULL when there is none. */
-static yk_status read_checkpoint(yk_learner *l, const yk_moments *moments, json_t **document, yk_error *err)
+/* Rank 0's part: the checkpoint into the model and whole moments; *document is NULL when there is none. */
+static yk_status read_checkpoint(yk_learner *l, int64_t step, const yk_moments *moments, json_t **document,
+                                 yk_error *err)
 {
     yk_status st = YK_OK;
     char *path = NULL;
     state x = {0};
     json_t *d = NULL;
-    YK_TRY(yk_checkpoint_latest(l->o.folder, &path, err));
+    YK_TRY(find_checkpoint(l, step, &path, err));
     if (!path) goto done;
     YK_TRY(yk_checkpoint_document(path, &d, err));
     YK_TRY(same_beginning(l, d, path, err));
@@ -223,14 +241,15 @@ done:
     return st;
 }
 
-yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err)
+static yk_status go_on_from(yk_learner *l, int64_t step, json_t **document, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_comm *comm = l->job->comm;
     yk_moments moments;
     *document = NULL;
+    yk_watch_phase("reading a checkpoint", -1);
     st = yk_moments_begin(&moments, &l->optimiser, l->s->k, err);
-    if (st == YK_OK && yk_comm_leads(comm)) st = read_checkpoint(l, &moments, document, err);
+    if (st == YK_OK && yk_comm_leads(comm)) st = read_checkpoint(l, step, &moments, document, err);
     YK_TRY(yk_comm_agree(comm, st, err));
     if (comm) YK_TRY(share_checkpoint(l, &moments, document, err));
     yk_model_weights_changed(l->s->model);
@@ -263,6 +282,19 @@ yk_status yk_learner_inherit(yk_learner *l, const char *path, json_t **document,
 done:
     yk_moments_end(&moments, l->s->k);
     state_free(&x);
+    return st;
+}
+
+yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err)
+{
+    return go_on_from(l, NEWEST, document, err);
+}
+
+yk_status yk_learner_return(yk_learner *l, int64_t step, json_t **document, yk_error *err)
+{
+    const int64_t rollbacks = l->spikes.rollbacks;
+    yk_status st = go_on_from(l, step, document, err);
+    l->spikes.rollbacks = rollbacks;
     return st;
 }
 

@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/watch.h"
 #include "train/decoder.h"
 #include "train/balance.h"
 #include "train/memory.h"
@@ -32,6 +33,7 @@ typedef struct trainer {
     char data[33];  /* hash over the training shards */
     double start_bpb, best_bpb, peak;
     double flops_before; /* that made the model it begins with, as far as they are known */
+    int64_t passed_over, spare; /* steps whose data rollbacks left behind, and the most there is data for */
     double pace; /* seconds a step, smoothed over the last twenty or so, for the progress line */
     /* of the step */
     bool masked[ROWS_AT_ONCE]; /* the samples of a pass */
@@ -59,7 +61,8 @@ static double flops(const trainer *t)
 
 static json_t *own_document(const trainer *t)
 {
-    return json_pack("{s:f, s:f, s:f}", "start_bpb", t->start_bpb, "best_bpb", t->best_bpb, "flops", flops(t));
+    return json_pack("{s:f, s:f, s:f, s:I}", "start_bpb", t->start_bpb, "best_bpb", t->best_bpb, "flops", flops(t),
+                     "passed_over", (json_int_t)t->passed_over);
 }
 
 static yk_status save_best(trainer *t, yk_error *err)
@@ -101,6 +104,7 @@ static yk_status resume(trainer *t, yk_error *err)
     yk_status st = yk_learner_resume(&t->l, &document, err);
     t->start_bpb = json_real_value(json_object_get(document, "start_bpb"));
     t->best_bpb = json_real_value(json_object_get(document, "best_bpb"));
+    t->passed_over = json_integer_value(json_object_get(document, "passed_over"));
     json_decref(document);
     return st;
 }
@@ -136,6 +140,7 @@ static yk_status evaluate(trainer *t, yk_error *err)
     yk_heldout all = {0};
     const int64_t most = t->l.step == 0 ? 0 : t->r->pretrain_eval_tokens;
     json_t *by_domain = json_object();
+    yk_watch_phase("evaluation after step", t->l.step);
     yk_learner_whole(&t->l);
     yk_progress("pretrain   step %lld: held-out loss", (long long)t->l.step);
     for (size_t d = 0; d < t->r->corpora; d++) {
@@ -199,7 +204,7 @@ static bool add_sample(void *context, int64_t item, yk_session *s)
     if (row + T > s->max_rows) return false;
     yk_sample x = {.token = s->token + row, .target = s->target + row, .position = s->position + row,
                    .weight = s->weight + row, .segment = s->segment + s->segments};
-    yk_sampler_fill(t->sampler, t->l.step * t->r->pretrain_batch + item, &x);
+    yk_sampler_fill(t->sampler, (t->l.step + t->passed_over) * t->r->pretrain_batch + item, &x);
     for (int64_t g = 0; g < x.segments; g++) {
         x.segment[g].query += (int32_t)row;
         x.segment[g].key += (int32_t)row;
@@ -268,6 +273,39 @@ static yk_status record_step(trainer *t, double seconds, yk_error *err)
     return yk_metrics_add(&t->metrics, row, err);
 }
 
+/* Back to a checkpoint from before the step at hand, and on with the data behind it; where there is none any more, on
+ * without the step. A run that is cut, and goes on from a checkpoint before the step, comes here again. */
+static yk_status roll_back(trainer *t, bool *went, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const int64_t from = t->l.step;
+    const int64_t to = yk_spikes_target(from, t->r->pretrain_rollback_steps, t->r->pretrain_checkpoint_every);
+    const double loss = t->l.loss, norm = t->l.norm;
+    json_t *document = NULL;
+    if (to > 0 && t->passed_over + from - to <= t->spare) YK_TRY(yk_learner_return(&t->l, to, &document, err));
+    *went = document;
+    if (!document) {
+        yk_warn("there is no checkpoint %lld steps before step %lld, or no data to pass over: on without the step",
+                (long long)t->r->pretrain_rollback_steps, (long long)from);
+        goto done;
+    }
+    t->passed_over += from - to;
+    yk_log("pretrain   back from step %lld to %lld; %lld steps of data are passed over", (long long)from, (long long)to,
+           (long long)t->passed_over);
+    yk_metrics_close(&t->metrics);
+    YK_TRY(yk_metrics_open(&t->metrics, t->job->comm, t->job->dir, to, err));
+    /* under the step that comes next, so that it stands there once however often it is computed */
+    YK_TRY(yk_metrics_add(&t->metrics, json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:I}", "type", "rollback",
+                                                 "step", (json_int_t)to + 1, "from", (json_int_t)from, "rollbacks",
+                                                 (json_int_t)t->l.spikes.rollbacks, "loss",
+                                                 yk_json_number_or_null(loss), "grad_norm",
+                                                 yk_json_number_or_null(norm), "passed_over",
+                                                 (json_int_t)t->passed_over), err));
+done:
+    json_decref(document);
+    return st;
+}
+
 static int64_t last_step(const trainer *t)
 {
     return t->job->until ? t->job->until : t->r->pretrain_steps;
@@ -280,7 +318,10 @@ static yk_status loop(trainer *t, yk_error *err)
     if (t->l.step == 0 && !t->job->until) YK_TRY(evaluate(t, err));
     while (t->l.step < steps && !yk_learner_stops(&t->l)) {
         double before = t->l.seconds;
+        bool went_back = false;
         YK_TRY(train_step(t, err));
+        if (t->l.remedy == YK_REMEDY_ROLL_BACK) YK_TRY(roll_back(t, &went_back, err));
+        if (went_back) continue;
         YK_TRY(record_step(t, t->l.seconds - before, err));
         if (evaluation_is_due(t, t->l.step)) {
             YK_TRY(evaluate(t, err));
@@ -296,7 +337,7 @@ done:
 static yk_status record_mixture(trainer *t, yk_error *err)
 {
     yk_status st = YK_OK;
-    int64_t *drawn = NULL, samples = t->l.step * t->r->pretrain_batch;
+    int64_t *drawn = NULL, samples = (t->l.step + t->passed_over) * t->r->pretrain_batch;
     double *epochs = NULL;
     json_t *mixture = json_object();
     YK_NEW(drawn, t->r->corpora);
@@ -380,18 +421,19 @@ static yk_status start(trainer *t, yk_error *err)
         YK_FAIL(YK_ERR_CONFIG, "pretrain.masked_share is %g, but the tokenizer has no special token %s; set it to 0",
                 r->pretrain_masked_share, YK_TOKEN_MASK);
     YK_TRY(yk_domains_open(&t->domains, r, t->job->dir, err));
+    t->spare = yk_spikes_of(r, true).rolls_back ? r->pretrain_steps : 0;
     yk_sampler_options o = {.seed = (uint64_t)r->seed, .seq = r->pretrain_seq,
-                            .samples = r->pretrain_steps * r->pretrain_batch, .begin = t->s.begin, .end = t->s.end,
-                            .mask = t->s.mask, .plain = t->s.plain, .masked_share = r->pretrain_masked_share,
-                            .mask_rate = r->pretrain_mask_rate, .mask_rate_end = r->pretrain_mask_rate_end,
-                            .mask_span = r->pretrain_mask_span};
+                            .samples = r->pretrain_steps * r->pretrain_batch, .spare = t->spare * r->pretrain_batch,
+                            .begin = t->s.begin, .end = t->s.end, .mask = t->s.mask, .plain = t->s.plain,
+                            .masked_share = r->pretrain_masked_share, .mask_rate = r->pretrain_mask_rate,
+                            .mask_rate_end = r->pretrain_mask_rate_end, .mask_span = r->pretrain_mask_span};
     YK_TRY(yk_sampler_new(&t->sampler, t->domains, r->corpora, &o, err));
     hash_data(t);
     yk_learner_options l = {.kind = "pretrain", .folder = t->checkpoints, .keys = key_prefixes, .data = t->data,
                             .schedule = {r->pretrain_schedule, r->pretrain_lr, r->pretrain_lr_end, r->pretrain_warmup,
                                          r->pretrain_decay_share, r->pretrain_steps},
                             .adamw = yk_adamw_of(r), .checkpoint_every = r->pretrain_checkpoint_every,
-                            .keep = r->pretrain_keep, .deals_weights = true};
+                            .keep = r->pretrain_keep, .deals_weights = true, .judges_spikes = true};
     YK_TRY(yk_learner_open(&t->l, t->job, &t->s, NULL, &l, err));
     if (t->job->model) YK_TRY(inherit(t, err));
     YK_TRY(resume(t, err));

@@ -3,22 +3,7 @@
 # ranks that cannot go on say. With the argument `all` the whole table, in minutes: make rank-table
 . "${top_srcdir:=.}/tests/run/common.sh"
 recipe=$top_srcdir/conf/tiny.yaml
-skip() {
-    echo "skipped: $1"
-    exit 77
-}
-command -v mpirun >/dev/null || skip "there is no mpirun: apt-get install openmpi-bin"
-grep -q '^HAVE_MPI_TRUE = *#' "$top_builddir/Makefile" && skip "yoke was built without MPI"
-OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_btl=self,vader
-export OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM OMPI_MCA_rmaps_base_oversubscribe \
-    OMPI_MCA_hwloc_base_binding_policy OMPI_MCA_mpi_yield_when_idle OMPI_MCA_btl
-ranks() { # how many, then the options of a run that goes on in $dir/run
-    n=$1
-    shift
-    mpirun --quiet -np "$n" "$yoke" run "$recipe" --set lanes=8 --set threads=1 --run-dir "$dir/run" "$@" \
-        >"$dir/out" 2>"$dir/log"
-}
+. "$top_srcdir/tests/run/ranks.sh"
 last() {
     tail -n 1 "$dir/out"
 }
