@@ -20,7 +20,8 @@ yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const
                           const yk_learner_options *o, yk_error *err)
 {
     yk_status st = YK_OK;
-    *l = (yk_learner){.job = job, .s = s, .o = *o, .loss_scale = yk_loss_scale_of(job->recipe), .saved = yk_now()};
+    *l = (yk_learner){.job = job, .s = s, .o = *o, .loss_scale = yk_loss_scale_of(job->recipe), .saved = yk_now(),
+                      .saved_step = -1};
     l->weights = weights ? *weights
                          : (yk_weights){yk_model_weights(s->model), yk_model_gradients(s->model)};
     memset(l->chain, '0', sizeof l->chain - 1);
@@ -37,6 +38,7 @@ done:
 void yk_learner_close(yk_learner *l)
 {
     if (!l->s) return;
+    yk_learner_drop_save(l);
     free(l->place);
     free(l->record);
     yk_optimiser_free(&l->optimiser, l->s->k);
@@ -219,7 +221,8 @@ static yk_status skip_step(yk_learner *l, yk_error *err)
 
 yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
 {
-    yk_status st = YK_OK;
+    yk_status st = yk_learner_poll_save(l, err);
+    if (st != YK_OK) return st;
     const double began = yk_now();
     const int64_t floats = yk_model_floats(l->s->model);
     const yk_weights before = yk_model_use(l->s->model, l->weights);
