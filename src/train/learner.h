@@ -51,7 +51,8 @@ typedef struct yk_learner {
     double waited;      /* seconds that training stood still for checkpoints so far */
     yk_saving *saving;        /* one that is under way, or NULL */
     int64_t saved_step;       /* of the last one, or of the one gone on from; -1: none */
-    bool says_waits;
+    float *copy;              /* of what is saved, from the first save on; NULL: there is no memory for it, */
+    bool says_waits;          /* which was said */
     double *record;     /* [lanes][1 + 1 + tallies] of the step: loss, weight and tallies of each lane */
     bool counts_flushed;
     yk_place *place;    /* [places] of the pass at hand, in order: what an objective needs to tell rows apart */
@@ -124,9 +125,10 @@ yk_status yk_learner_poll_save(yk_learner *l, yk_error *err);   /* the same if a
 void yk_learner_drop_save(yk_learner *l); /* waits for this rank's file alone: the learner is closed */
 bool yk_learner_save_is_due(const yk_learner *l);
 
-/* Bytes of the copy that a save takes on a rank that owns so many floats of the flat arrays, with so many
- * yk_learner_also. A save that cannot have it, and as much again, is written at once, while training waits. */
-int64_t yk_saving_bytes(int64_t owned, int also);
+/* Bytes of the copy that saves take, from the first one on, on a rank that owns so many floats of the flat arrays, with
+ * so many yk_learner_also; whole: how many floats they have on rank 0, which saves models, elsewhere 0. Where they, and
+ * as much again, cannot be had, training waits until a checkpoint is written. */
+int64_t yk_saving_bytes(int64_t whole, int64_t owned, int also);
 
 /* Whether the run is to end here: a signal or the deadline came to one of the ranks. */
 bool yk_learner_stops(const yk_learner *l);

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { SECONDS_BETWEEN_SAVES = 60, SHA_WORDS = 8, SUM_WORDS = 4 };
+enum { SECONDS_BETWEEN_SAVES = 60, SHA_WORDS = 8, SUM_WORDS = 4, LINE = 16 };
 
 struct yk_saving {
     int64_t step;  /* -1: no checkpoint of a step, but the best model */
@@ -21,7 +21,7 @@ struct yk_saving {
     yk_slice own;
     yk_state_part part[YK_MOST_PARTS];
     int parts;
-    float *copy; /* [parts][own.end - own.begin]; NULL: the tensors are training's own */
+    float *copy; /* [parts][own.end - own.begin]; the learner's; NULL: the tensors are training's own */
     yk_tensor *tensor;
     size_t n;
     yk_buf names;
@@ -46,9 +46,16 @@ int yk_state_parts(const yk_learner *l, yk_state_part part[YK_MOST_PARTS])
     return YK_STATE_PARTS + l->alsos;
 }
 
-int64_t yk_saving_bytes(int64_t owned, int also)
+int64_t yk_saving_bytes(int64_t whole, int64_t owned, int also)
 {
-    return (YK_STATE_PARTS + also) * owned * (int64_t)sizeof(float);
+    const int64_t floats = (YK_STATE_PARTS + also) * owned;
+    return (floats > whole ? floats : whole) * (int64_t)sizeof(float);
+}
+
+static yk_slice owned_of_rank(const yk_learner *l)
+{
+    const int64_t floats = yk_model_floats(l->s->model);
+    return yk_comm_slice(l->job->comm, floats, floats, yk_comm_rank(l->job->comm));
 }
 
 static void free_saving(yk_saving *s)
@@ -56,7 +63,6 @@ static void free_saving(yk_saving *s)
     if (!s) return;
     free(s->path);
     free(s->manifest);
-    free(s->copy);
     free(s->tensor);
     yk_buf_free(&s->names);
     free(s->sum);
@@ -279,19 +285,29 @@ void yk_learner_drop_save(yk_learner *l)
     l->saving = NULL;
 }
 
-/* The copy; it must leave as much memory again, for what the file takes in the system's cache. */
-static void copy_parts(yk_learner *l, yk_saving *s)
+/* Of the copy, which is kept; it must leave as much memory again, for what the file takes in the system's cache. */
+static void find_room(yk_learner *l)
 {
-    const int64_t owned = s->own.end - s->own.begin, bytes = owned * (int64_t)sizeof(float) * s->parts;
-    const yk_room room = yk_room_left("");
     yk_comm *comm = l->job->comm;
-    if (bytes <= room.bytes / (2 * yk_comm_node(comm))) s->copy = malloc((size_t)bytes + 1);
-    for (int x = 0; x < s->parts && s->copy; x++)
-        memcpy(s->copy + x * owned, s->part[x].base + (s->own.begin - s->part[x].begin), (size_t)owned * sizeof(float));
-    if (s->copy || l->says_waits) return;
+    const yk_slice own = owned_of_rank(l);
+    const int64_t bytes = yk_saving_bytes(yk_comm_leads(comm) ? yk_model_floats(l->s->model) : 0, own.end - own.begin,
+                                          l->alsos);
+    if (l->copy || l->says_waits) return;
+    if (bytes <= yk_room_left("").bytes / (2 * yk_comm_node(comm))) l->copy = l->s->k->alloc(bytes);
+    if (l->copy) return;
     l->says_waits = true;
     yk_warn("no memory for a copy of what a checkpoint holds, %lld bytes: training waits while one is written",
             (long long)bytes);
+}
+
+static void copy_parts(const yk_learner *l, yk_saving *s)
+{
+    const int64_t owned = s->own.end - s->own.begin, width = LINE * (int64_t)sizeof(float);
+    for (int x = 0; x < s->parts; x++)
+        l->s->k->copy_rows(&l->s->team, &(yk_copy_rows){.y = s->copy + x * owned,
+                                                        .x = s->part[x].base + (s->own.begin - s->part[x].begin),
+                                                        .rows = owned / LINE, .width = width, .y_row = width,
+                                                        .x_row = width});
 }
 
 static yk_status begin_saving(yk_learner *l, yk_saving *s, const json_t *extra, yk_error *err)
@@ -300,7 +316,9 @@ static yk_status begin_saving(yk_learner *l, yk_saving *s, const json_t *extra, 
     yk_comm *comm = l->job->comm;
     if (!s->path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     s->param = yk_model_params(l->s->model, &s->params);
-    copy_parts(l, s);
+    find_room(l);
+    s->copy = l->copy;
+    if (s->copy) copy_parts(l, s);
     YK_TRY(list_tensors(s, err));
     if (s->n == 0) goto done;
     s->document = yk_comm_leads(comm) ? yk_learner_document(l, extra)
@@ -335,12 +353,11 @@ done:
 static yk_saving *saving_of_step(const yk_learner *l)
 {
     yk_comm *comm = l->job->comm;
-    const int64_t floats = yk_model_floats(l->s->model);
     yk_saving *s = calloc(1, sizeof *s);
     if (!s) return NULL;
     s->step = l->step;
     s->parts = yk_state_parts(l, s->part);
-    s->own = yk_comm_slice(comm, floats, floats, yk_comm_rank(comm));
+    s->own = owned_of_rank(l);
     s->path = comm ? yk_checkpoint_rank_path(l->o.folder, l->step, yk_comm_rank(comm), yk_comm_size(comm))
                    : yk_checkpoint_step_path(l->o.folder, l->step);
     s->manifest = comm ? yk_checkpoint_set_path(l->o.folder, l->step) : NULL;
