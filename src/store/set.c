@@ -224,7 +224,7 @@ yk_status yk_set_verify(const char *manifest, const yk_set_file *f, const char *
     if (stat(path, &info) != 0)
         YK_FAIL(errno == ENOENT ? YK_ERR_DAMAGED : YK_ERR_IO, "%s: its file %s cannot be opened: %s" REMEDY, manifest,
                 f->name, strerror(errno));
-    YK_TRY(yk_seal_check(path, seal, err));
+    YK_TRY(yk_context(err, yk_seal_check(path, seal, err), "%s", manifest));
     YK_TRY(yk_sha256_file(path, sha256, err));
     if (info.st_size != f->bytes || strcmp(sha256, f->sha256) != 0)
         YK_FAIL(YK_ERR_DAMAGED, "%s: its file %s is another than it was written with: %" PRId64 " bytes, SHA-256 %s; it "
