@@ -21,8 +21,8 @@ void yk_hash128_hex(const void *data, size_t n, char hex[33]);
 /* Of one hash after another, in hex; `hex` may be either. */
 void yk_hash128_join(const char *first, const char *second, char hex[33]);
 
-/* A hash that is a sum, so that the parts of an array can be hashed apart and added up: of the array's lines of 64 bytes
- * (the last one may be shorter) the 128-bit XXH3 with the line's number as seed, each half added modulo 2^64. */
+/* A hash that is a sum, so that the parts of an array can be hashed apart and added up: of the array's lines of 64
+ * bytes (the last one may be shorter) the 128-bit XXH3 with the line's number as seed, each half added modulo 2^64. */
 #define YK_HASH_LINE 64
 typedef struct yk_hash_sum {
     uint64_t high, low;

@@ -29,8 +29,9 @@ typedef struct yk_archive {
     size_t pieces, piece_room;
 } yk_archive;
 
-/* Verifies the seal, opens, lists; of a set the manifest and all files, of which each tensor must be made up. Anything a checkpoint of ours cannot hold (links, filters,
- * external storage, other types, more elements than the file has bytes for) is YK_ERR_DAMAGED. */
+/* Verifies the seal, opens, lists; of a set the manifest and all files, which must hold each element of each tensor
+ * once. Anything a checkpoint of ours cannot hold (links, filters, external storage, other types, more elements than
+ * the file has bytes for) is YK_ERR_DAMAGED. */
 yk_status yk_archive_open(yk_archive *a, const char *path, yk_error *err);
 void yk_archive_close(yk_archive *a); /* harmless after a failed open */
 

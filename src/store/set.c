@@ -227,9 +227,9 @@ yk_status yk_set_verify(const char *manifest, const yk_set_file *f, const char *
     YK_TRY(yk_context(err, yk_seal_check(path, seal, err), "%s", manifest));
     YK_TRY(yk_sha256_file(path, sha256, err));
     if (info.st_size != f->bytes || strcmp(sha256, f->sha256) != 0)
-        YK_FAIL(YK_ERR_DAMAGED, "%s: its file %s is another than it was written with: %" PRId64 " bytes, SHA-256 %s; it "
-                "says %" PRId64 " bytes, SHA-256 %s" REMEDY, manifest, f->name, (int64_t)info.st_size, sha256, f->bytes,
-                f->sha256);
+        YK_FAIL(YK_ERR_DAMAGED, "%s: its file %s is another than it was written with: %" PRId64 " bytes, SHA-256 %s; "
+                "the manifest says %" PRId64 " bytes, SHA-256 %s" REMEDY, manifest, f->name, (int64_t)info.st_size,
+                sha256, f->bytes, f->sha256);
 done:
     return st;
 }

@@ -1,5 +1,5 @@
-/* A checkpoint of several ranks: one checkpoint file of each that owns something, and a manifest, JSON, which is written
- * when all of them are there.
+/* A checkpoint of several ranks: one checkpoint file of each that owns something, and a manifest, JSON, which is
+ * written when all of them are there.
  *
  *     {"files": [{"bytes": ..., "name": "step-000000050.r0of4.h5", "sha256": "..."}, ...],
  *      "format": "yoke-checkpoint-set-1", "step": 50,

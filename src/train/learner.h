@@ -49,10 +49,10 @@ typedef struct yk_learner {
     double seconds;     /* of all steps so far */
     double saved;       /* yk_now() of the last checkpoint */
     double waited;      /* seconds that training stood still for checkpoints so far */
-    yk_saving *saving;        /* one that is under way, or NULL */
-    int64_t saved_step;       /* of the last one, or of the one gone on from; -1: none */
-    float *copy;              /* of what is saved, from the first save on; NULL: there is no memory for it, */
-    bool says_waits;          /* which was said */
+    yk_saving *saving;  /* one that is under way, or NULL */
+    int64_t saved_step; /* of the last one, or of the one gone on from; -1: none */
+    float *copy;        /* of what is saved, from the first save on; NULL: there is no memory for it, */
+    bool says_waits;    /* which was said */
     double *record;     /* [lanes][1 + 1 + tallies] of the step: loss, weight and tallies of each lane */
     bool counts_flushed;
     yk_place *place;    /* [places] of the pass at hand, in order: what an objective needs to tell rows apart */
@@ -113,10 +113,11 @@ json_t *yk_learner_counters(const yk_learner *l);
 yk_status yk_learner_take_counters(yk_learner *l, const json_t *counters, yk_error *err);
 
 /* Checkpoints, written aside (train/saving.h); all ranks call these. The document holds the learner's state and the
- * members of `extra` (or NULL; not taken). What goes wrong aside is told by the next of these calls or the next step. */
+ * members of `extra` (or NULL; not taken). What goes wrong aside is told by the next of these calls or by the next
+ * step. */
 
-/* Weights and both moments into the folder, by every rank its slice; then old ones are pruned. When it returns after the
- * last step, or when the run stops, all is written. A step that is saved already is not saved again. */
+/* Weights and both moments into the folder, by every rank its slice; then old ones are pruned. When it returns after
+ * the last step, or when the run stops, all is written. A step that is saved already is not saved again. */
 yk_status yk_learner_save_step(yk_learner *l, const json_t *extra, yk_error *err);
 /* The weights alone, as one file of rank 0. */
 yk_status yk_learner_save_model(yk_learner *l, const char *path, const json_t *extra, yk_error *err);

@@ -298,8 +298,8 @@ static yk_status summarise(trainer *t, yk_error *err)
     double tokens = (double)(t->l.step * t->r->pretrain_batch * t->r->pretrain_seq);
     double rate = t->l.seconds > 0 ? tokens / t->l.seconds : 0;
     YK_TRY(yk_learner_digest(&t->l, digest, err));
-    json_t *pretrain = json_pack("{s:I, s:f, s:f, s:f, s:I, s:f, s:f, s:{s:f}}", "steps", (json_int_t)t->l.step, "tokens",
-                                 tokens, "tokens_per_s", rate, "peak_share",
+    json_t *pretrain = json_pack("{s:I, s:f, s:f, s:f, s:I, s:f, s:f, s:{s:f}}", "steps", (json_int_t)t->l.step,
+                                 "tokens", tokens, "tokens_per_s", rate, "peak_share",
                                  rate * yk_model_flops_per_token(t->s.model, t->r->pretrain_seq) / t->peak,
                                  "skipped_steps", (json_int_t)t->l.skipped, "loss_scale", t->l.loss_scale.value,
                                  "checkpoint_seconds", t->l.waited, "heldout_bpb", "start", t->start_bpb);

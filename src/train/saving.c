@@ -82,7 +82,8 @@ static yk_slice owned_of(const yk_saving *s, const yk_param *p)
 static float *place_of(const yk_saving *s, int part, int64_t index)
 {
     const yk_state_part *x = &s->part[part];
-    return s->copy ? s->copy + part * (s->own.end - s->own.begin) + (index - s->own.begin) : x->base + (index - x->begin);
+    return s->copy ? s->copy + part * (s->own.end - s->own.begin) + (index - s->own.begin)
+                   : x->base + (index - x->begin);
 }
 
 static void add_tensor(yk_saving *s, int part, const yk_param *p)
@@ -322,7 +323,8 @@ static yk_status begin_saving(yk_learner *l, yk_saving *s, const json_t *extra, 
     YK_TRY(list_tensors(s, err));
     if (s->n == 0) goto done;
     s->document = yk_comm_leads(comm) ? yk_learner_document(l, extra)
-                                      : json_pack("{s:i, s:i}", "rank", yk_comm_rank(comm), "ranks", yk_comm_size(comm));
+                                      : json_pack("{s:i, s:i}", "rank", yk_comm_rank(comm), "ranks",
+                                                  yk_comm_size(comm));
     if (!s->document) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     s->task = s->copy ? yk_task_begin(write_file, s) : yk_task_at_once(write_file, s);
     if (!s->task) YK_FAIL(YK_ERR_MEMORY, "out of memory");

@@ -183,11 +183,13 @@ static void sets_are_pruned_whole(void **state)
     static const struct {
         const char *name;
         bool stays;
-    } row[] = {{"step-000000010.h5", false},       {"step-000000020.json", false},     {"step-000000020.r0of2.h5", false},
-               {"step-000000020.r1of2.h5", false}, {"step-000000030.json", true},      {"step-000000030.r0of2.h5", true},
-               {"step-000000030.r1of2.h5", true},  {"step-000000040.h5", true},        {"step-000000050.r0of2.h5", false},
-               {"step-000000050.json.part", false}, {"step-000000060.r3of4.h5.part", false},
-               {"step-000000050.r00of2.h5", true}, {"step-000000050.json.parts", true}};
+    } row[] = {{"step-000000010.h5", false},        {"step-000000020.json", false},
+               {"step-000000020.r0of2.h5", false},  {"step-000000020.r1of2.h5", false},
+               {"step-000000030.json", true},       {"step-000000030.r0of2.h5", true},
+               {"step-000000030.r1of2.h5", true},   {"step-000000040.h5", true},
+               {"step-000000050.r0of2.h5", false},  {"step-000000050.json.part", false},
+               {"step-000000060.r3of4.h5.part", false}, {"step-000000050.r00of2.h5", true},
+               {"step-000000050.json.parts", true}};
     world *w = *state;
     yk_error err;
     char *path;

@@ -53,7 +53,7 @@ static yk_status step(trained *t, yk_error *err)
     return yk_learner_step(&t->l, &(yk_work){.items = 4, .add = add_item, .context = t}, err);
 }
 
-/* A second learner goes on from the newest checkpoint; its digest, and the session's weights are the first one's again. */
+/* A second learner goes on from the newest checkpoint: its step and digest. The session's weights stay. */
 static int64_t resumed(trained *t, char hex[33])
 {
     yk_error err;
