@@ -145,12 +145,20 @@ done:
 }
 
 /* What this rank has of a whole tensor. */
-static void take_own(const yk_state_part *part, const yk_param *p, const float *x)
+static void take_own(const yk_state_part *part, const yk_slice *own, int slices, const yk_param *p, const float *x)
 {
-    const int64_t begin = part->begin > p->offset ? part->begin : p->offset;
-    const int64_t end = part->end < p->offset + p->count ? part->end : p->offset + p->count;
-    if (begin < end)
-        memcpy(part->base + (begin - part->begin), x + (begin - p->offset), (size_t)(end - begin) * sizeof *x);
+    float *to = part->base;
+    if (!part->is_packed) {
+        memcpy(to + p->offset, x, (size_t)p->count * sizeof *x);
+        return;
+    }
+    for (int i = 0; i < slices; i++) {
+        const yk_slice here = yk_cut(own[i], p->offset, p->offset + p->count);
+        if (here.begin < here.end)
+            memcpy(to + (here.begin - own[i].begin), x + (here.begin - p->offset),
+                   (size_t)(here.end - here.begin) * sizeof *x);
+        to += own[i].end - own[i].begin;
+    }
 }
 
 /* Rank 0 reads one tensor after another, for all. */
@@ -160,21 +168,23 @@ static yk_status take_tensors(yk_learner *l, const yk_archive *a, yk_error *err)
     yk_comm *comm = l->job->comm;
     yk_state_part part[YK_MOST_PARTS];
     const int parts = yk_state_parts(l, part);
-    int params;
+    int params, slices;
     int64_t most = 0;
-    float *x = NULL;
     const yk_param *p = yk_model_params(l->s->model, &params);
     for (int i = 0; i < params; i++) most = p[i].count > most ? p[i].count : most;
-    if (!(x = yk_calloc((size_t)most, sizeof *x, err))) st = YK_ERR_MEMORY;
+    float *x = yk_calloc((size_t)most, sizeof *x, err);
+    yk_slice *own = yk_learner_slices(l, &slices);
+    if (!x || !own) st = yk_fail(err, YK_ERR_MEMORY, "out of memory");
     YK_TRY(yk_comm_agree(comm, st, err));
     for (int k = 0; k < parts; k++)
         for (int i = 0; i < params; i++) {
             if (yk_comm_leads(comm)) st = read_tensor(a, part[k].prefix, &p[i], x, err);
             YK_TRY(yk_comm_agree(comm, st, err));
             yk_comm_share(comm, x, p[i].count * (int64_t)sizeof *x);
-            take_own(&part[k], &p[i], x);
+            take_own(&part[k], own, slices, &p[i], x);
         }
 done:
+    free(own);
     free(x);
     return st;
 }

@@ -14,35 +14,51 @@
 
 enum { SECONDS_BETWEEN_SAVES = 60, SHA_WORDS = 8, SUM_WORDS = 4, LINE = 16 };
 
+/* Where a tensor of the file belongs: its first element begins a line of the whole tensor. */
+typedef struct place {
+    int64_t tensor; /* part x parameters + parameter */
+    uint64_t line;
+} place;
+
 struct yk_saving {
-    int64_t step;  /* -1: no checkpoint of a step, but the best model */
-    char *path;    /* of the file that this rank writes */
+    int64_t step;   /* -1: no checkpoint of a step, but the best model */
+    char *path;     /* of the file that this rank writes */
     char *manifest; /* of the set that it belongs to; NULL: to none */
-    yk_slice own;
+    yk_slice *own;
+    int slices;
     yk_state_part part[YK_MOST_PARTS];
     int parts;
-    float *copy; /* [parts][own.end - own.begin]; the learner's; NULL: the tensors are training's own */
-    yk_tensor *tensor;
-    size_t n;
-    yk_buf names;
-    yk_hash_sum *sum; /* [parts][parameters]: what is here of each tensor's hash */
-    json_t *document;
-    yk_task *task; /* NULL: this rank writes nothing */
-    int64_t bytes;
-    char sha256[65];
     const yk_param *param;
     int params;
+    yk_tensor *tensor; /* of the learner's copy, which has part after part, packed; or of the parts themselves */
+    place *place;
+    size_t n;
+    yk_buf names;
+    json_t *document;
+    yk_task *task; /* NULL: this rank writes nothing */
+    /* of a set, what the manifest says of the file: */
+    int64_t bytes;
+    char sha256[65];
+    yk_hash_sum *sum; /* [parts][parameters]: what is here of each tensor's hash */
 };
+
+yk_slice *yk_learner_slices(const yk_learner *l, int *slices)
+{
+    const int64_t floats = yk_model_floats(l->s->model);
+    yk_slice *own = malloc(sizeof *own);
+    if (own) *own = yk_comm_slice(l->job->comm, floats, floats, yk_comm_rank(l->job->comm));
+    *slices = 1;
+    return own;
+}
 
 int yk_state_parts(const yk_learner *l, yk_state_part part[YK_MOST_PARTS])
 {
-    const yk_slice own = l->optimiser.own;
-    const int64_t floats = yk_model_floats(l->s->model);
-    part[0] = (yk_state_part){"", l->weights.weight, 0, floats};
-    part[1] = (yk_state_part){"optimizer.m.", l->optimiser.m, own.begin, own.end};
-    part[2] = (yk_state_part){"optimizer.v.", l->optimiser.v, own.begin, own.end};
+    const bool is_packed = l->optimiser.comm;
+    part[0] = (yk_state_part){"", l->weights.weight, false};
+    part[1] = (yk_state_part){"optimizer.m.", l->optimiser.m, is_packed};
+    part[2] = (yk_state_part){"optimizer.v.", l->optimiser.v, is_packed};
     for (int i = 0; i < l->alsos; i++)
-        part[YK_STATE_PARTS + i] = (yk_state_part){l->also[i].prefix, l->also[i].base, 0, floats};
+        part[YK_STATE_PARTS + i] = (yk_state_part){l->also[i].prefix, l->also[i].base, false};
     return YK_STATE_PARTS + l->alsos;
 }
 
@@ -52,10 +68,11 @@ int64_t yk_saving_bytes(int64_t whole, int64_t owned, int also)
     return (floats > whole ? floats : whole) * (int64_t)sizeof(float);
 }
 
-static yk_slice owned_of_rank(const yk_learner *l)
+static int64_t owned(const yk_slice *own, int slices)
 {
-    const int64_t floats = yk_model_floats(l->s->model);
-    return yk_comm_slice(l->job->comm, floats, floats, yk_comm_rank(l->job->comm));
+    int64_t sum = 0;
+    for (int i = 0; i < slices; i++) sum += own[i].end - own[i].begin;
+    return sum;
 }
 
 static void free_saving(yk_saving *s)
@@ -63,7 +80,9 @@ static void free_saving(yk_saving *s)
     if (!s) return;
     free(s->path);
     free(s->manifest);
+    free(s->own);
     free(s->tensor);
+    free(s->place);
     yk_buf_free(&s->names);
     free(s->sum);
     json_decref(s->document);
@@ -72,32 +91,18 @@ static void free_saving(yk_saving *s)
 
 /* --- what is written ------------------------------------------------------------------------- */
 
-static yk_slice owned_of(const yk_saving *s, const yk_param *p)
+/* Elements [begin, end) of the flat index, all of parameter i, which lie at x. */
+static void add_tensor(yk_saving *s, int part, int i, yk_slice here, float *x)
 {
-    const int64_t begin = s->own.begin > p->offset ? s->own.begin : p->offset;
-    const int64_t end = s->own.end < p->offset + p->count ? s->own.end : p->offset + p->count;
-    return (yk_slice){begin, end > begin ? end : begin};
-}
-
-static float *place_of(const yk_saving *s, int part, int64_t index)
-{
-    const yk_state_part *x = &s->part[part];
-    return s->copy ? s->copy + part * (s->own.end - s->own.begin) + (index - s->own.begin)
-                   : x->base + (index - x->begin);
-}
-
-static void add_tensor(yk_saving *s, int part, const yk_param *p)
-{
-    char whole[YK_MAX_TENSOR_NAME + 1];
-    const yk_slice here = owned_of(s, p);
-    if (here.begin == here.end) return;
-    char *name = s->names.data + s->names.len;
+    char whole[YK_MAX_TENSOR_NAME + 1], *name = s->names.data + s->names.len;
+    const yk_param *p = &s->param[i];
+    const int64_t first = here.begin - p->offset;
+    yk_tensor *t = &s->tensor[s->n];
     snprintf(whole, sizeof whole, "%s%s", s->part[part].prefix, p->name);
-    yk_tensor *t = &s->tensor[s->n++];
-    *t = (yk_tensor){.name = name, .rank = p->rank, .shape = {p->shape[0], p->shape[1]},
-                     .data = place_of(s, part, here.begin)};
+    *t = (yk_tensor){.name = name, .rank = p->rank, .shape = {p->shape[0], p->shape[1]}, .data = x};
+    s->place[s->n++] = (place){part * s->params + i, (uint64_t)first / LINE};
     if (s->manifest) {
-        yk_part_name(name, whole, here.begin - p->offset, here.end - p->offset);
+        yk_part_name(name, whole, first, here.end - p->offset);
         t->rank = 1;
         t->shape[0] = here.end - here.begin;
         t->shape[1] = 0;
@@ -107,15 +112,35 @@ static void add_tensor(yk_saving *s, int part, const yk_param *p)
     s->names.len += strlen(name) + 1;
 }
 
-static yk_status list_tensors(yk_saving *s, yk_error *err)
+/* Those of a part whose slices lie one after another at x, or (NULL) in the part itself. */
+static void add_part(yk_saving *s, int part, const float *packed)
+{
+    int64_t at = 0;
+    const yk_state_part *from = &s->part[part];
+    const bool is_packed = packed || from->is_packed;
+    float *x = packed ? (float *)(uintptr_t)packed : from->base;
+    for (int k = 0; k < s->slices; k++) {
+        const yk_slice own = s->own[k];
+        for (int i = 0; i < s->params; i++) {
+            const yk_param *p = &s->param[i];
+            const yk_slice here = yk_cut(own, p->offset, p->offset + p->count);
+            if (here.begin < here.end)
+                add_tensor(s, part, i, here, x + (is_packed ? at + here.begin - own.begin : here.begin));
+        }
+        at += own.end - own.begin;
+    }
+}
+
+static yk_status list_tensors(yk_saving *s, const float *copy, yk_error *err)
 {
     yk_status st = YK_OK;
-    const size_t most = (size_t)(s->parts * s->params);
+    const int64_t n = owned(s->own, s->slices);
+    const size_t most = (size_t)(s->parts * (s->params + s->slices)); /* a slice's begin cuts one tensor of a part */
     YK_NEW(s->tensor, most);
-    YK_NEW(s->sum, most);
+    YK_NEW(s->place, most);
+    YK_NEW(s->sum, s->parts * s->params);
     yk_buf_reserve(&s->names, most * (YK_MAX_TENSOR_NAME + 1)); /* no growth below: names stay where they are */
-    for (int x = 0; x < s->parts; x++)
-        for (int i = 0; i < s->params; i++) add_tensor(s, x, &s->param[i]);
+    for (int x = 0; x < s->parts; x++) add_part(s, x, copy ? copy + x * n : NULL);
 done:
     return st;
 }
@@ -128,13 +153,9 @@ static yk_status write_file(void *saving, yk_error *err)
     struct stat info;
     YK_TRY(yk_checkpoint_save(s->path, s->tensor, s->n, s->document, err));
     if (!s->manifest) goto done;
-    for (int x = 0; x < s->parts; x++)
-        for (int i = 0; i < s->params; i++) {
-            const yk_slice here = owned_of(s, &s->param[i]);
-            yk_hash_sum_add(&s->sum[x * s->params + i], place_of(s, x, here.begin),
-                            (size_t)(here.end - here.begin) * sizeof(float),
-                            (uint64_t)(here.begin - s->param[i].offset) * sizeof(float) / YK_HASH_LINE);
-        }
+    for (size_t i = 0; i < s->n; i++)
+        yk_hash_sum_add(&s->sum[s->place[i].tensor], s->tensor[i].data, (size_t)s->tensor[i].shape[0] * sizeof(float),
+                        s->place[i].line);
     if (stat(s->path, &info) != 0) YK_FAIL(YK_ERR_IO, "%s: cannot read: %s", s->path, strerror(errno));
     s->bytes = info.st_size;
     YK_TRY(yk_sha256_file(s->path, s->sha256, err));
@@ -287,12 +308,10 @@ void yk_learner_drop_save(yk_learner *l)
 }
 
 /* Of the copy, which is kept; it must leave as much memory again, for what the file takes in the system's cache. */
-static void find_room(yk_learner *l)
+static void find_room(yk_learner *l, int64_t owns)
 {
     yk_comm *comm = l->job->comm;
-    const yk_slice own = owned_of_rank(l);
-    const int64_t bytes = yk_saving_bytes(yk_comm_leads(comm) ? yk_model_floats(l->s->model) : 0, own.end - own.begin,
-                                          l->alsos);
+    const int64_t bytes = yk_saving_bytes(yk_comm_leads(comm) ? yk_model_floats(l->s->model) : 0, owns, l->alsos);
     if (l->copy || l->says_waits) return;
     if (bytes <= yk_room_left("").bytes / (2 * yk_comm_node(comm))) l->copy = l->s->k->alloc(bytes);
     if (l->copy) return;
@@ -301,32 +320,43 @@ static void find_room(yk_learner *l)
             (long long)bytes);
 }
 
-static void copy_parts(const yk_learner *l, yk_saving *s)
+/* Slices are of whole lines. */
+static void copy_slices(const yk_learner *l, const yk_saving *s)
 {
-    const int64_t owned = s->own.end - s->own.begin, width = LINE * (int64_t)sizeof(float);
-    for (int x = 0; x < s->parts; x++)
-        l->s->k->copy_rows(&l->s->team, &(yk_copy_rows){.y = s->copy + x * owned,
-                                                        .x = s->part[x].base + (s->own.begin - s->part[x].begin),
-                                                        .rows = owned / LINE, .width = width, .y_row = width,
-                                                        .x_row = width});
+    const int64_t width = LINE * (int64_t)sizeof(float);
+    float *to = l->copy;
+    for (int x = 0; x < s->parts; x++) {
+        const float *packed = s->part[x].base;
+        for (int k = 0; k < s->slices; k++) {
+            const int64_t n = s->own[k].end - s->own[k].begin;
+            const float *from = s->part[x].is_packed ? packed : s->part[x].base + s->own[k].begin;
+            l->s->k->copy_rows(&l->s->team, &(yk_copy_rows){.y = to, .x = from, .rows = n / LINE, .width = width,
+                                                            .y_row = width, .x_row = width});
+            to += n;
+            packed += n;
+        }
+    }
 }
 
 static yk_status begin_saving(yk_learner *l, yk_saving *s, const json_t *extra, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_comm *comm = l->job->comm;
-    if (!s->path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    int slices;
+    yk_slice *own = yk_learner_slices(l, &slices);
+    const int64_t owns = own ? owned(own, slices) : 0;
+    free(own);
+    if (!own || !s->path || !s->own) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     s->param = yk_model_params(l->s->model, &s->params);
-    find_room(l);
-    s->copy = l->copy;
-    if (s->copy) copy_parts(l, s);
-    YK_TRY(list_tensors(s, err));
+    find_room(l, owns);
+    if (l->copy) copy_slices(l, s);
+    YK_TRY(list_tensors(s, l->copy, err));
     if (s->n == 0) goto done;
     s->document = yk_comm_leads(comm) ? yk_learner_document(l, extra)
                                       : json_pack("{s:i, s:i}", "rank", yk_comm_rank(comm), "ranks",
                                                   yk_comm_size(comm));
     if (!s->document) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    s->task = s->copy ? yk_task_begin(write_file, s) : yk_task_at_once(write_file, s);
+    s->task = l->copy ? yk_task_begin(write_file, s) : yk_task_at_once(write_file, s);
     if (!s->task) YK_FAIL(YK_ERR_MEMORY, "out of memory");
 done:
     return st;
@@ -339,9 +369,10 @@ yk_status yk_learner_save_model(yk_learner *l, const char *path, const json_t *e
     const double began = yk_now();
     if ((l->saving = yk_calloc(1, sizeof *l->saving, err))) {
         yk_saving *s = l->saving;
-        *s = (yk_saving){.step = -1, .path = yk_path("%s", path), .parts = 1};
+        *s = (yk_saving){.step = -1, .path = yk_path("%s", path), .parts = 1, .slices = 1};
         yk_state_parts(l, s->part);
-        if (yk_comm_leads(l->job->comm)) s->own.end = yk_model_floats(l->s->model);
+        if ((s->own = calloc(1, sizeof *s->own)) && yk_comm_leads(l->job->comm))
+            s->own->end = yk_model_floats(l->s->model);
         st = begin_saving(l, s, extra, err);
     } else {
         st = YK_ERR_MEMORY;
@@ -359,7 +390,7 @@ static yk_saving *saving_of_step(const yk_learner *l)
     if (!s) return NULL;
     s->step = l->step;
     s->parts = yk_state_parts(l, s->part);
-    s->own = owned_of_rank(l);
+    s->own = yk_learner_slices(l, &s->slices);
     s->path = comm ? yk_checkpoint_rank_path(l->o.folder, l->step, yk_comm_rank(comm), yk_comm_size(comm))
                    : yk_checkpoint_step_path(l->o.folder, l->step);
     s->manifest = comm ? yk_checkpoint_set_path(l->o.folder, l->step) : NULL;

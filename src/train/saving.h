@@ -9,15 +9,24 @@
 
 #include "train/learner.h"
 
-/* Weights, then both moments, then what else belongs to them: of the flat index i base[i - begin] is here, for i in
- * [begin, end). */
+/* What this rank owns of the flat index, in order; of a process alone all of it. free() it; NULL: no memory. */
+yk_slice *yk_learner_slices(const yk_learner *l, int *slices);
+
+/* Weights, then both moments, then what else belongs to them. */
 enum { YK_STATE_PARTS = 3, YK_MOST_PARTS = YK_STATE_PARTS + YK_MOST_ALSO };
 typedef struct yk_state_part {
     const char *prefix; /* of the names */
     float *base;
-    int64_t begin, end;
+    bool is_packed; /* base has this rank's slices alone, one after another */
 } yk_state_part;
 int yk_state_parts(const yk_learner *l, yk_state_part part[YK_MOST_PARTS]);
+
+/* What lies in [begin, end) of a slice; it may be empty. */
+static inline yk_slice yk_cut(yk_slice s, int64_t begin, int64_t end)
+{
+    const yk_slice cut = {s.begin > begin ? s.begin : begin, s.end < end ? s.end : end};
+    return cut.begin < cut.end ? cut : (yk_slice){begin, begin};
+}
 
 /* What the document of a checkpoint says of a learner, with the members of `extra` (or NULL); NULL: no memory. */
 json_t *yk_learner_document(const yk_learner *l, const json_t *extra);
