@@ -39,7 +39,7 @@ void yk_learner_close(yk_learner *l)
 {
     if (!l->s) return;
     yk_learner_drop_save(l);
-    if (l->copy) l->s->k->free(l->copy);
+    free(l->copy);
     free(l->place);
     free(l->record);
     yk_optimiser_free(&l->optimiser, l->s->k);

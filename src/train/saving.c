@@ -307,13 +307,14 @@ void yk_learner_drop_save(yk_learner *l)
     l->saving = NULL;
 }
 
-/* Of the copy, which is kept; it must leave as much memory again, for what the file takes in the system's cache. */
+/* Of the copy, which is kept; it must leave as much memory again, for what the file takes in the system's cache. Its
+ * pages come with the first copy, by all threads: huge ones, which kernels' alloc asks for, can take seconds to find. */
 static void find_room(yk_learner *l, int64_t owns)
 {
     yk_comm *comm = l->job->comm;
     const int64_t bytes = yk_saving_bytes(yk_comm_leads(comm) ? yk_model_floats(l->s->model) : 0, owns, l->alsos);
     if (l->copy || l->says_waits) return;
-    if (bytes <= yk_room_left("").bytes / (2 * yk_comm_node(comm))) l->copy = l->s->k->alloc(bytes);
+    if (bytes <= yk_room_left("").bytes / (2 * yk_comm_node(comm))) l->copy = aligned_alloc(64, (size_t)bytes + 64);
     if (l->copy) return;
     l->says_waits = true;
     yk_warn("no memory for a copy of what a checkpoint holds, %lld bytes: training waits while one is written",
