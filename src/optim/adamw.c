@@ -136,13 +136,6 @@ void yk_moments_collect(yk_moments *x, const yk_optimiser *o)
     yk_comm_collect_slices(o->comm, x->v, o->v, yk_model_floats(o->model));
 }
 
-void yk_moments_deal(const yk_moments *x, yk_optimiser *o)
-{
-    if (!x->is_copy) return;
-    yk_comm_deal_slices(o->comm, x->m, o->m, yk_model_floats(o->model));
-    yk_comm_deal_slices(o->comm, x->v, o->v, yk_model_floats(o->model));
-}
-
 void yk_moments_end(yk_moments *x, const yk_kernels *k)
 {
     if (x->is_copy && x->m) k->free(x->m);

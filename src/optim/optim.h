@@ -49,15 +49,13 @@ bool yk_optimiser_step(yk_optimiser *o, const yk_kernels *k, const yk_team *team
                        int64_t step, double *norm);
 
 /* The moments as whole arrays: the optimiser's own, or, where ranks share them, memory of rank 0 (NULL elsewhere) that
- * holds all of them after collect and is dealt out by deal. YK_ERR_MEMORY on rank 0 alone: an agreement must follow
- * begin. */
+ * holds all of them after collect. YK_ERR_MEMORY on rank 0 alone: an agreement must follow begin. */
 typedef struct yk_moments {
     float *m, *v;
     bool is_copy;
 } yk_moments;
 yk_status yk_moments_begin(yk_moments *x, const yk_optimiser *o, const yk_kernels *k, yk_error *err);
 void yk_moments_collect(yk_moments *x, const yk_optimiser *o);
-void yk_moments_deal(const yk_moments *x, yk_optimiser *o);
 void yk_moments_end(yk_moments *x, const yk_kernels *k);
 
 #endif

@@ -20,7 +20,7 @@ yk_status yk_option_price(yk_option *o, const yk_planning *p, const yk_cluster *
     YK_TRY(yk_model_outline(&m, &shape, with->micro * r.pretrain_seq, true, p->k, &p->team, err));
     const yk_load load = yk_load_of(m, &r, with, p->outer);
     o->cost = yk_cost_of(on, &load);
-    o->fits = (double)o->needs.total * (double)on->ranks + (double)o->needs.checkpoint <= (double)p->room;
+    o->fits = (double)o->needs.total * (double)on->ranks <= (double)p->room;
 done:
     yk_model_free(m);
     return st;

@@ -24,7 +24,7 @@ yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const
 {
     yk_status st = YK_OK;
     *l = (yk_learner){.job = job, .s = s, .o = *o, .turn = -1, .loss_scale = yk_loss_scale_of(job->recipe),
-                      .saved = yk_now()};
+                      .saved = yk_now(), .saved_step = -1};
     l->weights = weights ? *weights
                          : (yk_weights){yk_model_weights(s->model), yk_model_gradients(s->model)};
     memset(l->chain, '0', sizeof l->chain - 1);
@@ -47,6 +47,8 @@ done:
 void yk_learner_close(yk_learner *l)
 {
     if (!l->s) return;
+    yk_learner_drop_save(l);
+    free(l->copy);
     free(l->place);
     free(l->record);
     yk_spikes_free(&l->spikes);
@@ -313,7 +315,8 @@ static void accept_step(yk_learner *l)
 
 yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
 {
-    yk_status st = YK_OK;
+    yk_status st = yk_learner_poll_save(l, err);
+    if (st != YK_OK) return st;
     const double began = yk_now(), talked = talking(l);
     yk_watch_phase("step", l->step + 1);
     const int64_t floats = yk_model_floats(l->s->model);

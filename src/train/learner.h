@@ -44,6 +44,7 @@ typedef struct yk_step_times {
     double rows;         /* computed */
     double lost, uneven; /* of all ranks: seconds and rows of the rank with most of them above the mean, step by step */
 } yk_step_times;
+typedef struct yk_saving yk_saving;
 
 typedef struct yk_learner {
     const yk_job *job;
@@ -64,6 +65,11 @@ typedef struct yk_learner {
     double saved;       /* yk_now() of the last checkpoint */
     double *record;     /* [lanes][4 + tallies] of the step: loss, weight, seconds, rows, tallies of each lane */
     yk_step_times times;
+    double waited;      /* seconds that training stood still for checkpoints so far */
+    yk_saving *saving;  /* one that is under way, or NULL */
+    int64_t saved_step; /* of the last one, or of the one gone on from; -1: none */
+    float *copy;        /* of what is saved, from the first save on; NULL: there is no memory for it, */
+    bool says_waits;    /* which was said */
     bool counts_flushed;
     yk_place *place;    /* [places] of the pass at hand, in order: what an objective needs to tell rows apart */
     int64_t places;
@@ -123,19 +129,31 @@ json_t *yk_learner_row(const yk_learner *l, double seconds);
 /* Checkpoints from now on hold, and resuming reads, these numbers too: a value model's, a reference's. */
 void yk_learner_also(yk_learner *l, const char *prefix, float *base);
 
-/* {step, applied, skipped, loss_scale, losses, seconds}: what a checkpoint says of a learner beside its tensors, for a
- * second learner whose tensors are the first one's yk_learner_also. */
+/* {step, applied, skipped, loss_scale, losses, seconds, checkpoint_seconds}: what a checkpoint says of a learner beside
+ * its tensors, for a second learner whose tensors are the first one's yk_learner_also. */
 json_t *yk_learner_counters(const yk_learner *l);
 yk_status yk_learner_take_counters(yk_learner *l, const json_t *counters, yk_error *err);
 
-/* Saves weights, both moments and a document: the learner's state and the members of `extra` (or NULL; not taken). Of
- * several ranks all call these, and rank 0 writes and reads. */
-yk_status yk_learner_save(yk_learner *l, const char *path, const json_t *extra, yk_error *err);
-yk_status yk_learner_save_step(yk_learner *l, const json_t *extra, yk_error *err); /* and prunes old ones */
+/* Checkpoints, written aside (train/saving.h); all ranks call these. The document holds the learner's state and the
+ * members of `extra` (or NULL; not taken). What goes wrong aside is told by the next of these calls or by the next
+ * step. */
+
+/* Weights and both moments into the folder, by every rank its slice; then old ones are pruned. When it returns after
+ * the last step, or when the run stops, all is written. A step that is saved already is not saved again. */
+yk_status yk_learner_save_step(yk_learner *l, const json_t *extra, yk_error *err);
+/* The weights alone, as one file of rank 0. */
+yk_status yk_learner_save_model(yk_learner *l, const char *path, const json_t *extra, yk_error *err);
+yk_status yk_learner_finish_save(yk_learner *l, yk_error *err); /* waits for what is under way */
+yk_status yk_learner_poll_save(yk_learner *l, yk_error *err);   /* the same if all ranks have written */
+void yk_learner_drop_save(yk_learner *l); /* waits for this rank's file alone: the learner is closed */
 bool yk_learner_save_is_due(const yk_learner *l);
 
 /* Before anything but a step reads the weights: rank 0 has all of them (of weights dealt out; collective). */
 void yk_learner_whole(yk_learner *l);
+/* Bytes of the copy that saves take, from the first one on, on a rank that owns so many floats of the flat arrays, with
+ * so many yk_learner_also; whole: how many floats they have on rank 0, which saves models, elsewhere 0. Where they, and
+ * as much again, cannot be had, training waits until a checkpoint is written. */
+int64_t yk_saving_bytes(int64_t whole, int64_t owned, int also);
 
 /* Whether the run is to end here: a signal or the deadline came to one of the ranks. */
 bool yk_learner_stops(const yk_learner *l);

@@ -1,6 +1,7 @@
 #include "train/memory.h"
 
 #include "base/log.h"
+#include "train/saving.h"
 #include "train/session.h"
 #include "train/train.h"
 
@@ -57,9 +58,9 @@ static yk_needs needs_of(const yk_model *m, const yk_recipe *r, const yk_setting
     int64_t levels = 0, turns = r->lanes / ranks.size;
     while ((int64_t)1 << levels < turns) levels++;
     yk_needs n = {.weights = all.weights, .gradients = all.gradients, .optimiser = 2 * floats * size,
-                  .activations = all.activations};
+                  .activations = all.activations,
+                  .checkpoint = yk_saving_bytes(floats, yk_comm_owned_of(ranks.size, floats, floats), 0)};
     if (with->zero >= 1) n.optimiser = 2 * slice * size;
-    if (with->zero >= 1 && ranks.size > 1) n.checkpoint = 2 * floats * size;
     if (with->zero >= 3 && ranks.size > 1) n.weights = (slice + two_largest(m)) * size;
     n.gradients += levels * (with->zero >= 2 ? slices : gradients) * size;
     if (packs && !(with->zero >= 3 && ranks.size > 1)) n.packed = all.packed + all.packed_back;

@@ -68,7 +68,7 @@ static json_t *own_document(const trainer *t)
 static yk_status save_best(trainer *t, yk_error *err)
 {
     json_t *own = own_document(t);
-    yk_status st = yk_learner_save(&t->l, t->best_path, own, err);
+    yk_status st = yk_learner_save_model(&t->l, t->best_path, own, err);
     json_decref(own);
     return st;
 }
@@ -330,6 +330,7 @@ static yk_status loop(trainer *t, yk_error *err)
         if (t->l.step < steps && yk_learner_save_is_due(&t->l)) YK_TRY(save_step(t, err));
     }
     YK_TRY(save_step(t, err));
+    YK_TRY(yk_learner_finish_save(&t->l, err));
 done:
     return st;
 }
@@ -370,11 +371,11 @@ static yk_status summarise(trainer *t, yk_error *err)
     double rate = t->l.seconds > 0 ? tokens / t->l.seconds : 0;
     yk_learner_whole(&t->l);
     YK_TRY(yk_learner_digest(&t->l, digest, err));
-    json_t *pretrain = json_pack("{s:I, s:f, s:f, s:f, s:I, s:f, s:{s:f}}", "steps", (json_int_t)t->l.step, "tokens",
-                                 tokens, "tokens_per_s", rate, "peak_share",
+    json_t *pretrain = json_pack("{s:I, s:f, s:f, s:f, s:I, s:f, s:f, s:{s:f}}", "steps", (json_int_t)t->l.step,
+                                 "tokens", tokens, "tokens_per_s", rate, "peak_share",
                                  rate * yk_model_flops_per_token(t->s.model, t->r->pretrain_seq) / t->peak,
                                  "skipped_steps", (json_int_t)t->l.skipped, "loss_scale", t->l.loss_scale.value,
-                                 "heldout_bpb", "start", t->start_bpb);
+                                 "checkpoint_seconds", t->l.waited, "heldout_bpb", "start", t->start_bpb);
     json_t *model = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "parameters",
                               (json_int_t)yk_model_parameters(t->s.model), "width", (json_int_t)m->width, "layers",
                               (json_int_t)m->layers, "heads", (json_int_t)m->heads, "kv_heads", (json_int_t)m->kv_heads,

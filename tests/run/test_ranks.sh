@@ -102,6 +102,26 @@ done
 ranks 1 $longer
 verdict "8, 4, 2, 4 and 1 ranks, one after another, stopped at steps$came" "$wanted" "$(last)"
 
+# A checkpoint of several ranks is that of one rank, dealt out; where a file of it is damaged the one before is taken.
+one=$dir/one
+digest "$yoke" run "$recipe" --set lanes=8 --set threads=1 $longer >/dev/null && mv "$dir/run" "$one"
+ranks 4 --set zero=1 $longer &
+tries=0
+until [ "$(steps)" -ge 44 ] 2>/dev/null || [ $tries -gt 800 ]; do
+    tries=$((tries + 1))
+    sleep 0.01
+done
+end_run TERM
+"$yoke" diff "$one/checkpoints/step-000000040.h5" "$dir/run/checkpoints/step-000000040.json" >"$dir/log" 2>&1
+says "a checkpoint of 4 ranks has the bits of one rank's" 'tensors are equal, bit for bit'
+newest=$(find "$dir/run/checkpoints" -name 'step-*.json' | sort | tail -n 1)
+truncate -s -100 "${newest%.json}.r1of4.h5"
+ranks 2 --set zero=2 $longer
+verdict "after a damaged checkpoint, ${newest##*/}" "$wanted" "$(last)"
+verdict "the damaged file is told once" 1 "$(grep -c 'r1of4.h5: truncated.*trying the one before it' "$dir/log")"
+says "the one before it is taken" 'going on from step 40'
+verdict "sets are pruned whole" "13 3" "$(find "$dir/run/checkpoints" -name 'step-*' | wc -l) $(find "$dir/run/checkpoints" -name 'step-*.json' | wc -l)"
+
 # All stages: ranks leave the same files, but for what a clock says.
 stages=$top_srcdir/conf/stages.yaml
 few="--set lanes=4 --set threads=1 --set pretrain.steps=20 --set sft.steps=120 --set reward.epochs=0.5"
