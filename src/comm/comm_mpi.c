@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { PIECE_BYTES = 1 << 28, SPINS = 2000, TAG = 1 };
+enum { PIECE_BYTES = 1 << 28, SPINS = 2000, TAG = 1, LONG_NAP = 2000000, SHORT_NAP = 50000 /* ns */ };
 
 typedef struct world {
     MPI_Comm all, node;
@@ -24,9 +24,10 @@ static world *world_of(yk_comm *c)
     return c->mpi;
 }
 
-/* Waits politely: first as a short message needs it, then asleep, because other ranks may be busy for hours. False
- * when it took longer than `patience` seconds, unless that is 0. `other`: for whom, or YK_WATCH_ANY. */
-static bool finish(MPI_Request *request, int other, double patience)
+/* Waits politely: first as a short message needs it, then asleep, because other ranks may be busy for hours; at most
+ * longest_nap at a time, because a message may move only while it is tested. False when it took longer than `patience`
+ * seconds, unless that is 0. `other`: for whom, or YK_WATCH_ANY. */
+static bool finish_within(MPI_Request *request, int other, double patience, long longest_nap)
 {
     const double began = MPI_Wtime();
     long nap = 10000;
@@ -42,8 +43,13 @@ static bool finish(MPI_Request *request, int other, double patience)
         yk_watch_wait(other);
         if (patience > 0 && MPI_Wtime() - began > patience) return false;
         nanosleep(&(struct timespec){.tv_nsec = nap}, NULL);
-        if (nap < 2000000) nap *= 2;
+        if (nap < longest_nap) nap *= 2;
     }
+}
+
+static bool finish(MPI_Request *request, int other, double patience)
+{
+    return finish_within(request, other, patience, LONG_NAP);
 }
 
 static int piece_of(int64_t bytes, int64_t at)
@@ -95,7 +101,7 @@ static void exchange(yk_comm *c, int slot, int other, const void *out, int64_t o
 
 static void wait(yk_comm *c, int slot)
 {
-    for (int i = 0; i < 2; i++) finish(&world_of(c)->request[slot][i], world_of(c)->other[slot], 0);
+    for (int i = 0; i < 2; i++) finish_within(&world_of(c)->request[slot][i], world_of(c)->other[slot], 0, SHORT_NAP);
 }
 
 static void end_world(yk_comm *c, yk_status st)

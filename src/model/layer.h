@@ -95,6 +95,10 @@ struct yk_model {
     yk_watcher watcher; /* begins NULL: there is none */
 };
 
+/* Fills m->visit: forward, then backward, before which a segment whose activations are not those that the shared part
+ * holds is computed again. */
+void yk_order_visits(struct yk_model *m);
+
 /* Declarations; shapes are checked and recorded, memory comes later. Saved and scratch tensors have `width` numbers of
  * a type a row. */
 yk_status yk_declare_param(struct yk_model *m, yk_node *n, int slot, const char *suffix, int64_t rows,

@@ -115,23 +115,6 @@ static void cut_segments(yk_model *m)
     }
 }
 
-/* Forward, then backward, before which a segment whose activations are not those that the shared part holds is computed
- * again. */
-static void order_visits(yk_model *m)
-{
-    int resident = 0;
-    for (int i = 0; i < m->nodes; i++) {
-        m->visit[m->visits++] = i;
-        if (m->node[i].recompute) resident = m->node[i].first;
-    }
-    for (int i = m->nodes - 1; i >= 0; i--) {
-        const yk_node *n = &m->node[i];
-        if (n->recompute && resident != n->first)
-            for (int again = resident = n->first; again <= n->last; again++) m->visit[m->visits++] = again;
-        m->visit[m->visits++] = ~i;
-    }
-}
-
 static yk_status plan_nodes(yk_model *m, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -141,7 +124,7 @@ static yk_status plan_nodes(yk_model *m, yk_error *err)
     YK_NEW(m->input, m->nodes);
     YK_NEW(m->visit, 3 * m->nodes);
     cut_segments(m);
-    order_visits(m);
+    yk_order_visits(m);
     for (int i = 0; i < m->nodes; i++) {
         yk_node *n = &m->node[i];
         bool first = i == 0, last = i == m->nodes - 1;
@@ -493,55 +476,6 @@ yk_weights yk_model_use(yk_model *m, yk_weights w)
 yk_memory yk_model_memory(const yk_model *m)
 {
     return m->memory;
-}
-
-int yk_model_nodes(const yk_model *m)
-{
-    return m->nodes;
-}
-
-/* Where the parameters of a node begin in the flat arrays; those of all nodes stand in order. */
-static int64_t begin_of(const yk_model *m, int node)
-{
-    for (; node < m->nodes; node++)
-        if (m->node[node].params > 0) return m->param[m->node[node].first_param].offset;
-    return m->floats;
-}
-
-/* The embedding's table is also the output projection: to the embedding's node belongs its second gradient. */
-void yk_model_finals(const yk_model *m, int node, yk_slice range[YK_MOST_RANGES])
-{
-    const int64_t table = m->shape.tied ? to_16(m->param[0].count) : 0;
-    range[0] = (yk_slice){begin_of(m, node), begin_of(m, node + 1)};
-    range[1] = (yk_slice){0, 0};
-    if (node == 0) {
-        range[0].begin = table;
-        range[1] = (yk_slice){m->floats, yk_model_gradient_floats(m)};
-    } else if (node == m->nodes - 1) {
-        range[1].end = table;
-    }
-}
-
-void yk_model_reads(const yk_model *m, int visit, yk_slice range[YK_MOST_RANGES])
-{
-    const bool backward = visit < 0;
-    const int node = backward ? ~visit : visit;
-    const bool first = node == 0, last = node == m->nodes - 1;
-    for (int i = 0; i < YK_MOST_RANGES; i++) range[i] = (yk_slice){0, 0};
-    if ((first && backward) || (last && !backward)) return;
-    range[0] = (yk_slice){begin_of(m, node), begin_of(m, node + 1)};
-    if (last && m->shape.tied) range[1].end = to_16(m->param[0].count);
-}
-
-const int *yk_model_visits(const yk_model *m, int *count)
-{
-    *count = m->visits;
-    return m->visit;
-}
-
-void yk_model_watch(yk_model *m, const yk_watcher *w)
-{
-    m->watcher = w ? *w : (yk_watcher){0};
 }
 
 const yk_phase *yk_model_phase(const yk_model *m, int i)
