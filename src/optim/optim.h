@@ -41,8 +41,9 @@ void yk_optimiser_free(yk_optimiser *o, const yk_kernels *k);
 
 /* One step of the weights that the model uses with their gradients x scale (1 / sum of target weights). *norm is the
  * global norm before clipping: double sums of fixed blocks, added in index order. A norm that is not finite, or
- * above most_norm, leaves weights and moments as they are, clears the gradients and returns false. `step` counts the steps not skipped,
- * from 1. Ranks that share moments read their slice of the gradients, and exchange block sums and weights. */
+ * above most_norm, leaves weights and moments as they are, clears the gradients and returns false. `step` counts the
+ * steps not skipped, from 1. Ranks that share moments read their slice of the gradients, and exchange block sums and
+ * weights. */
 bool yk_optimiser_step(yk_optimiser *o, const yk_kernels *k, const yk_team *team, double scale, double lr,
                        int64_t step, double *norm);
 
