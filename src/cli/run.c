@@ -34,6 +34,7 @@ static char *name_of(const char *recipe)
     return strndup(base, dot && dot != base ? (size_t)(dot - base) : strlen(base));
 }
 
+/* The ranks' watchdogs know each other by a number of this run. */
 static yk_status start_watch(const yk_recipe *r, const char *dir, yk_comm *comm, yk_error *err)
 {
     uint64_t run = (uint64_t)(yk_now() * 1e9) ^ (uint64_t)getpid() << 32;

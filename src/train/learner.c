@@ -341,7 +341,7 @@ yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
     YK_TRY(yk_replicas_step(l, err));
     if (l->counts_flushed) YK_TRY(count_flushed(l, err));
     const double updates = yk_now(), talked_before = talking(l);
-    l->optimiser.most_norm = l->loss > l->spikes.loss_limit ? -1 : l->spikes.norm_limit;
+    l->optimiser.most_norm = yk_spikes_most_norm(&l->spikes, l->loss);
     l->step_skipped = !yk_optimiser_step(&l->optimiser, l->s->k, &l->s->team,
                                          isfinite(l->loss) ? 1 / (unit * l->scale) : NAN, l->rate, l->applied + 1,
                                          &l->norm);

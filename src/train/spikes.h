@@ -34,9 +34,10 @@ typedef struct yk_spikes {
 yk_status yk_spikes_new(yk_spikes *s, const yk_spikes_options *o, yk_error *err);
 void yk_spikes_free(yk_spikes *s);
 
-static inline bool yk_spikes_is_spike(const yk_spikes *s, double loss, double norm)
+/* The norm above which a step of this loss is a spike; -1: whatever its norm. */
+static inline double yk_spikes_most_norm(const yk_spikes *s, double loss)
 {
-    return loss > s->loss_limit || norm > s->norm_limit;
+    return loss > s->loss_limit ? -1 : s->norm_limit;
 }
 
 /* A step was applied. */
