@@ -28,21 +28,23 @@ static bool is_beyond_counting(const yk_recipe *r, int64_t micro)
     return (rows + width) * width * (double)(r->model_layers + 1) > 1e15;
 }
 
-/* Floats of the two largest layers: an embedding, a block, or the output projection. */
+/* Floats of the two largest of an embedding, the attention or feed-forward half of a layer, an output projection. */
 static int64_t two_largest(const yk_model *m)
 {
     int count;
-    long long last = -1, layer;
+    long long layer, key, last = -1;
     int64_t sum = 0, most[2] = {0, 0};
     const yk_param *p = yk_model_params(m, &count);
     for (int i = 0; i <= count; i++) {
-        const bool inside = i < count && sscanf(p[i].name, "model.layers.%lld.", &layer) == 1;
-        if (i == count || !inside || layer != last) {
+        key = -2 - i; /* of a parameter outside of layers, and of the end */
+        if (i < count && sscanf(p[i].name, "model.layers.%lld.", &layer) == 1)
+            key = 2 * layer + (strstr(p[i].name, ".mlp.") || strstr(p[i].name, ".post_attention_"));
+        if (key != last) {
             if (sum > most[0]) most[1] = most[0], most[0] = sum;
             else if (sum > most[1]) most[1] = sum;
             sum = 0;
         }
-        last = inside ? layer : -1;
+        last = key;
         if (i < count) sum += p[i].count;
     }
     return most[0] + most[1];
@@ -61,10 +63,11 @@ static yk_needs needs_of(const yk_model *m, const yk_recipe *r, const yk_setting
                   .activations = all.activations,
                   .checkpoint = yk_saving_bytes(floats, yk_comm_owned_of(ranks.size, floats, floats), 0)};
     if (with->zero >= 1) n.optimiser = 2 * slice * size;
-    if (with->zero >= 3 && ranks.size > 1) n.weights = (slice + two_largest(m)) * size;
+    const bool dealt = with->zero >= 3 && ranks.size > 1;
+    if (dealt) n.weights = (slice + two_largest(m)) * size;
     n.gradients += levels * (with->zero >= 2 ? slices : gradients) * size;
-    if (packs && !(with->zero >= 3 && ranks.size > 1)) n.packed = all.packed + all.packed_back;
-    else if (r->pretrain_prompts.n > 0) n.packed = all.packed;
+    if (packs && !dealt) n.packed = all.packed + all.packed_back;
+    else if (r->pretrain_prompts.n > 0 && !dealt) n.packed = all.packed;
     n.scratch = all.scratch + with->micro * r->pretrain_seq * YK_SESSION_ROW_BYTES +
                 yk_comm_bytes(ranks.size, ranks.node);
     n.total = n.weights + n.gradients + n.optimiser + n.activations + n.packed + n.scratch;
