@@ -142,10 +142,10 @@ typedef struct yk_chosen {
     int32_t block;
     float score;
 } yk_chosen;
-typedef struct yk_pattern {
+typedef struct yk_sparsity {
     int64_t window, global, stride, blocks;
     yk_chosen *selected; /* [key rows / YK_KEY_BLOCK, K, blocks], by the key row where a block of queries begins */
-} yk_pattern;
+} yk_sparsity;
 
 /* Scaled dot-product attention by streaming softmax (Milakov, Gimelshein 2018; Dao et al. 2022) over key blocks
  * of YK_KEY_BLOCK positions counted from the start of the document: a constant of bits v1. Query head h reads
@@ -159,7 +159,7 @@ typedef struct yk_attention {
     const yk_segment *segment;
     int64_t segments, heads, kv_heads, head_size;
     int64_t q_row, k_row, v_row, o_row, dq_row, dkv_row;
-    yk_pattern pattern;
+    yk_sparsity pattern;
     float scale;
     void *scratch; /* attention_scratch() bytes */
 } yk_attention;

@@ -17,7 +17,7 @@ static const char *const type_name[YK_PRECISIONS] = {"fp32", "bf16", "fp16"};
 
 typedef struct named_pattern {
     const char *name;
-    yk_pattern pattern;
+    yk_sparsity pattern;
 } named_pattern;
 
 /* The last: a little more than an eighth of the pairs. */
@@ -70,7 +70,7 @@ static yk_status prepare(const yk_bench *b, const yk_kernels *k, int64_t T, laye
     return YK_OK;
 }
 
-static void run(const yk_bench *b, const layer *x, const yk_pattern *pattern, int64_t T, double seconds[PARTS])
+static void run(const yk_bench *b, const layer *x, const yk_sparsity *pattern, int64_t T, double seconds[PARTS])
 {
     const int64_t size = yk_type_size(x->k, YK_STORED);
     const yk_segment all = {.count = (int32_t)T, .keys = (int32_t)T, .causal = 1};

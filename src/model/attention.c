@@ -23,7 +23,7 @@ static sizes sizes_of(const yk_model *m, int64_t rows)
 /* Of a row: lists of selected blocks lie a YK_KEY_BLOCK of rows apart. */
 static int64_t list_floats(const yk_model *m, int64_t layer)
 {
-    int64_t bytes = m->shape.kv_heads * yk_pattern_of(&m->shape, layer).blocks * (int64_t)sizeof(yk_chosen);
+    int64_t bytes = m->shape.kv_heads * yk_layer_pattern(&m->shape, layer).blocks * (int64_t)sizeof(yk_chosen);
     return (bytes / (int64_t)sizeof(float) + YK_KEY_BLOCK - 1) / YK_KEY_BLOCK;
 }
 
@@ -119,12 +119,12 @@ static void through_cache(const yk_node *n, const yk_pass *p, heads *h)
     h->k_row = h->v_row = 2 * z.k;
 }
 
-static yk_pattern pattern_of(const yk_node *n, const yk_pass *p)
+static yk_sparsity pattern_of(const yk_node *n, const yk_pass *p)
 {
     const yk_model_shape *s = &p->m->shape;
-    yk_pattern x = yk_pattern_of(s, n->layer);
+    yk_sparsity x = yk_layer_pattern(s, n->layer);
     if (x.blocks == 0) return x;
-    x.selected = p->cache ? p->cache->selected + n->layer * yk_pattern_lists(s, p->cache->rows) * x.blocks
+    x.selected = p->cache ? p->cache->selected + n->layer * yk_selected_lists(s, p->cache->rows) * x.blocks
                           : yk_saved(p, n, SELECTED);
     return x;
 }

@@ -130,8 +130,8 @@ static inline void *yk_at(const yk_pass *p, void *stored, int64_t i)
 }
 
 /* The pattern of a layer, and how many lists of selected blocks `rows` key rows have at most. */
-yk_pattern yk_pattern_of(const yk_model_shape *s, int64_t layer);
-int64_t yk_pattern_lists(const yk_model_shape *s, int64_t rows);
+yk_sparsity yk_layer_pattern(const yk_model_shape *s, int64_t layer);
+int64_t yk_selected_lists(const yk_model_shape *s, int64_t rows);
 
 /* The norm that a block begins with, RMSNorm or LayerNorm: p->x -> NORMED; backward: DNORMED -> p->d, added to it or
  * not, and NORMED again where `again`. */

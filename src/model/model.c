@@ -579,7 +579,7 @@ void yk_model_finish_gradients(yk_model *m, int64_t begin, int64_t end)
 yk_status yk_cache_new(yk_cache *c, const yk_model *m, int64_t rows, yk_error *err)
 {
     int64_t bytes = m->shape.layers * rows * 2 * m->shape.kv_heads * m->shape.head_size * yk_type_size(m->k, YK_STORED);
-    int64_t lists = m->shape.layers * yk_pattern_lists(&m->shape, rows) * m->shape.pattern.blocks;
+    int64_t lists = m->shape.layers * yk_selected_lists(&m->shape, rows) * m->shape.pattern.blocks;
     *c = (yk_cache){.rows = rows, .kv = m->k->alloc(bytes)};
     if (c->kv && lists > 0) c->selected = m->k->alloc(lists * (int64_t)sizeof *c->selected);
     if (c->kv && (c->selected || lists == 0)) return YK_OK;

@@ -30,8 +30,8 @@ typedef struct yk_model_shape {
     double rope_factor; /* above 1: slow turns are slowed down, as in Llama 3 (yk_rope_turn) */
     int64_t rope_original; /* ... by which positions it was trained before that */
     int64_t base_width;    /* of the maximal-update parametrisation; 0: off */
-    yk_pattern pattern;       /* which keys a query sees (simd/kernels.h); lists are made by the model */
-    int64_t full_every;       /* ... in all layers but each full_every-th, which is full; 0: in all */
+    yk_sparsity pattern;   /* which keys a query sees (simd/kernels.h); lists are made by the model */
+    int64_t full_every;    /* ... in all layers but each full_every-th, which is full; 0: in all */
     bool recompute_attention; /* backward computes attention blocks again */
     int64_t recompute_blocks; /* 0, or whole blocks again, so many at a time; neither changes a bit */
 } yk_model_shape;
@@ -219,7 +219,7 @@ void yk_model_finish_gradients(yk_model *m, int64_t begin, int64_t end);
 /* Keys and values of `rows` positions for every layer, and the blocks that queries selected. */
 typedef struct yk_cache {
     void *kv;            /* [L][rows][2 K D], stored */
-    yk_chosen *selected; /* [L] lists of yk_pattern; NULL: nothing is selected */
+    yk_chosen *selected; /* [L] lists of yk_sparsity; NULL: nothing is selected */
     int64_t rows;
 } yk_cache;
 yk_status yk_cache_new(yk_cache *c, const yk_model *m, int64_t rows, yk_error *err);

@@ -6,12 +6,12 @@ static bool is_full(const yk_model_shape *s, int64_t layer)
     return s->full_every > 0 && (layer + 1) % s->full_every == 0;
 }
 
-yk_pattern yk_pattern_of(const yk_model_shape *s, int64_t layer)
+yk_sparsity yk_layer_pattern(const yk_model_shape *s, int64_t layer)
 {
-    return is_full(s, layer) ? (yk_pattern){0} : s->pattern;
+    return is_full(s, layer) ? (yk_sparsity){0} : s->pattern;
 }
 
-int64_t yk_pattern_lists(const yk_model_shape *s, int64_t rows)
+int64_t yk_selected_lists(const yk_model_shape *s, int64_t rows)
 {
     return s->pattern.blocks > 0 ? rows / YK_KEY_BLOCK * s->kv_heads : 0;
 }
@@ -29,7 +29,7 @@ static int64_t on_stride(int64_t stride, int64_t rest, int64_t x)
 }
 
 /* Keys that the query at position t of a causal document sees. */
-static int64_t keys_seen(const yk_pattern *p, int64_t t)
+static int64_t keys_seen(const yk_sparsity *p, int64_t t)
 {
     const int64_t block = t / YK_KEY_BLOCK;
     if (p->blocks > 0 && block >= p->blocks) return (p->blocks - 1) * YK_KEY_BLOCK + t % YK_KEY_BLOCK + 1;

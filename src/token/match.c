@@ -5,7 +5,7 @@
 #include "token/unicode.h"
 
 typedef struct run {
-    const yk_split_pattern *p;
+    const yk_pattern *p;
     const uint8_t *kinds, *text;
     size_t n;
     yk_matcher *m;
@@ -139,7 +139,7 @@ static bool may_start(const run *r, size_t at, size_t *length)
     return s->categories >> (r->kinds[yk_utf8_at(r->text + at, length)] & YK_CATEGORY) & 1;
 }
 
-yk_status yk_pattern_find(const yk_split_pattern *p, const uint8_t *kinds, yk_matcher *m, const char *text, size_t at,
+yk_status yk_pattern_find(const yk_pattern *p, const uint8_t *kinds, yk_matcher *m, const char *text, size_t at,
                           size_t n, size_t *begin, size_t *end, yk_error *err)
 {
     run r = {p, kinds, (const uint8_t *)text, n, m, YK_OK, err};

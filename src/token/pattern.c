@@ -12,7 +12,7 @@
 enum { MAX_PATTERN = 1 << 16, MAX_OPS = 1 << 16, MAX_DEPTH = 250, MAX_REPEAT = 1000 };
 
 typedef struct parser {
-    yk_split_pattern *p;
+    yk_pattern *p;
     const uint8_t *kinds;
     const char *text, *at;
     int depth;
@@ -474,10 +474,10 @@ done:
     return st;
 }
 
-yk_status yk_pattern_new(yk_split_pattern **out, const char *text, bool literal, const uint8_t *kinds, yk_error *err)
+yk_status yk_pattern_new(yk_pattern **out, const char *text, bool literal, const uint8_t *kinds, yk_error *err)
 {
     yk_status st = YK_OK;
-    yk_split_pattern *p = NULL;
+    yk_pattern *p = NULL;
     bool nothing;
     YK_NEW(p, 1);
     parser s = {.p = p, .kinds = kinds, .text = text, .at = text, .err = err};
@@ -501,7 +501,7 @@ done:
     return st;
 }
 
-void yk_pattern_free(yk_split_pattern *p)
+void yk_pattern_free(yk_pattern *p)
 {
     if (!p) return;
     free(p->op);

@@ -43,18 +43,18 @@ typedef struct yk_op {
     uint32_t set, least, most; /* most: UINT32_MAX, no limit */
 } yk_op;
 
-typedef struct yk_split_pattern {
+typedef struct yk_pattern {
     yk_op *op;
     yk_set *set;
     uint32_t (*range)[2];
     size_t ops, sets, ranges, op_room, set_room, range_room;
     yk_set start; /* a match begins with one of these (or others) */
-} yk_split_pattern;
+} yk_pattern;
 
 /* Compiles. `literal`: the text is to be found as it stands. YK_ERR_INPUT names the pattern, the place and the reason;
  * a pattern that can match nothing is refused too. `kinds`: of unicode.h. */
-yk_status yk_pattern_new(yk_split_pattern **p, const char *text, bool literal, const uint8_t *kinds, yk_error *err);
-void yk_pattern_free(yk_split_pattern *p);
+yk_status yk_pattern_new(yk_pattern **p, const char *text, bool literal, const uint8_t *kinds, yk_error *err);
+void yk_pattern_free(yk_pattern *p);
 
 /* One thread's working memory for matching. Zero-initialise. */
 typedef struct yk_frame {
@@ -69,7 +69,7 @@ typedef struct yk_matcher {
 
 /* The first match in text[at..n), which is valid UTF-8: from *begin to *end; *begin == n when there is none. It reads
  * text before `at` for ^ alone. YK_ERR_INPUT when m->limit is passed. */
-yk_status yk_pattern_find(const yk_split_pattern *p, const uint8_t *kinds, yk_matcher *m, const char *text, size_t at,
+yk_status yk_pattern_find(const yk_pattern *p, const uint8_t *kinds, yk_matcher *m, const char *text, size_t at,
                           size_t n, size_t *begin, size_t *end, yk_error *err);
 
 #endif

@@ -142,7 +142,7 @@ static yk_status run_stage(const splitting *w, int stage, const char *text, size
     const yk_stages *all = w->s->stages;
     pending p = {0};
     if (stage == all->n) return w->each(w->context, text, n, w->err);
-    const yk_split_pattern *pattern = all->stage[stage].pattern;
+    const yk_pattern *pattern = all->stage[stage].pattern;
     if (!pattern) return put_blank(w, stage, text, n);
     for (size_t at = 0, begin, end; at < n; at = end) {
         YK_TRY(yk_pattern_find(pattern, all->kinds, &w->s->matcher, text, at, n, &begin, &end, w->err));

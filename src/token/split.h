@@ -18,7 +18,7 @@ typedef enum yk_behaviour {
 } yk_behaviour;
 
 typedef struct yk_stage {
-    yk_split_pattern *pattern; /* NULL: a blank is put before a piece that does not begin with one */
+    yk_pattern *pattern; /* NULL: a blank is put before a piece that does not begin with one */
     char *text;          /* of the pattern, unless it is literal */
     yk_behaviour behaviour;
     bool invert; /* what does not match counts as the match */

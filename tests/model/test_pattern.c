@@ -12,7 +12,7 @@
 
 enum { ROWS = 600, FIRST = 330, VOCAB = 50, BLOCK = YK_KEY_BLOCK };
 
-static const struct { yk_pattern pattern; int64_t full_every; } kinds[] = {
+static const struct { yk_sparsity pattern; int64_t full_every; } kinds[] = {
     {{.window = 70}, 2}, {{.window = 20, .global = 5}, 0}, {{.window = 30, .global = 3, .stride = 2}, 0},
     {{.blocks = 3}, 0}, {{.blocks = 4}, 2}};
 enum { KINDS = sizeof kinds / sizeof *kinds };
@@ -196,7 +196,7 @@ static void decoding_has_the_bits_of_training(void **state)
 }
 
 /* Pairs of query and key that are counted one by one. */
-static double pairs(const yk_pattern *p, int seq)
+static double pairs(const yk_sparsity *p, int seq)
 {
     double n = 0;
     for (int t = 0; t < seq; t++)

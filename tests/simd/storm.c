@@ -203,10 +203,10 @@ static void any_pattern(storm *s, yk_attention *a, int64_t keys)
         begins = begins && g->first == 0;
     }
     if (!own || once_in(s, 4)) return;
-    a->pattern = (yk_pattern){.window = between(s, 1, 200), .global = once_in(s, 2) ? below(s, 150) : 0,
-                              .stride = once_in(s, 2) ? between(s, 2, 4) : 0};
+    a->pattern = (yk_sparsity){.window = between(s, 1, 200), .global = once_in(s, 2) ? below(s, 150) : 0,
+                               .stride = once_in(s, 2) ? between(s, 2, 4) : 0};
     if (!begins || once_in(s, 2)) return;
-    a->pattern = (yk_pattern){.blocks = 3};
+    a->pattern = (yk_sparsity){.blocks = 3};
     int64_t lists = keys / YK_KEY_BLOCK * a->kv_heads * a->pattern.blocks;
     a->pattern.selected = fresh(s, lists * (int64_t)sizeof(yk_chosen), 1);
     s->k->attention_select(&s->team, a);

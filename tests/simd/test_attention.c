@@ -8,7 +8,7 @@ static const yk_segment segment[] = {
     {0, 0, 0, FIRST, FIRST, 1}, {FIRST, FIRST, 0, 1, 1, 1}, {301, 301, 0, 219, 219, 0}};
 enum { SEGMENTS = sizeof segment / sizeof *segment };
 
-static const yk_pattern patterns[] = {
+static const yk_sparsity patterns[] = {
     {0}, {.window = 1}, {.window = 50}, {.window = 130}, {.window = 1000}, {.window = 20, .global = 3},
     {.window = 33, .global = 70}, {.window = 10, .stride = 2}, {.window = 70, .global = 5, .stride = 3}, {.blocks = 3},
     {.blocks = MOST_BLOCKS}};
@@ -16,7 +16,8 @@ enum { PATTERNS = sizeof patterns / sizeof *patterns };
 
 static yk_chosen chosen[TABLES][N / YK_KEY_BLOCK * K * MOST_BLOCKS];
 
-static yk_attention attention_case(yk_precision precision, int t, const yk_pattern *pattern, const yk_segment *g, int n)
+static yk_attention attention_case(yk_precision precision, int t, const yk_sparsity *pattern, const yk_segment *g,
+                                   int n)
 {
     int64_t half = K * D * yk_type_size(table[0] + precision, YK_STORED);
     yk_attention a = {.o = out[t][0], .lse = out[t][1], .q = stored[0], .k = stored[1], .v = (char *)stored[1] + half,
@@ -72,7 +73,7 @@ static void select_blocks(yk_precision precision, int s, int kh, int64_t room)
 }
 
 /* Whether the query at position t of a segment sees the key at position j. */
-static bool sees(const yk_pattern *p, int s, int kh, int t, int j)
+static bool sees(const yk_sparsity *p, int s, int kh, int t, int j)
 {
     if (segment[s].causal && j > t) return false;
     if (p->blocks) return selected[s][kh][t / YK_KEY_BLOCK][j / YK_KEY_BLOCK];
@@ -81,7 +82,7 @@ static bool sees(const yk_pattern *p, int s, int kh, int t, int j)
 }
 
 /* One row of one head: its output and statistics, and its share of all gradients. */
-static void define_row(yk_precision precision, const yk_pattern *pattern, int s, int h, int t, double tolerance,
+static void define_row(yk_precision precision, const yk_sparsity *pattern, int s, int h, int t, double tolerance,
                        double *dq, double *dkv)
 {
     int row = segment[s].query + t, kh = h / (H / K), keys = segment[s].keys;
@@ -117,7 +118,7 @@ static void define_row(yk_precision precision, const yk_pattern *pattern, int s,
     }
 }
 
-static void attention_is_near(yk_precision precision, const yk_pattern *pattern, double tolerance)
+static void attention_is_near(yk_precision precision, const yk_sparsity *pattern, double tolerance)
 {
     static double dq[N * Q], dkv[N * KV];
     memset(dq, 0, sizeof dq), memset(dkv, 0, sizeof dkv);
@@ -138,7 +139,7 @@ static void attention_matches_its_definition(void **state)
     static const double tolerance[YK_PRECISIONS] = {[YK_FP32] = 2e-5, [YK_BF16] = 4e-2, [YK_FP16] = 5e-3};
     for (int kind = 0; kind < PATTERNS * YK_PRECISIONS; kind++) {
         const yk_precision precision = (yk_precision)(kind / PATTERNS);
-        const yk_pattern *pattern = &patterns[kind % PATTERNS];
+        const yk_sparsity *pattern = &patterns[kind % PATTERNS];
         if (kind % PATTERNS == 0) fill_all(precision, 1);
         for (int t = 0; t < tables; t++) {
             const yk_kernels *k = table[t] + precision;
@@ -162,7 +163,7 @@ static void attention_of_a_row_stands_alone(void **state)
     static const int parts[] = {1, 100};
     for (int kind = 0; kind < PATTERNS * YK_PRECISIONS; kind++) {
         const yk_precision precision = (yk_precision)(kind / PATTERNS);
-        const yk_pattern *pattern = &patterns[kind % PATTERNS];
+        const yk_sparsity *pattern = &patterns[kind % PATTERNS];
         const yk_kernels *k = table[0] + precision, *last = table[tables - 1] + precision;
         if (kind % PATTERNS == 0) fill_all(precision, 3);
         yk_attention a = attention_case(precision, 0, pattern, segment, 1);
