@@ -28,7 +28,7 @@ static char *write_shard(const world *w)
     assert_int_equal(yk_bpe_trainer_new(&b, &(yk_team){.threads = 1}, &err), YK_OK);
     assert_int_equal(yk_bpe_trainer_add(b, "one two", 7, &err), YK_OK);
     assert_int_equal(yk_bpe_trainer_learn(b, 256 + YK_SPECIAL_COUNT, &t, &err), YK_OK);
-    assert_int_equal(yk_shard_write(documents, shard, t, &(yk_team){.threads = 1}, &err), YK_OK);
+    assert_int_equal(yk_shard_write(documents, shard, t, &(yk_team){.threads = 1}, NULL, &err), YK_OK);
     yk_bpe_trainer_free(b);
     yk_tokenizer_free(t);
     free(documents);

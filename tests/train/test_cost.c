@@ -54,7 +54,7 @@ static void seconds_of_each_part(void **state)
     near(one.network + one.node, 0);
     near(four.passes, one.passes / 4);
     near(four.update, (36e6 / 4 + 4e6 + 16e6 + 24e6) / 1e10);
-    const double buckets = 3.0 / 4 * 8e6 / (4.0 * YK_BUCKET_FLOATS) + 2 * 2;
+    const double buckets = 3.0 / 4 * 8e6 / (4.0 * YK_MESSAGE_FLOATS) + 2 * 2;
     near(four.network, 3.0 / 4 * 8e6 / (0.94 * 1.25e8) + 3 * 1e-5 * buckets + 6 * 2 * 1e-5);
     near(same.node, (5 * 3.0 / 4 * 4e6 + 2 * 4e6) / 1e10);
     near(same.network, 0);
@@ -88,10 +88,10 @@ static void recommends_what_fits(void **state)
     assert_int_equal(yk_advise(&a, &p, &err), YK_OK);
     assert_true(a.best.fits && a.best.lanes == 8 && strcmp(a.best.with.recompute, "none") == 0);
     assert_non_null(strstr(a.zero, "2: "));
-    p.room = a.best.needs.total * 2 + a.best.needs.checkpoint - 1;
+    p.room = a.best.needs.total * 2 - 1;
     assert_int_equal(yk_advise(&tight, &p, &err), YK_OK);
     assert_true(tight.best.fits && tight.best.cost.seconds >= 0.99 * a.best.cost.seconds);
-    assert_true(tight.best.needs.total * 2 + tight.best.needs.checkpoint <= p.room);
+    assert_true(tight.best.needs.total * 2 <= p.room);
     p.room = 1 << 20;
     assert_int_equal(yk_advise(&none, &p, &err), YK_OK);
     assert_true(!none.best.fits && none.best.needs.total < tight.best.needs.total);

@@ -96,7 +96,7 @@ static void ranks_of_a_node_share_its_memory(void **state)
     ranks_with_room(&r, two, false, 2 * of[0] - 1, "with `zero: 1` it would be");
     ranks_with_room(&r, two, true, of[0], NULL); /* the limit of a process is its own */
     ranks_with_room(&r, apart, false, of[0], NULL);
-    ranks_with_room(&r, two, false, 2 * of[1] - 1, "with `zero: 2` and `recompute: attention` it would be");
+    ranks_with_room(&r, two, false, 2 * of[1] - 1, "with `zero: 3` it would be");
     r.lanes = 8;
     const int64_t wait_whole = needs_of_ranks(&r, "none", 2, 1, two), wait_slice = needs_of_ranks(&r, "none", 2, 2, two);
     assert_true(wait_slice < wait_whole); /* four lanes a rank: two sums wait */
