@@ -210,10 +210,11 @@ static void has_origin(const yk_recipe *r, const yk_key *k, const char *printed,
     yk_buf_free(&out);
 }
 
-/* The lines of its group without which a key has no meaning. */
+/* The lines of its group, and others behind them, without which a key has no meaning. */
 static const char *beside(const char *path)
 {
     static const char *const lines[][2] = {
+        {"model.base_width", "  width: 64\npretrain:\n  lr: 0.125\n"},
         {"model.attention", "  selected_blocks: 4\n"},
         {"model.window", "  attention: window\n"},
         {"model.global_tokens", "  attention: global\n  window: 8\n"},
