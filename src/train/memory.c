@@ -63,6 +63,7 @@ static yk_needs needs_of(const yk_model *m, const yk_recipe *r, const yk_setting
                   .activations = all.activations,
                   .checkpoint = yk_saving_bytes(floats, yk_comm_owned_of(ranks.size, floats, floats), 0)};
     if (with->zero >= 1) n.optimiser = 2 * slice * size;
+    if (with->zero >= 1 && ranks.size > 1) n.checkpoint += 2 * floats * size;
     const bool dealt = with->zero >= 3 && ranks.size > 1;
     if (dealt) n.weights = (slice + two_largest(m)) * size;
     n.gradients += levels * (with->zero >= 2 ? slices : gradients) * size;

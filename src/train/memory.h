@@ -29,7 +29,7 @@ yk_ranks yk_ranks_of(const yk_comm *c);
 /* Bytes of a rank, by what they are for; of rank 0, whose slice is the largest. gradients: with the sums that wait. */
 typedef struct yk_needs {
     int64_t weights, gradients, optimiser, activations, packed, scratch, total;
-    int64_t checkpoint; /* of the copy that a checkpoint is written from; without room for it training waits */
+    int64_t checkpoint; /* besides: the copy that one is written from, and at the end all moments, on rank 0, to digest */
 } yk_needs;
 
 /* What yk_pretrain_stage allocates for this recipe with a setting, on each of so many ranks (a power of two that
