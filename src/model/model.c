@@ -30,7 +30,10 @@ yk_model_shape yk_model_shape_of(const yk_recipe *r, int64_t vocab)
                             .rope_factor = r->model_rope_factor, .rope_original = r->model_rope_original,
                             .norm_eps = r->model_norm_eps, .init_std = r->model_init_std,
                             .recompute_attention = strcmp(r->recompute, "attention") == 0,
-                            .recompute_blocks = blocks_again(r->recompute)};
+                            .recompute_blocks = blocks_again(r->recompute), .experts = r->model_experts,
+                            .experts_chosen = r->model_experts_chosen, .shared_experts = r->model_shared_experts,
+                            .expert_ffn = r->model_expert_ffn, .dense_layers = r->model_dense_layers,
+                            .routed_scaling = r->model_routed_scaling, .expert_balance = r->model_expert_balance};
 }
 
 static int64_t to_16(int64_t n)
@@ -44,7 +47,8 @@ yk_status yk_declare_param(yk_model *m, yk_node *n, int slot, const char *suffix
     yk_status st = YK_OK;
     YK_ROOM(m->param, m->params, m->param_room);
     yk_param *p = &m->param[m->params];
-    *p = (yk_param){.rank = columns ? 2 : 1, .shape = {rows, columns}, .init = init, .decay = decay};
+    *p = (yk_param){.rank = columns ? 2 : 1, .shape = {rows, columns}, .init = init, .decay = decay, .parts = 1,
+                    .used = 1};
     p->multiplies = columns && (n->kind != &yk_embed_kind || (m->shape.tied && slot == 0));
     p->count = columns ? rows * columns : rows;
     p->offset = m->floats;
@@ -80,7 +84,7 @@ void yk_declare_scratch(yk_model *m, yk_node *n, int slot, yk_type type, int64_t
     if (m->scratch_now > m->scratch_bytes) m->scratch_bytes = m->scratch_now;
 }
 
-/* Nodes 1 .. 2 L are attention and mlp by turns; embedding and head stand alone. */
+/* Nodes 1 .. 2 L are attention and mlp or moe by turns; embedding and head stand alone. */
 static void cut_segments(yk_model *m)
 {
     int blocks = (int)m->shape.recompute_blocks;
@@ -96,6 +100,24 @@ static void cut_segments(yk_model *m)
     }
 }
 
+static const yk_layer_kind *kind_of(const yk_model *m, int node)
+{
+    const int layer = (node - 1) / 2;
+    if (node == 0) return &yk_embed_kind;
+    if (node == m->nodes - 1) return &yk_head_kind;
+    if (node % 2) return &yk_attention_kind;
+    return m->shape.experts && layer >= m->shape.dense_layers ? &yk_moe_kind : &yk_mlp_kind;
+}
+
+/* The phase of that name, or the next free one. */
+static int phase_of(yk_model *m, const char *name)
+{
+    int i = 0;
+    while (m->phase[i].name && m->phase[i].name != name) i++;
+    m->phase[i].name = name;
+    return i;
+}
+
 static yk_status plan_nodes(yk_model *m, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -107,10 +129,9 @@ static yk_status plan_nodes(yk_model *m, yk_error *err)
     for (int i = 0; i < m->nodes; i++) {
         yk_node *n = &m->node[i];
         bool first = i == 0, last = i == m->nodes - 1;
-        n->kind = first ? &yk_embed_kind : last ? &yk_head_kind : i % 2 ? &yk_attention_kind : &yk_mlp_kind;
+        n->kind = kind_of(m, i);
         n->layer = first || last ? -1 : (i - 1) / 2;
-        n->phase = first ? 0 : last ? 3 : i % 2 ? 1 : 2;
-        m->phase[n->phase].name = n->kind->name;
+        n->phase = phase_of(m, n->kind->name);
         m->scratch_now = 0;
         if (n->first == i) m->shared_now = 0;
         YK_TRY(n->kind->plan(m, n, err));
@@ -124,8 +145,12 @@ done:
 
 static int64_t kernel_scratch_bytes(const yk_model *m)
 {
-    int64_t gemm = m->k->gemm_scratch(&m->team), attention = m->k->attention_scratch(&m->team, m->shape.head_size);
-    return gemm > attention ? gemm : attention;
+    const yk_team alone = yk_team_alone(&m->team);
+    const int64_t need[] = {m->k->gemm_scratch(&m->team), m->k->attention_scratch(&m->team, m->shape.head_size),
+                            m->shape.experts ? m->k->gemm_scratch(&alone) * m->team.threads : 0};
+    int64_t most = 0;
+    for (size_t i = 0; i < sizeof need / sizeof *need; i++) most = need[i] > most ? need[i] : most;
+    return most;
 }
 
 static int64_t angles_of(const yk_model *m)
@@ -142,12 +167,12 @@ static yk_memory memory_of(const yk_model *m)
                                   kernel_scratch_bytes(m)};
 }
 
-/* Of a weight w[n,k] the operand of forward's product, or of backward's, which is its transpose. */
-static yk_pack pack_of(const yk_model *m, int param, bool backward)
+/* Of a weight w[n,k], or of a part of one, the operand of forward's product, or of backward's, which is its transpose. */
+static yk_pack pack_of(const yk_model *m, int param, int64_t part, bool backward)
 {
     const yk_param *w = &m->param[param];
-    const float *x = m->weight ? m->weight + w->offset : NULL; /* a plan has none */
-    const int64_t out = w->shape[0], in = w->shape[1];
+    const int64_t out = w->shape[0] / w->parts, in = w->shape[1];
+    const float *x = m->weight ? m->weight + w->offset + part * out * in : NULL; /* a plan has none */
     return backward ? (yk_pack){.n = in, .k = out, .b = {x, YK_FLOAT, in, 1}}
                     : (yk_pack){.n = out, .k = in, .b = {x, YK_FLOAT, 1, in}};
 }
@@ -159,8 +184,8 @@ static int64_t packed_bytes(const yk_model *m, int64_t *at, bool backward)
     for (int i = 0; i < m->params; i++) {
         if (at) at[i] = bytes;
         if (!m->param[i].multiplies) continue;
-        const yk_pack p = pack_of(m, i, backward);
-        bytes += m->k->packed_bytes(p.n, p.k);
+        const yk_pack p = pack_of(m, i, 0, backward);
+        bytes += m->param[i].parts * m->k->packed_bytes(p.n, p.k);
     }
     return bytes;
 }
@@ -244,6 +269,7 @@ static yk_status make_plan(yk_model **out, const yk_model_shape *shape, int64_t 
     m->team = *team;
     m->training = training;
     m->max_rows = max_rows;
+    if (shape->experts) YK_NEW(m->loads, shape->layers * shape->experts);
     YK_TRY(plan_nodes(m, err));
 done:
     return st;
@@ -288,6 +314,7 @@ void yk_model_free(yk_model *m)
     free(m->node);
     free(m->param);
     free(m->input);
+    free(m->loads);
     for (int i = 0; i < YK_WAYS; i++) free(m->packed[i].at);
     free(m);
 }
@@ -347,11 +374,12 @@ static yk_status pack(yk_model *m, yk_packed *to, bool backward, yk_error *err)
     yk_status st = YK_OK;
     if (!to->data) YK_TRY(take_packed(m, to, backward, err));
     if (!to->data || to->is_current) goto done;
-    for (int i = 0; i < m->params; i++) {
-        yk_pack p = pack_of(m, i, backward);
-        p.packed = to->data + to->at[i];
-        if (m->param[i].multiplies) m->k->pack(&m->team, &p);
-    }
+    for (int i = 0; i < m->params; i++)
+        for (int64_t part = 0; m->param[i].multiplies && part < m->param[i].parts; part++) {
+            yk_pack p = pack_of(m, i, part, backward);
+            p.packed = to->data + to->at[i] + part * m->k->packed_bytes(p.n, p.k);
+            m->k->pack(&m->team, &p);
+        }
     to->is_current = true;
 done:
     return st;
@@ -390,15 +418,17 @@ int64_t yk_model_gradient_floats(const yk_model *m)
 int64_t yk_model_parameters(const yk_model *m)
 {
     int64_t n = 0;
-    for (int i = 0; i < m->params; i++) n += m->param[i].count;
+    for (int i = 0; i < m->params; i++) n += m->param[i].counts ? 0 : m->param[i].count;
     return n;
 }
 
 double yk_model_flops_per_token(const yk_model *m, int64_t seq)
 {
     double multiplying = 0;
-    for (int i = 0; i < m->params; i++)
-        if (m->param[i].multiplies) multiplying += (double)m->param[i].count;
+    for (int i = 0; i < m->params; i++) {
+        const yk_param *p = &m->param[i];
+        if (p->multiplies) multiplying += (double)p->count * (double)p->used / (double)p->parts;
+    }
     return 6.0 * multiplying + 6.0 * (double)(m->shape.layers * seq * m->shape.heads * m->shape.head_size);
 }
 
@@ -455,12 +485,22 @@ yk_memory yk_model_memory(const yk_model *m)
 
 const yk_phase *yk_model_phase(const yk_model *m, int i)
 {
-    return i >= 0 && i < YK_PHASES ? &m->phase[i] : NULL;
+    return i >= 0 && i < YK_PHASES && m->phase[i].name ? &m->phase[i] : NULL;
 }
 
 void yk_model_reset_phases(yk_model *m)
 {
     for (int i = 0; i < YK_PHASES; i++) m->phase[i].forward = m->phase[i].backward = 0;
+}
+
+const int64_t *yk_model_loads(const yk_model *m)
+{
+    return m->loads;
+}
+
+void yk_model_reset_loads(yk_model *m)
+{
+    for (int64_t i = 0; m->loads && i < m->shape.layers * m->shape.experts; i++) m->loads[i] = 0;
 }
 
 static void walk_up(yk_model *m, yk_pass *p, int first, int last)

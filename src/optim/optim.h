@@ -1,4 +1,5 @@
-/* AdamW over the flat arrays of a model, with global-norm clipping, and learning-rate schedules. */
+/* AdamW over the flat arrays of a model, with global-norm clipping, and learning-rate schedules; the biases by which
+ * experts are chosen. */
 #ifndef YK_OPTIM_OPTIM_H
 #define YK_OPTIM_OPTIM_H
 
@@ -22,6 +23,7 @@ double yk_learning_rate(const yk_schedule *s, int64_t step);
 typedef struct yk_adamw_options {
     double beta1, beta2, eps, decay; /* decay: of the parameters that are declared with it */
     double clip;                     /* largest global norm of the gradient; 0: any */
+    double expert_rate;              /* by which biases of experts change a step */
 } yk_adamw_options;
 
 typedef struct yk_optimiser {
@@ -30,6 +32,9 @@ typedef struct yk_optimiser {
     yk_slice own;     /* of the flat arrays, what is updated here */
     float *m, *v;     /* [own.end - own.begin]: first and second moments */
     double *partial;  /* block sums of the norm */
+    int counting;     /* parameters that count */
+    double *load;     /* their counts in the slice, one behind the other */
+    double *total;    /* [ranks][counting] sums of them */
     yk_adamw_options o;
 } yk_optimiser;
 
@@ -41,7 +46,9 @@ void yk_optimiser_free(yk_optimiser *o, const yk_kernels *k);
 /* One step of the weights that the model uses with their gradients x scale (1 / sum of target weights). *norm is the
  * global norm before clipping: double sums of fixed blocks, added in index order. A norm that is not finite leaves
  * weights and moments as they are, clears the gradients and returns false. `step` counts the steps not skipped,
- * from 1. Ranks that share moments read their slice of the gradients, and exchange block sums and weights. */
+ * from 1. Ranks that share moments read their slice of the gradients, and exchange block sums and weights.
+ * Elements of a parameter that counts (yk_param) move by expert_rate, up where they were chosen less often than the
+ * mean of all, and down where more often (Wang et al., arXiv 2408.15664); the norm does not know them. */
 bool yk_optimiser_step(yk_optimiser *o, const yk_kernels *k, const yk_team *team, double scale, double lr,
                        int64_t step, double *norm);
 
