@@ -55,6 +55,7 @@ static yk_status choose(const yk_model_shape *s, const architecture **a, yk_erro
     const char *key = NULL;
     const bool free_heads = s->heads * s->head_size != s->width;
     *a = s->layernorm ? &gpt2 : s->qk_norm ? &qwen3 : s->qkv_bias ? &qwen2 : &llama;
+    if (s->experts) return yk_refuse_experts(s, err);
     if (s->layernorm) {
         if (!s->gelu) key = "model.mlp: swiglu";
         else if (!s->learned_positions) key = "model.position: rope";

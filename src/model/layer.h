@@ -68,6 +68,9 @@ typedef struct yk_packed {
 } yk_packed;
 enum { YK_FORWARD, YK_BACKWARD, YK_WAYS };
 
+/* Bytes that all of them take; at: NULL, or [params] where each begins. */
+int64_t yk_model_packed_bytes(const struct yk_model *m, int64_t *at, bool backward);
+
 struct yk_model {
     yk_model_shape shape;
     const yk_kernels *k;

@@ -29,6 +29,7 @@ typedef struct trainer {
     int64_t micro;
     char data[33];  /* hash over the training shards */
     double start_bpb, best_bpb, peak;
+    json_t *expert_load; /* at the last evaluation */
     double pace; /* seconds a step, smoothed over the last twenty or so, for the progress line */
     /* of the step */
     bool masked[ROWS_AT_ONCE]; /* the samples of a pass */
@@ -114,6 +115,7 @@ static yk_status evaluate(trainer *t, yk_error *err)
     const int64_t most = t->l.step == 0 ? 0 : t->r->pretrain_eval_tokens;
     json_t *by_domain = json_object();
     yk_progress("pretrain   step %lld: held-out loss", (long long)t->l.step);
+    yk_model_reset_loads(t->s.model);
     for (size_t d = 0; d < t->r->corpora; d++) {
         const yk_heldout one = heldout(t, d, most);
         json_object_set_new(by_domain, t->domains[d].name, yk_json_number_or_null(one.nats / M_LN2 / one.bytes));
@@ -126,6 +128,9 @@ static yk_status evaluate(trainer *t, yk_error *err)
                             (json_int_t)(t->l.step * t->r->pretrain_batch * t->r->pretrain_seq), "bpb",
                             yk_json_number_or_null(bpb), "by_domain", by_domain);
     if (t->s.k->precision == YK_BF16) json_object_set_new(row, "flushed", flushed_shares(t));
+    json_decref(t->expert_load);
+    t->expert_load = yk_metrics_expert_load(t->s.model);
+    if (t->expert_load) json_object_set(row, "expert_load", t->expert_load);
     YK_TRY(yk_metrics_add(&t->metrics, row, err));
     if (t->l.step > 0 && bpb < t->best_bpb) {
         t->best_bpb = bpb;
@@ -308,6 +313,7 @@ static yk_status summarise(trainer *t, yk_error *err)
                               "ffn", (json_int_t)m->ffn, "vocab", (json_int_t)m->vocab, "memory",
                               (json_int_t)yk_memory_sum(yk_model_memory(t->s.model)));
     if (!pretrain || !model) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (t->expert_load) json_object_set(model, "expert_load", t->expert_load);
     json_object_set_new(t->job->summary, "pretrain", pretrain);
     json_object_set_new(t->job->summary, "model", model);
     json_object_set_new(t->job->summary, "isa", json_string(t->s.k->name));
@@ -391,6 +397,7 @@ done:
         yk_sampler_free(t->sampler);
         yk_domains_close(t->domains, job->recipe->corpora);
         yk_session_close(&t->s);
+        json_decref(t->expert_load);
         free(t->checkpoints);
         free(t->best_path);
     }
