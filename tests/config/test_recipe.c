@@ -431,6 +431,35 @@ static void around_given(void **state)
     }
 }
 
+/* Experts that a token meets have the width of the block that they take the place of, unless it is given. */
+static void experts(void **state)
+{
+    const place *p = *state;
+    static const struct {
+        const char *set;
+        int64_t F, parameters; /* of which a token meets so many more than without, in a block but for the router */
+    } c[] = {
+        {"model={width: 128, layers: 2, ffn: 352, experts: 8}", 112, 3 * (3 * 112 - 352)},
+        {"model={width: 128, layers: 2, ffn: 512, experts: 8, experts_chosen: 3}", 128, 0},
+        {"model={width: 128, layers: 2, ffn: 512, experts: 8, shared_experts: 0, experts_chosen: 1}", 512, 0},
+        {"model={width: 128, layers: 2, ffn: 16, experts: 16, experts_chosen: 8}", 16, 3 * 8 * 16},
+        {"model={width: 128, layers: 2, ffn: 512, experts: 8, expert_ffn: 64}", 64, -3 * 5 * 64},
+    };
+    for (size_t i = 0; i < COUNT(c); i++) {
+        yk_recipe r;
+        char without[128];
+        load(&r, p, small_corpus, c[i].set);
+        assert_int_equal(r.model_expert_ffn, c[i].F);
+        double mixed = yk_recipe_parameters(&r) - 128 * (double)r.model_experts;
+        yk_recipe_free(&r);
+        snprintf(without, sizeof without, "%.*s}", (int)(strstr(c[i].set, ", experts") - c[i].set), c[i].set);
+        load(&r, p, small_corpus, without);
+        assert_int_equal(r.model_expert_ffn, 0);
+        assert_true(mixed - yk_recipe_parameters(&r) == 128.0 * (double)c[i].parameters);
+        yk_recipe_free(&r);
+    }
+}
+
 static void canonical_text(void **state)
 {
     const place *p = *state;
@@ -512,6 +541,7 @@ int main(void)
         cmocka_unit_test(dial),
         cmocka_unit_test(horizon),
         cmocka_unit_test(around_given),
+        cmocka_unit_test(experts),
         cmocka_unit_test(canonical_text),
         cmocka_unit_test(reference),
     };

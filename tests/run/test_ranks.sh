@@ -86,6 +86,9 @@ verdict "4 ranks, zero 2" "$first" "$(last)"
 bf16=$(alone --set precision=bf16)
 YOKE_NODE_RANKS=2 fresh_ranks 4 --set zero=2 --set precision=bf16
 verdict "4 ranks, 2 a node, zero 2, bf16" "$bf16" "$(last)"
+mixed=$(alone --set model.experts=6)
+fresh_ranks 4 --set zero=2 --set model.experts=6
+verdict "4 ranks, zero 2, experts" "$mixed" "$(last)"
 
 # Another number of ranks, and another stage of `zero`, at every restart.
 longer="--set pretrain.batch=32 --set pretrain.micro_batch=2"
