@@ -89,7 +89,8 @@ static int set_up(void **state)
                 "{\"name\":\"<b>run</"
                 "b>\",\"version\":\"1.0\",\"digest\":\"00ff\",\"isa\":\"avx2\",\"threads\":2,"
                 "\"processor\":\"CPU & "
-                "co\",\"model\":{\"parameters\":2600000,\"layers\":4,\"width\":128,\"vocab\":4096},"
+                "co\",\"model\":{\"parameters\":2600000,\"layers\":4,\"width\":128,\"vocab\":4096,"
+                "\"expert_load\":[{\"layer\":3,\"max\":1.25,\"min\":\"x\"}]},"
                 "\"stages\":[{\"name\":\"clean\",\"seconds\":12.5,\"status\":\"done\"},"
                 "{\"name\":\"pretrain\",\"seconds\":200,\"status\":\"done\"},"
                 "{\"name\":\"a stage with a very long name: "
@@ -189,7 +190,7 @@ static void test_whole_page(void **state)
     const fixture *f = *state;
     yk_buf page = {0}, again = {0};
     write_page(f, &page);
-    assert_int_equal(count(&page, "//h:section"), 11);
+    assert_int_equal(count(&page, "//h:section"), 12);
     assert_int_equal(count(&page, "//h:section[@id='heldout']//h:figure"), 2);
     assert_int_equal(count(&page, "//h:section[@id='training']//h:figure"), 4);
     assert_int_equal(count(&page, "//h:svg[@class='chart']"), 9);
@@ -203,6 +204,7 @@ static void test_whole_page(void **state)
         strstr(page.data, "http://www.w3.org/2000")); /* nothing is fetched, nothing named */
     assert_null(strstr(page.data, "class=\"notes\""));
     assert_non_null(strstr(page.data, "over 600 steps, 7 skipped"));
+    assert_non_null(strstr(page.data, ">3</th><td class=\"num\">1.25</td>"));
     write_page(f, &again);
     assert_int_equal(page.len, again.len);
     assert_memory_equal(page.data, again.data, page.len);
