@@ -53,8 +53,8 @@ typedef struct yk_gemm {
     void *scratch;     /* gemm_scratch() bytes */
 } yk_gemm;
 
-/* Products none of which writes what another one reads or writes, dealt to the team whole or in parts. One whose m, n or
- * k is 0 does nothing. */
+/* Products none of which writes what another one reads or writes, dealt to the team whole or in parts. One whose m, n
+ * or k is 0 does nothing. */
 typedef struct yk_gemm_group {
     const yk_gemm *product; /* [products], whose scratch is not used */
     int64_t products;

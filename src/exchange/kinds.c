@@ -111,8 +111,8 @@ static unsigned differs(const yk_hf_kind *k, unsigned features)
 
 yk_status yk_refuse_experts(const yk_model_shape *s, yk_error *err)
 {
-    return yk_fail(err, YK_ERR_CONFIG, "the model has model.experts: %lld, and mixtures of experts cannot be exported yet; "
-                   "a model with model.experts: 0 can", (long long)s->experts);
+    return yk_fail(err, YK_ERR_CONFIG, "the model has model.experts: %lld, and mixtures of experts cannot be exported "
+                   "yet; a model with model.experts: 0 can", (long long)s->experts);
 }
 
 yk_status yk_hf_kind_of(const yk_model_shape *s, const yk_hf_kind **kind, yk_error *err)

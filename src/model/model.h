@@ -32,8 +32,8 @@ typedef struct yk_model_shape {
     int64_t rope_original; /* ... by which positions it was trained before that */
     bool recompute_attention; /* backward computes attention blocks again */
     int64_t recompute_blocks; /* 0, or whole blocks again, so many at a time; neither changes a bit */
-    /* From block `dense_layers` on a mixture of experts takes the place of the feed-forward block (experts = 0: of none);
-     * an expert's inner width is expert_ffn, that of the shared ones together shared_experts x expert_ffn. */
+    /* From block `dense_layers` on a mixture of experts takes the place of the feed-forward block (experts = 0: of
+     * none); an expert's inner width is expert_ffn, that of the shared ones together shared_experts x expert_ffn. */
     int64_t experts, experts_chosen, shared_experts, expert_ffn, dense_layers;
     double routed_scaling, expert_balance;
 } yk_model_shape;
@@ -109,8 +109,8 @@ typedef struct yk_phase {
 const yk_phase *yk_model_phase(const yk_model *m, int i);
 void yk_model_reset_phases(yk_model *m);
 
-/* Rows of passes without gradients that each expert of each layer was given, [layers, experts], since the model was made
- * or they were reset; NULL: there are no experts. */
+/* Rows of passes without gradients that each expert of each layer was given, [layers, experts], since the model was
+ * made or they were reset; NULL: there are no experts. */
 const int64_t *yk_model_loads(const yk_model *m);
 void yk_model_reset_loads(yk_model *m);
 

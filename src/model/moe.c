@@ -4,15 +4,16 @@
  * s = sigmoid(n w_e), in fp32; the k experts with the highest s + bias are chosen, and g is s divided by the sum over
  * them, times a factor. The bias counts how often experts are chosen and is corrected after each step
  * (yk_optimiser_step); nothing is dropped. g multiplies what W_down is given: its gradient is then a sum over that.
- * An expert's rows lie together, in their order (yk_sort_rows); sums of its gradient run over them as those of other weights
- * do over all rows, so that neither the micro-batch nor the other rows change a bit. */
+ * An expert's rows lie together, in their order (yk_sort_rows); sums of its gradient run over them as those of other
+ * weights do over all rows, so that neither the micro-batch nor the other rows change a bit. */
 #include "model/layer.h"
 
 #include <string.h>
 
-enum { SHARED_UP = YK_OWN_PARAM, SHARED_DOWN = SHARED_UP + 2, ROUTER = SHARED_DOWN + 2, BIAS, UP, DOWN }; /* parameters */
-enum { SHARED_INNER = YK_OWN_SAVED, INNER, AFFINITY, EXPERT };                                            /* saved      */
-enum { ACTIVE = YK_OWN_SCRATCH, GATHERED, MIXED, PLACE, ROW, GATE, DGATE, TERM, SLOPE };                  /* scratch    */
+/* Parameters; what is saved; scratch. */
+enum { SHARED_UP = YK_OWN_PARAM, SHARED_DOWN = SHARED_UP + 2, ROUTER = SHARED_DOWN + 2, BIAS, UP, DOWN };
+enum { SHARED_INNER = YK_OWN_SAVED, INNER, AFFINITY, EXPERT };
+enum { ACTIVE = YK_OWN_SCRATCH, GATHERED, MIXED, PLACE, ROW, GATE, DGATE, TERM, SLOPE };
 
 typedef struct sizes {
     int64_t N, C, E, k, F, shared; /* F of an expert, and of the shared ones together */

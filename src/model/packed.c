@@ -3,7 +3,8 @@
 
 #include "base/log.h"
 
-/* Of a weight w[n,k], or of a part of one, the operand of forward's product, or of backward's, which is its transpose. */
+/* Of a weight w[n,k], or of a part of one, the operand of forward's product, or of backward's, which is its
+ * transpose. */
 static yk_pack pack_of(const yk_model *m, int param, int64_t part, bool backward)
 {
     const yk_param *w = &m->param[param];

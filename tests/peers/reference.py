@@ -223,7 +223,7 @@ def learning_rate(step):
 def train(c, b):
     w = make_weights(c)
     decayed = [p for n, p in w.items() if p.dim() == 2 and "embed" not in n and "lm_head" not in n]
-    others = [p for n, p in w.items() if not (p.dim() == 2 and "embed" not in n and "lm_head" not in n) and p.requires_grad]
+    others = [p for p in w.values() if p.requires_grad and all(p is not q for q in decayed)]
     optimiser = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}],
                                   betas=(0.9, 0.95), eps=1e-8)
     out = []

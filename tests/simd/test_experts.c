@@ -6,7 +6,8 @@ static const yk_segment segments[] = {{0, 0, 0, 9, 9, 1}, {9, 9, 0, 1, 1, 1}, {1
 enum { SEGMENTS = sizeof segments / sizeof *segments };
 
 static float affinity[ROWS * EXPERTS], bias[EXPERTS];
-static int32_t expert[PLACES], place[PLACES], row[PLACES], first[EXPERTS + 1], term[2 * PLACES], first_term[EXPERTS + 1];
+static int32_t expert[PLACES], place[PLACES], row[PLACES], first[EXPERTS + 1];
+static int32_t term[2 * PLACES], first_term[EXPERTS + 1];
 static float gate[PLACES], load[EXPERTS];
 
 static double sigmoid(double x)
@@ -298,7 +299,7 @@ static void check_group(yk_precision p, bool packs, yk_type c_type)
     const int64_t size = c_type == YK_FLOAT ? 4 : yk_type_size(table[0] + p, YK_STORED);
     for (int t = 0; t < tables; t++) {
         const yk_kernels *k = table[t] + p;
-        const yk_team team = {.threads = 1 + 3 * t, .cache = {0, 1 << (12 + 2 * t), 1 << 20}};
+        const yk_team team = {.threads = 1 + 3 * (t % 3), .cache = {0, 1 << (12 + 2 * t), 1 << 20}};
         const int64_t bytes = k->packed_bytes(N, M), a_size = yk_type_size(k, YK_STORED);
         char *packed = k->alloc(bytes * EXPERTS);
         yk_gemm g[EXPERTS];
