@@ -5,16 +5,23 @@
 #include <math.h>
 #include <stdlib.h>
 
-static int64_t owned(const yk_optimiser *o)
+static yk_slice slice_of(const yk_optimiser *o, int bucket)
 {
-    return o->own.end - o->own.begin;
+    const int64_t floats = yk_model_floats(o->model);
+    return yk_comm_slice(o->comm, floats, floats, yk_comm_rank(o->comm), bucket);
 }
 
-/* What of a parameter's elements lies in the own slice: [begin, end) of the flat index. */
-static yk_slice own_of(const yk_optimiser *o, const yk_param *p)
+static int buckets_of(const yk_optimiser *o)
 {
-    const int64_t begin = p->offset > o->own.begin ? p->offset : o->own.begin;
-    const int64_t end = p->offset + p->count < o->own.end ? p->offset + p->count : o->own.end;
+    return yk_comm_buckets(o->comm, yk_model_floats(o->model));
+}
+
+/* What of a parameter's elements lies in the slice of a bucket: [begin, end) of the flat index. */
+static yk_slice own_of(const yk_optimiser *o, const yk_param *p, int bucket)
+{
+    const yk_slice own = slice_of(o, bucket);
+    const int64_t begin = p->offset > own.begin ? p->offset : own.begin;
+    const int64_t end = p->offset + p->count < own.end ? p->offset + p->count : own.end;
     return (yk_slice){begin, end > begin ? end : begin};
 }
 
@@ -40,14 +47,14 @@ yk_status yk_optimiser_new(yk_optimiser *o, yk_model *model, const yk_kernels *k
 {
     yk_status st = YK_OK;
     int64_t floats = yk_model_floats(model);
-    *o = (yk_optimiser){.model = model, .o = *options, .comm = comm,
-                        .own = yk_comm_slice(comm, floats, floats, yk_comm_rank(comm))};
+    *o = (yk_optimiser){.model = model, .o = *options, .comm = comm, .most_norm = INFINITY,
+                        .owned = yk_comm_owned(comm, floats, floats, yk_comm_rank(comm))};
     YK_NEW(o->partial, (floats + YK_SUM_BLOCK - 1) / YK_SUM_BLOCK);
     YK_TRY(take_loads(o, err));
-    o->m = k->alloc(owned(o) * (int64_t)sizeof(float));
-    o->v = k->alloc(owned(o) * (int64_t)sizeof(float));
+    o->m = k->alloc(o->owned * (int64_t)sizeof(float));
+    o->v = k->alloc(o->owned * (int64_t)sizeof(float));
     if (!o->m || !o->v)
-        YK_FAIL(YK_ERR_MEMORY, "no memory for the optimiser: %lld bytes", (long long)owned(o) * 8);
+        YK_FAIL(YK_ERR_MEMORY, "no memory for the optimiser: %lld bytes", (long long)o->owned * 8);
 done:
     return st;
 }
@@ -62,42 +69,57 @@ void yk_optimiser_free(yk_optimiser *o, const yk_kernels *k)
     *o = (yk_optimiser){0};
 }
 
-/* Takes the counts of the slice out of the gradients, which are then those of what is learnt, and lets all ranks know
- * their sums. They are whole numbers: no order of theirs changes a bit. */
+/* Takes the counts of a parameter's own elements out of the gradients; their sum. */
+static double take_counts(const yk_optimiser *o, const yk_param *p, double **load)
+{
+    float *gradient = yk_model_gradients(o->model);
+    double sum = 0;
+    for (int b = 0; b < buckets_of(o); b++) {
+        const yk_slice own = own_of(o, p, b);
+        for (int64_t j = own.begin; j < own.end; j++) {
+            sum += *(*load)++ = (double)gradient[j];
+            gradient[j] = 0;
+        }
+    }
+    return sum;
+}
+
+/* The gradients are then those of what is learnt, and all ranks know the sums of the counts. They are whole numbers: no
+ * order of theirs changes a bit. */
 static void collect_loads(yk_optimiser *o)
 {
     int count;
     const yk_param *param = yk_model_params(o->model, &count);
-    float *gradient = yk_model_gradients(o->model);
     double *load = o->load, *sum = o->total + yk_comm_rank(o->comm) * o->counting;
-    for (int i = 0; i < count; i++) {
-        if (!param[i].counts) continue;
-        const yk_slice own = own_of(o, &param[i]);
-        *sum = 0;
+    if (o->counting == 0) return;
+    for (int i = 0; i < count; i++)
+        if (param[i].counts) *sum++ = take_counts(o, &param[i], &load);
+    yk_comm_gather_doubles(o->comm, o->total, yk_comm_size(o->comm) * o->counting);
+}
+
+/* Moves a parameter's own elements, of whose counts the sum over all elements is known. */
+static void even(const yk_optimiser *o, const yk_param *p, double sum, const double **load)
+{
+    float *weight = yk_model_weights(o->model);
+    for (int b = 0; b < buckets_of(o); b++) {
+        const yk_slice own = own_of(o, p, b);
         for (int64_t j = own.begin; j < own.end; j++) {
-            *sum += *load++ = (double)gradient[j];
-            gradient[j] = 0;
+            const double more = *(*load)++ * (double)p->count - sum;
+            weight[j] -= (float)(more > 0 ? o->o.expert_rate : more < 0 ? -o->o.expert_rate : 0);
         }
-        sum++;
     }
-    if (o->counting > 0) yk_comm_gather_doubles(o->comm, o->total, yk_comm_size(o->comm) * o->counting);
 }
 
 static void even_loads(const yk_optimiser *o)
 {
     int count, at = 0;
     const yk_param *param = yk_model_params(o->model, &count);
-    float *weight = yk_model_weights(o->model);
     const double *load = o->load;
     for (int i = 0; i < count; i++) {
         if (!param[i].counts) continue;
-        const yk_slice own = own_of(o, &param[i]);
         double sum = 0;
         for (int r = 0; r < yk_comm_size(o->comm); r++) sum += o->total[r * o->counting + at];
-        for (int64_t j = own.begin; j < own.end; j++) {
-            const double more = *load++ * (double)param[i].count - sum;
-            weight[j] -= (float)(more > 0 ? o->o.expert_rate : more < 0 ? -o->o.expert_rate : 0);
-        }
+        even(o, &param[i], sum, &load);
         at++;
     }
 }
@@ -105,9 +127,12 @@ static void even_loads(const yk_optimiser *o)
 static double gradient_norm(const yk_optimiser *o, const yk_kernels *k, const yk_team *team, double scale)
 {
     int64_t floats = yk_model_floats(o->model);
-    k->sum_squares(team, &(yk_sum_squares){yk_model_gradients(o->model) + o->own.begin, owned(o),
-                                           o->partial + o->own.begin / YK_SUM_BLOCK});
-    yk_comm_gather_blocks(o->comm, team, o->partial, floats);
+    for (int i = 0; i < buckets_of(o); i++) {
+        const yk_slice own = slice_of(o, i);
+        k->sum_squares(team, &(yk_sum_squares){yk_model_gradients(o->model) + own.begin, own.end - own.begin,
+                                               o->partial + own.begin / YK_SUM_BLOCK});
+    }
+    yk_comm_gather_blocks(o->comm, o->partial, floats);
     double sum = 0;
     for (int64_t b = 0; b < (floats + YK_SUM_BLOCK - 1) / YK_SUM_BLOCK; b++) sum += o->partial[b];
     return sqrt(sum) * scale;
@@ -118,19 +143,51 @@ static void clear_gradients(const yk_optimiser *o, const yk_kernels *k, const yk
     k->zero(team, yk_model_gradients(o->model), yk_model_floats(o->model) * (int64_t)sizeof(float));
 }
 
-/* The part of the flat index [from, to), all of which decays or does not, that is updated here. */
-static void update(const yk_optimiser *o, const yk_kernels *k, const yk_team *team, yk_adamw a, int64_t from,
-                   int64_t to)
+/* Of the flat index [from, to), of one rate and decay, what lies in a slice whose moments begin at `at`. */
+static void update(const yk_optimiser *o, const yk_kernels *k, const yk_team *team, yk_adamw a, yk_slice own,
+                   int64_t at, int64_t from, int64_t to)
 {
-    if (from < o->own.begin) from = o->own.begin;
-    if (to > o->own.end) to = o->own.end;
+    if (from < own.begin) from = own.begin;
+    if (to > own.end) to = own.end;
     if (from >= to) return;
     a.weight = yk_model_weights(o->model) + from;
     a.gradient = yk_model_gradients(o->model) + from;
-    a.m = o->m + (from - o->own.begin);
-    a.v = o->v + (from - o->own.begin);
+    a.m = o->m + at + (from - own.begin);
+    a.v = o->v + at + (from - own.begin);
     a.n = to - from;
     k->adamw(team, &a);
+}
+
+/* The same of all slices. */
+static void update_slices(const yk_optimiser *o, const yk_kernels *k, const yk_team *team, yk_adamw a, int64_t from,
+                          int64_t to)
+{
+    int64_t at = 0;
+    for (int i = 0; i < buckets_of(o); i++) {
+        const yk_slice own = slice_of(o, i);
+        update(o, k, team, a, own, at, from, to);
+        at += own.end - own.begin;
+    }
+}
+
+static bool alike(const yk_param *a, const yk_param *b)
+{
+    return a->decay == b->decay && a->rate == b->rate && a->counts == b->counts;
+}
+
+/* All parameters but those that count; runs of equal rate and decay are one range. */
+static void update_learnt(const yk_optimiser *o, const yk_kernels *k, const yk_team *team, yk_adamw a, double lr)
+{
+    int count, last;
+    const yk_param *param = yk_model_params(o->model, &count);
+    for (int i = 0; i < count; i = last + 1) {
+        last = i;
+        while (last + 1 < count && alike(&param[last + 1], &param[i])) last++;
+        if (param[i].counts) continue;
+        a.lr = (float)(lr * param[i].rate);
+        a.decay = param[i].decay ? (float)(o->o.decay / param[i].rate) : 0.0f;
+        update_slices(o, k, team, a, param[i].offset, param[last].offset + param[last].count);
+    }
 }
 
 bool yk_optimiser_step(yk_optimiser *o, const yk_kernels *k, const yk_team *team, double scale, double lr,
@@ -139,27 +196,18 @@ bool yk_optimiser_step(yk_optimiser *o, const yk_kernels *k, const yk_team *team
     const int64_t floats = yk_model_floats(o->model);
     collect_loads(o);
     *norm = gradient_norm(o, k, team, scale);
-    if (!isfinite(*norm)) {
+    if (!isfinite(*norm) || *norm > o->most_norm) {
         clear_gradients(o, k, team);
         return false;
     }
     if (o->o.clip > 0 && *norm > o->o.clip) scale *= o->o.clip / *norm;
-    int count;
-    const yk_param *param = yk_model_params(o->model, &count);
-    yk_adamw a = {.scale = (float)scale, .lr = (float)lr, .beta1 = (float)o->o.beta1, .beta2 = (float)o->o.beta2,
-                  .eps = (float)o->o.eps, .bias1 = (float)(1.0 - yk_pow64(o->o.beta1, (double)step)),
-                  .bias2 = (float)(1.0 - yk_pow64(o->o.beta2, (double)step))};
+    const yk_adamw a = {.scale = (float)scale, .beta1 = (float)o->o.beta1, .beta2 = (float)o->o.beta2,
+                        .eps = (float)o->o.eps, .bias1 = (float)(1.0 - yk_pow64(o->o.beta1, (double)step)),
+                        .bias2 = (float)(1.0 - yk_pow64(o->o.beta2, (double)step))};
     even_loads(o);
-    for (int i = 0; i < count; i++) { /* runs of equal decay are one range */
-        int last = i;
-        if (param[i].counts) continue;
-        while (last + 1 < count && param[last + 1].decay == param[i].decay && !param[last + 1].counts) last++;
-        a.decay = param[i].decay ? (float)o->o.decay : 0.0f;
-        update(o, k, team, a, param[i].offset, param[last].offset + param[last].count);
-        i = last;
-    }
+    update_learnt(o, k, team, a, lr);
     if (o->comm) {
-        yk_comm_gather_slices(o->comm, team, yk_model_weights(o->model), floats, floats);
+        if (!o->weights_stay) yk_comm_gather_slices(o->comm, team, yk_model_weights(o->model), floats, floats);
         clear_gradients(o, k, team); /* those of the others' slices */
     }
     yk_model_weights_changed(o->model);
@@ -182,13 +230,6 @@ void yk_moments_collect(yk_moments *x, const yk_optimiser *o)
     if (!x->is_copy) return;
     yk_comm_collect_slices(o->comm, x->m, o->m, yk_model_floats(o->model));
     yk_comm_collect_slices(o->comm, x->v, o->v, yk_model_floats(o->model));
-}
-
-void yk_moments_deal(const yk_moments *x, yk_optimiser *o)
-{
-    if (!x->is_copy) return;
-    yk_comm_deal_slices(o->comm, x->m, o->m, yk_model_floats(o->model));
-    yk_comm_deal_slices(o->comm, x->v, o->v, yk_model_floats(o->model));
 }
 
 void yk_moments_end(yk_moments *x, const yk_kernels *k)

@@ -1,44 +1,17 @@
-/* What a checkpoint holds of a learner: saving, going on, the digest. */
-#include "train/learner.h"
+/* What a checkpoint holds of a learner: its document, going on, the digest. */
+#include "train/saving.h"
 
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "store/checkpoint.h"
+#include "base/watch.h"
+#include "store/archive.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECONDS_BETWEEN_SAVES = 60, PARTS = 3 };
-
-/* Weights, then both moments, then what else belongs to them. */
-typedef struct state {
-    yk_tensor *tensor;
-    size_t n;
-    yk_buf names[PARTS + YK_MOST_ALSO];
-} state;
-
-static void state_free(state *x)
-{
-    for (int i = 0; i < PARTS + YK_MOST_ALSO; i++) yk_buf_free(&x->names[i]);
-    free(x->tensor);
-}
-
-static yk_status state_of(const yk_learner *l, const yk_moments *moments, state *x, yk_error *err)
-{
-    yk_status st = YK_OK;
-    int count;
-    yk_model_params(l->s->model, &count);
-    yk_also part[PARTS + YK_MOST_ALSO] = {{"", l->weights.weight}, {"optimizer.m.", moments->m},
-                                          {"optimizer.v.", moments->v}};
-    for (int i = 0; i < l->alsos; i++) part[PARTS + i] = l->also[i];
-    x->n = (size_t)(PARTS + l->alsos) * (size_t)count;
-    YK_NEW(x->tensor, x->n);
-    for (int i = 0; i < PARTS + l->alsos; i++)
-        YK_TRY(yk_session_tensors(l->s, part[i].base, part[i].prefix, x->tensor + i * count, &x->names[i], err));
-done:
-    return st;
-}
+enum { NEWEST = -1 };
 
 void yk_learner_also(yk_learner *l, const char *prefix, float *base)
 {
@@ -47,13 +20,14 @@ void yk_learner_also(yk_learner *l, const char *prefix, float *base)
 
 json_t *yk_learner_counters(const yk_learner *l)
 {
-    return json_pack("{s:I, s:I, s:I, s:{s:f, s:I}, s:s, s:f}", "step", (json_int_t)l->step, "applied",
+    return json_pack("{s:I, s:I, s:I, s:{s:f, s:I}, s:o, s:s, s:f, s:f}", "step", (json_int_t)l->step, "applied",
                      (json_int_t)l->applied, "skipped", (json_int_t)l->skipped, "loss_scale", "value",
-                     l->loss_scale.value, "good", (json_int_t)l->loss_scale.good, "losses", l->chain, "seconds",
-                     l->seconds);
+                     l->loss_scale.value, "good", (json_int_t)l->loss_scale.good, "spikes",
+                     yk_spikes_json(&l->spikes), "losses", l->chain, "seconds", l->seconds, "checkpoint_seconds",
+                     l->waited);
 }
 
-static json_t *document_of(const yk_learner *l, const json_t *extra)
+json_t *yk_learner_document(const yk_learner *l, const json_t *extra)
 {
     yk_buf recipe = {0};
     yk_recipe_canonical(l->job->recipe, l->o.keys, &recipe);
@@ -62,56 +36,12 @@ static json_t *document_of(const yk_learner *l, const json_t *extra)
                           "openblas", l->s->openblas, "recipe", recipe.data ? recipe.data : "");
     json_t *counters = yk_learner_counters(l);
     if (d && counters) json_object_update(d, counters);
-    if (d && extra) json_object_update(d, (json_t *)extra);
+    json_t *own = json_deep_copy(extra); /* what is written aside shares nothing */
+    if (d && own) json_object_update(d, own);
+    json_decref(own);
     json_decref(counters);
     yk_buf_free(&recipe);
     return d;
-}
-
-static yk_status write_checkpoint(const yk_learner *l, const yk_moments *moments, const char *path,
-                                  const json_t *extra, yk_error *err)
-{
-    yk_status st = YK_OK;
-    state x = {0};
-    json_t *document = document_of(l, extra);
-    if (!document || !path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(state_of(l, moments, &x, err));
-    YK_TRY(yk_checkpoint_save(path, x.tensor, x.n, document, err));
-done:
-    state_free(&x);
-    json_decref(document);
-    return st;
-}
-
-yk_status yk_learner_save(yk_learner *l, const char *path, const json_t *extra, yk_error *err)
-{
-    yk_status st = YK_OK;
-    yk_comm *comm = l->job->comm;
-    yk_moments moments;
-    YK_TRY(yk_comm_agree(comm, yk_moments_begin(&moments, &l->optimiser, l->s->k, err), err));
-    yk_moments_collect(&moments, &l->optimiser);
-    if (yk_comm_leads(comm)) st = write_checkpoint(l, &moments, path, extra, err);
-    st = yk_comm_agree(comm, st, err);
-done:
-    yk_moments_end(&moments, l->s->k);
-    return st;
-}
-
-yk_status yk_learner_save_step(yk_learner *l, const json_t *extra, yk_error *err)
-{
-    yk_comm *comm = l->job->comm;
-    char *path = yk_checkpoint_step_path(l->o.folder, l->step);
-    yk_status st = yk_learner_save(l, path, extra, err);
-    if (st == YK_OK && yk_comm_leads(comm)) st = yk_checkpoint_prune(l->o.folder, (int)l->o.keep, err);
-    l->saved = yk_now();
-    free(path);
-    return yk_comm_agree(comm, st, err);
-}
-
-bool yk_learner_save_is_due(const yk_learner *l)
-{
-    if (l->o.checkpoint_every) return l->step % l->o.checkpoint_every == 0;
-    return yk_comm_any(l->job->comm, yk_comm_leads(l->job->comm) && yk_now() - l->saved > SECONDS_BETWEEN_SAVES);
 }
 
 /* The first line in which two canonical recipes differ, for the message. */
@@ -170,75 +100,171 @@ yk_status yk_learner_take_counters(yk_learner *l, const json_t *d, yk_error *err
     l->loss_scale.value = json_real_value(json_object_get(scale, "value"));
     l->loss_scale.good = json_integer_value(json_object_get(scale, "good"));
     l->seconds = json_real_value(json_object_get(d, "seconds"));
+    l->waited = json_real_value(json_object_get(d, "checkpoint_seconds"));
     strcpy(l->chain, chain);
+    return yk_spikes_take(&l->spikes, json_object_get(d, "spikes"), err);
+}
+
+/* The newest checkpoint, or that of a step; *path is NULL when there is none. */
+static yk_status find_checkpoint(const yk_learner *l, int64_t step, char **path, yk_error *err)
+{
+    if (step == NEWEST) return yk_checkpoint_latest(l->o.folder, path, err);
+    *path = l->job->comm ? yk_checkpoint_set_path(l->o.folder, step) : yk_checkpoint_step_path(l->o.folder, step);
+    if (*path && yk_exists(*path)) return YK_OK;
+    free(*path);
+    *path = l->job->comm ? yk_checkpoint_step_path(l->o.folder, step) : yk_checkpoint_set_path(l->o.folder, step);
+    if (*path && yk_exists(*path)) return YK_OK;
+    free(*path);
+    *path = NULL;
     return YK_OK;
 }
 
-/* Rank 0's part: the newest checkpoint into the model and whole moments; *document is NULL when there is none. */
-static yk_status read_checkpoint(yk_learner *l, const yk_moments *moments, json_t **document, yk_error *err)
+/* Rank 0's part: the checkpoint, opened; *document is NULL when there is none. */
+static yk_status open_checkpoint(yk_learner *l, int64_t step, yk_archive *a, char **path, json_t **document,
+                                 yk_error *err)
 {
     yk_status st = YK_OK;
-    char *path = NULL;
-    state x = {0};
-    json_t *d = NULL;
-    YK_TRY(yk_checkpoint_latest(l->o.folder, &path, err));
-    if (!path) goto done;
-    YK_TRY(yk_checkpoint_document(path, &d, err));
-    YK_TRY(same_beginning(l, d, path, err));
-    YK_TRY(state_of(l, moments, &x, err));
-    YK_TRY(yk_checkpoint_load(path, x.tensor, x.n, document, err));
-    YK_TRY(yk_context(err, yk_learner_take_counters(l, *document, err), "%s", path));
-    yk_log("%-10s going on from step %lld (%s)", l->o.kind, (long long)l->step, path);
+    YK_TRY(find_checkpoint(l, step, path, err));
+    if (!*path) goto done;
+    YK_TRY(yk_archive_open(a, *path, err));
+    YK_TRY(yk_archive_document(a, document, err));
+    YK_TRY(same_beginning(l, *document, *path, err));
+    yk_log("%-10s going on from step %lld (%s)", l->o.kind,
+           (long long)json_integer_value(json_object_get(*document, "step")), *path);
 done:
-    state_free(&x);
-    free(path);
-    json_decref(d);
     return st;
 }
 
-/* What rank 0 has read, for all. */
-static yk_status share_checkpoint(yk_learner *l, const yk_moments *moments, json_t **document, yk_error *err)
+/* Rank 0's, for all; NULL stays NULL. */
+static yk_status share_document(yk_learner *l, json_t **document, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_comm *comm = l->job->comm;
-    const int64_t bytes = yk_model_floats(l->s->model) * (int64_t)sizeof(float);
     char *text = *document ? json_dumps(*document, JSON_COMPACT) : NULL;
     YK_TRY(yk_comm_agree(comm, *document && !text ? yk_fail(err, YK_ERR_MEMORY, "out of memory") : YK_OK, err));
     YK_TRY(yk_comm_share_text(comm, &text, err));
     if (!text) goto done;
-    yk_comm_share(comm, l->weights.weight, bytes);
-    for (int i = 0; i < l->alsos; i++) yk_comm_share(comm, l->also[i].base, bytes);
-    if (moments->is_copy) {
-        yk_moments_deal(moments, &l->optimiser);
-    } else {
-        yk_comm_share(comm, moments->m, bytes);
-        yk_comm_share(comm, moments->v, bytes);
-    }
-    if (!*document) st = (*document = json_loads(text, 0, NULL)) ? yk_learner_take_counters(l, *document, err)
-                                                                 : yk_fail(err, YK_ERR_MEMORY, "out of memory");
+    if (!*document && !(*document = json_loads(text, 0, NULL))) st = yk_fail(err, YK_ERR_MEMORY, "out of memory");
     st = yk_comm_agree(comm, st, err);
 done:
     free(text);
     return st;
 }
 
-yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err)
+static yk_status read_tensor(const yk_archive *a, const char *prefix, const yk_param *p, float *out, yk_error *err)
+{
+    yk_status st = YK_OK;
+    char name[YK_MAX_TENSOR_NAME + 1];
+    const yk_stored *e;
+    snprintf(name, sizeof name, "%s%s", prefix, p->name);
+    YK_TRY(yk_archive_expect(a, &(yk_tensor){.name = name, .rank = p->rank, .shape = {p->shape[0], p->shape[1]}}, &e,
+                             err));
+    YK_TRY(yk_archive_read(a, e, out, err));
+done:
+    return st;
+}
+
+/* What this rank has of a whole tensor. */
+static void take_own(const yk_state_part *part, const yk_slice *own, int slices, const yk_param *p, const float *x)
+{
+    float *to = part->base;
+    if (!part->is_packed) {
+        memcpy(to + p->offset, x, (size_t)p->count * sizeof *x);
+        return;
+    }
+    for (int i = 0; i < slices; i++) {
+        const yk_slice here = yk_cut(own[i], p->offset, p->offset + p->count);
+        if (here.begin < here.end)
+            memcpy(to + (here.begin - own[i].begin), x + (here.begin - p->offset),
+                   (size_t)(here.end - here.begin) * sizeof *x);
+        to += own[i].end - own[i].begin;
+    }
+}
+
+/* Rank 0 reads one tensor after another, for all: of the parts from the first one on. */
+static yk_status take_tensors(yk_learner *l, const yk_archive *a, int first, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_comm *comm = l->job->comm;
-    yk_moments moments;
-    *document = NULL;
-    st = yk_moments_begin(&moments, &l->optimiser, l->s->k, err);
-    if (st == YK_OK && yk_comm_leads(comm)) st = read_checkpoint(l, &moments, document, err);
+    yk_state_part part[YK_MOST_PARTS];
+    const int parts = yk_state_parts(l, part);
+    int params, slices;
+    int64_t most = 0;
+    const yk_param *p = yk_model_params(l->s->model, &params);
+    for (int i = 0; i < params; i++) most = p[i].count > most ? p[i].count : most;
+    float *x = yk_calloc((size_t)most, sizeof *x, err);
+    yk_slice *own = yk_learner_slices(l, &slices);
+    if (!x || !own) st = yk_fail(err, YK_ERR_MEMORY, "out of memory");
     YK_TRY(yk_comm_agree(comm, st, err));
-    if (comm) YK_TRY(share_checkpoint(l, &moments, document, err));
+    for (int k = first; k < parts; k++)
+        for (int i = 0; i < params; i++) {
+            if (yk_comm_leads(comm)) st = read_tensor(a, part[k].prefix, &p[i], x, err);
+            YK_TRY(yk_comm_agree(comm, st, err));
+            yk_comm_share(comm, x, p[i].count * (int64_t)sizeof *x);
+            take_own(&part[k], own, slices, &p[i], x);
+        }
+done:
+    free(own);
+    free(x);
+    return st;
+}
+
+static yk_status go_on_from(yk_learner *l, int64_t step, json_t **document, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_comm *comm = l->job->comm;
+    yk_archive a = {.file = -1, .tensors = -1};
+    char *path = NULL;
+    *document = NULL;
+    yk_watch_phase("reading a checkpoint", -1);
+    yk_learner_whole(l);
+    YK_TRY(yk_learner_finish_save(l, err));
+    if (yk_comm_leads(comm)) st = open_checkpoint(l, step, &a, &path, document, err);
+    YK_TRY(yk_comm_agree(comm, st, err));
+    YK_TRY(share_document(l, document, err));
+    if (!*document) goto done;
+    YK_TRY(yk_comm_agree(comm, yk_learner_take_counters(l, *document, err), err));
+    YK_TRY(take_tensors(l, &a, 0, err));
+    l->saved_step = l->step;
     yk_model_weights_changed(l->s->model);
 done:
     if (st != YK_OK) {
         json_decref(*document);
         *document = NULL;
     }
-    yk_moments_end(&moments, l->s->k);
+    yk_archive_close(&a);
+    free(path);
+    return st;
+}
+
+yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err)
+{
+    return go_on_from(l, NEWEST, document, err);
+}
+
+yk_status yk_learner_return(yk_learner *l, int64_t step, json_t **document, yk_error *err)
+{
+    const int64_t rollbacks = l->spikes.rollbacks;
+    yk_status st = go_on_from(l, step, document, err);
+    l->spikes.rollbacks = rollbacks;
+    return st;
+}
+
+yk_status yk_learner_inherit(yk_learner *l, const char *path, json_t **document, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_comm *comm = l->job->comm;
+    yk_archive a = {.file = -1, .tensors = -1};
+    *document = NULL;
+    if (yk_comm_leads(comm)) st = yk_archive_open(&a, path, err);
+    if (yk_comm_leads(comm) && st == YK_OK) st = yk_archive_document(&a, document, err);
+    YK_TRY(yk_comm_agree(comm, st, err));
+    YK_TRY(share_document(l, document, err));
+    if (!json_is_integer(json_object_get(*document, "applied"))) goto done;
+    YK_TRY(take_tensors(l, &a, 1, err));
+    l->applied = json_integer_value(json_object_get(*document, "applied"));
+done:
+    yk_archive_close(&a);
     return st;
 }
 

@@ -83,11 +83,12 @@ yk_status yk_metrics_add(yk_metrics *m, json_t *row, yk_error *err)
     return yk_comm_agree(m->comm, st, err);
 }
 
-json_t *yk_metrics_expert_load(const yk_model *m)
+json_t *yk_metrics_expert_load(const yk_model *m, yk_comm *comm)
 {
     const yk_model_shape *s = yk_model_get_shape(m);
-    const int64_t *load = yk_model_loads(m);
+    int64_t *load = yk_model_loads(m);
     json_t *layers = load ? json_array() : NULL;
+    if (load) yk_comm_add_counts(comm, load, s->layers * s->experts);
     for (int64_t l = s->dense_layers; load && l < s->layers; l++) {
         const int64_t *of = load + l * s->experts;
         int64_t sum = 0, most = of[0], least = of[0];

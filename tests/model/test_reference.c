@@ -22,6 +22,12 @@ static const reference references[] = {
                  .positions = ROWS, .tied = true, .rope_theta = 1e4, .norm_eps = 1e-5, .experts = 6,
                  .experts_chosen = 2, .shared_experts = 2, .expert_ffn = 16, .dense_layers = 1, .routed_scaling = 1.5,
                  .expert_balance = 0.02}, experts_loss, experts_gradients, experts_training},
+    {"window", {.vocab = VOCAB, .width = 32, .layers = 2, .heads = 4, .kv_heads = 2, .head_size = 16, .ffn = 48,
+                .positions = ROWS, .qk_norm = true, .tied = true, .rope_theta = 1e4, .norm_eps = 1e-5,
+                .pattern = {.window = 4}, .full_every = 2}, window_loss, window_gradients, window_training},
+    {"global_tokens", {.vocab = VOCAB, .width = 32, .layers = 2, .heads = 2, .kv_heads = 1, .head_size = 16, .ffn = 48,
+                       .positions = ROWS, .rope_theta = 1e4, .norm_eps = 1e-5, .pattern = {.window = 3, .global = 2}},
+     global_tokens_loss, global_tokens_gradients, global_tokens_training},
 };
 enum { REFERENCES = sizeof references / sizeof *references };
 

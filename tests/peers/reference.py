@@ -25,6 +25,10 @@ CASES = {
                      rope_factor=8, rope_original=48),
     "experts": dict(width=32, layers=3, heads=2, kv_heads=2, head_size=16, ffn=48, qk_norm=False, tied=True, experts=6,
                     chosen=2, shared=2, expert_ffn=16, dense=1, scaling=1.5, balance=0.02),
+    "window": dict(width=32, layers=2, heads=4, kv_heads=2, head_size=16, ffn=48, qk_norm=True, tied=True, window=4,
+                   full_every=2),
+    "global_tokens": dict(width=32, layers=2, heads=2, kv_heads=1, head_size=16, ffn=48, qk_norm=False, tied=False,
+                          window=3, global_tokens=2),
 }
 THETA, EPS, Z, EXPERT_RATE = 10000.0, 1e-5, 1e-4, 0.01
 BIAS = "gate.e_score_correction_bias"  # is not learnt
@@ -163,10 +167,14 @@ def rope(c, x, position):
     return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
 
 
-def visible():
+def visible(c, layer):
     m = torch.zeros(ROWS, ROWS, dtype=torch.bool)
+    full = "window" not in c or (layer + 1) % c.get("full_every", layer + 2) == 0
     for first, n, causal in SEGMENTS:
         block = torch.ones(n, n, dtype=torch.bool)
+        if not full:
+            t, s = torch.arange(n)[:, None], torch.arange(n)[None, :]
+            block = ((t - s).abs() < c["window"]) | (torch.minimum(t, s) < c.get("global_tokens", 0))
         m[first:first + n, first:first + n] = torch.tril(block) if causal else block
     return m
 
@@ -174,7 +182,7 @@ def visible():
 def final_rows(c, w, token, position, weight=None, balance=None):
     """The rows that the output projection gets; balance losses are appended to `balance`."""
     H, K, D = c["heads"], c["kv_heads"], c["head_size"]
-    x, seen = w["model.embed_tokens.weight"][token], visible()
+    x = w["model.embed_tokens.weight"][token]
     if c.get("gpt2"):
         x = x + w["model.embed_positions.weight"][position]
     for l in range(c["layers"]):
@@ -188,7 +196,7 @@ def final_rows(c, w, token, position, weight=None, balance=None):
             q, k = rope(c, q, position), rope(c, k, position)
         k, v = k.repeat_interleave(H // K, 1), v.repeat_interleave(H // K, 1)
         score = torch.einsum("ihd,jhd->hij", q, k) / math.sqrt(D)
-        mixed = torch.einsum("hij,jhd->ihd", score.masked_fill(~seen, -math.inf).softmax(-1), v)
+        mixed = torch.einsum("hij,jhd->ihd", score.masked_fill(~visible(c, l), -math.inf).softmax(-1), v)
         x = x + linear(w, p + "self_attn.o_proj", mixed.reshape(ROWS, H * D))
         n = norm(c, w, p + "post_attention_layernorm", x)
         x = x + (moe(c, w, p + "mlp.", n, weight, balance) if l >= c.get("dense", c["layers"]) else mlp(c, w, p, n))

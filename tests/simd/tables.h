@@ -1,6 +1,7 @@
-/* What tests of kernels share: the tables that run here, memory, and stored numbers independent of the kernels. */
-#ifndef YK_TESTS_SIMD_TABLES_H
-#define YK_TESTS_SIMD_TABLES_H
+/* What tests that hold tables against the portable one and against definitions in double precision share: the tables
+ * that run here, room for their results, and stored numbers independent of the kernels. */
+#ifndef TESTS_SIMD_TABLES_H
+#define TESTS_SIMD_TABLES_H
 
 #include "base/rng.h"
 #include "simd/kernels.h"
