@@ -173,11 +173,13 @@ yk_status yk_grow_check(const yk_model_shape *from, const yk_model_shape *to, yk
         {"model.global_tokens", (double)from->pattern.global, (double)to->pattern.global, false},
         {"model.attention_stride", (double)from->pattern.stride, (double)to->pattern.stride, false},
         {"model.selected_blocks", (double)from->pattern.blocks, (double)to->pattern.blocks, false},
-        {"model.experts", (double)from->experts, (double)to->experts, false},
         {"model.full_every", (double)from->full_every, (double)to->full_every, false},
         {"pretrain.seq, whose positions are learnt,", (double)(from->learned_positions ? from->positions : 0),
          (double)(to->learned_positions ? to->positions : 0), false},
     };
+    if (from->experts || to->experts)
+        return yk_fail(err, YK_ERR_CONFIG, "model.experts is %lld, and the model has %lld: growth of or into experts is "
+                       "not built; it can be 0 in both", (long long)to->experts, (long long)from->experts);
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
         if (part[i].grows && part[i].new < part[i].old)
             return yk_fail(err, YK_ERR_CONFIG, "%s is %g, but the model has %g: it can only grow", part[i].key,
@@ -186,9 +188,6 @@ yk_status yk_grow_check(const yk_model_shape *from, const yk_model_shape *to, yk
             return yk_fail(err, YK_ERR_CONFIG, "%s changes, which no growth can do; leave it as the run has it",
                            part[i].key);
     }
-    if (from->experts)
-        return yk_fail(err, YK_ERR_CONFIG, "model.experts is %lld: growth of or into experts is not built",
-                       (long long)from->experts);
     if (from->full_every && to->layers > from->layers)
         return yk_fail(err, YK_ERR_CONFIG, "model.layers grows, but with model.full_every blocks would change their pattern; "
                        "let model.width, model.heads or model.ffn grow");

@@ -85,6 +85,8 @@ verdict "2 ranks on 2 nodes, gradients in bf16" "$bf16" "$(last)"
 mixed=$(alone --set model.experts=6)
 fresh_ranks 4 --set zero=2 --set model.experts=6
 verdict "4 ranks, zero 2, experts" "$mixed" "$(last)"
+YOKE_NODE_RANKS=1 fresh_ranks 2 --set zero=3 --set model.experts=6
+verdict "2 ranks on 2 nodes, zero 3, experts" "$mixed" "$(last)"
 
 # Another number of ranks, and another stage of `zero`, at every restart.
 longer="--set pretrain.batch=32 --set pretrain.micro_batch=2"
