@@ -26,10 +26,22 @@ static void gemm(const yk_team *team, const yk_gemm *g)
     if (g->m <= 0 || g->n <= 0) return;
     if (g->init && g->init != g->c) yk_team_rows(team, g->m, 0, init_rows, g);
     bool ta = g->a.col != 1, tb = g->b.col != 1;
+    const float *a = g->a.data, *b = g->b.data;
+    int64_t k = g->k;
+    if (g->term) {
+        const int64_t first = g->term[0], last = g->term[k - 1] < 0 ? g->term[k - 2] : g->term[k - 1];
+        a += first * g->a.col, b += first * g->b.row, k = last - first + 1;
+    }
     cblas_sgemm(CblasRowMajor, ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, (int)g->m, (int)g->n,
-                (int)g->k, 1.0f, g->a.data, ta ? leading(g->a.col, g->m) : leading(g->a.row, g->k), g->b.data,
-                tb ? leading(g->b.col, g->k) : leading(g->b.row, g->n), g->init ? 1.0f : 0.0f, g->c,
+                (int)k, 1.0f, a, ta ? leading(g->a.col, g->m) : leading(g->a.row, k), b,
+                tb ? leading(g->b.col, k) : leading(g->b.row, g->n), g->init ? 1.0f : 0.0f, g->c,
                 leading(g->c_row, g->n));
+}
+
+static void gemm_group(const yk_team *team, const yk_gemm_group *g)
+{
+    for (int64_t i = 0; i < g->products; i++)
+        if (g->product[i].k > 0) gemm(team, &g->product[i]);
 }
 
 static int64_t packs_nothing(int64_t n, int64_t k)
@@ -42,7 +54,8 @@ void yk_kernels_openblas(yk_kernels *fast, const yk_kernels *exact, const yk_tea
 {
     openblas_set_num_threads(team->threads);
     *fast = *exact;
-    fast->gemm = gemm;
+    fast->gemm = fast->gemm_float = gemm;
+    fast->gemm_group = gemm_group;
     fast->packed_bytes = packs_nothing;
 }
 

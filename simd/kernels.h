@@ -47,8 +47,19 @@ typedef struct yk_gemm {
     const float *init; /* rows at init_row: c itself to add to it, a residual, or a bias (init_row = 0) */
     int64_t init_row;
     int64_t m, n, k;   /* k >= 1 */
+    /* NULL, or [k] of operands whose stride along k is not 1: term i is where k is term[i]; -1, at odd i alone, is
+     * zero. Those that are not -1 count up by ones. */
+    const int32_t *term;
     void *scratch;     /* gemm_scratch() bytes */
 } yk_gemm;
+
+/* Products none of which writes what another one reads or writes, dealt to the team whole or in parts. One whose m, n
+ * or k is 0 does nothing. */
+typedef struct yk_gemm_group {
+    const yk_gemm *product; /* [products], whose scratch is not used */
+    int64_t products;
+    void *scratch;          /* gemm_scratch(yk_team_alone()) bytes a thread */
+} yk_gemm_group;
 
 /* packed = b[k,n] in the order, and rounded, as a product with the same k and n reads it: a product with it has the
  * same bits, and does not pack b again. */
@@ -165,13 +176,15 @@ typedef struct yk_attention {
 } yk_attention;
 
 /* SwiGLU (Shazeer 2020): y = silu(gate) up, with [gate | up] = x. Backward gives dx and y again; dx may be x, y may
- * be dy. */
+ * be dy. With factors of rows, y = factor[r] (silu(gate) up), and dfactor[r] = sum of dy silu(gate) up. */
 typedef struct yk_swiglu {
     void *y;        /* [N,F]  */
     const void *x;  /* [N,2F] */
     const void *dy; /* [N,F]  */
     void *dx;       /* [N,2F] */
     int64_t rows, width; /* width = F */
+    const float *factor; /* [N] or NULL */
+    float *dfactor;      /* [N] */
 } yk_swiglu;
 
 /* GELU, tanh form (Hendrycks, Gimpel 2016): y = x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3), which is
@@ -249,6 +262,70 @@ typedef struct yk_bias {
     int64_t rows, width;
 } yk_bias;
 
+/* Mixture of experts (DeepSeek-V3, arXiv 2412.19437, 2.1.2): E experts, of which each row meets k. */
+enum { YK_MOST_EXPERTS = 256 };
+
+/* affinity[r,:] = sigmoid of itself; expert[r,:] = the k experts with the highest affinity + bias, of equal ones the
+ * lower, ascending. */
+typedef struct yk_route {
+    float *affinity;   /* [N,E] */
+    const float *bias; /* [E] */
+    int32_t *expert;   /* [N,k] */
+    int64_t rows, experts, chosen;
+} yk_route;
+
+/* Rows in the order of experts, and of one expert in their own: the i-th place holds row[i], row r's j-th expert has
+ * place[r,j], expert e's places are first[e] to first[e + 1]. Of each place gate = scale affinity / sum of the row's
+ * chosen affinities, ascending. Where terms are wanted (yk_gemm), those of expert e are from first_term[e] to
+ * first_term[e + 1]: its places, of each segment filled up with -1 to an even number, so that pairs do not straddle
+ * segments, in which all rows are, in order; and load[e] += places of e. */
+typedef struct yk_sort_rows {
+    int32_t *place, *row;       /* [N,k], [N k] */
+    int32_t *first;             /* [E + 1] */
+    float *gate;                /* [N k] */
+    int32_t *term, *first_term; /* [2 N k], [E + 1]; NULL: not wanted */
+    float *load;                /* [E] */
+    const int32_t *expert;      /* [N,k] */
+    const float *affinity;      /* [N,E] */
+    const yk_segment *segment;
+    int64_t segments, rows, experts, chosen;
+    float scale;
+} yk_sort_rows;
+
+/* y[i,:] = x[row[i],:]; row = NULL: x[i,:]. */
+typedef struct yk_gather {
+    void *y;
+    const void *x;
+    yk_type y_type, x_type;
+    const int32_t *row;
+    int64_t rows, width;
+} yk_gather;
+
+/* y[r,:] = init[r,:] + the x[place[r,j],:], j ascending; y may be init. */
+typedef struct yk_combine {
+    float *y;             /* [N,C] */
+    const float *init, *x;
+    const int32_t *place; /* [N,k] */
+    int64_t rows, width, chosen;
+} yk_combine;
+
+/* Gradient of what affinities are the sigmoid of. With s the affinities and dgate that of the gates,
+ *   ds_e = (scale dgate_e - sum over the chosen of dgate gate) / sum over the chosen of s, of the chosen;
+ * and of the balance loss of each segment, balance W sum over e of f_e P_e, with W the sum of its weights, T its rows,
+ * f_e = E / (k T) its rows that chose e, which has no gradient, P_e = mean of p_e over its rows, p_e = s_e / sum of s,
+ *   ds_e += balance W / T (f_e - sum of f p) / sum of s;
+ * slope_e = ds_e s_e (1 - s_e). Sums in ascending order. */
+typedef struct yk_route_slope {
+    float *slope;          /* [N,E] */
+    const float *affinity; /* [N,E] */
+    const int32_t *expert, *place;
+    const float *gate, *dgate; /* [N k], of places */
+    const float *weight;       /* [N] */
+    const yk_segment *segment; /* in which all rows are, in order */
+    int64_t segments, rows, experts, chosen;
+    float scale, balance;
+} yk_route_slope;
+
 /* y[to[r],:] = x[r,:]; to = NULL: y[r,:]. Any type: width, y_row and x_row are bytes. */
 typedef struct yk_copy_rows {
     void *y;
@@ -301,6 +378,8 @@ typedef struct yk_kernels {
     yk_precision precision;
     int64_t (*gemm_scratch)(const yk_team *team);
     void (*gemm)(const yk_team *team, const yk_gemm *a);
+    void (*gemm_float)(const yk_team *team, const yk_gemm *a); /* the fp32 one, of operands of type YK_FLOAT */
+    void (*gemm_group)(const yk_team *team, const yk_gemm_group *a);
     int64_t (*packed_bytes)(int64_t n, int64_t k); /* 0: products read operands as they are, and YK_PACKED not */
     void (*pack)(const yk_team *team, const yk_pack *a);
     void (*embed_forward)(const yk_team *team, const yk_embed *a);
@@ -322,6 +401,11 @@ typedef struct yk_kernels {
     void (*bias_backward)(const yk_team *team, const yk_bias *a);
     void (*cross_entropy)(const yk_team *team, const yk_cross_entropy *a);
     void (*distillation)(const yk_team *team, const yk_distillation *a);
+    void (*route)(const yk_team *team, const yk_route *a);
+    void (*route_backward)(const yk_team *team, const yk_route_slope *a);
+    void (*sort_rows)(const yk_team *team, const yk_sort_rows *a);
+    void (*gather)(const yk_team *team, const yk_gather *a);
+    void (*combine)(const yk_team *team, const yk_combine *a);
     void (*add)(const yk_team *team, const yk_add *a);
     void (*round)(const yk_team *team, const yk_round *a);
     void (*copy_rows)(const yk_team *team, const yk_copy_rows *a);

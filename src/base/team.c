@@ -58,6 +58,11 @@ yk_status yk_team_make(yk_team *team, int threads, yk_error *err)
     return YK_OK;
 }
 
+yk_team yk_team_alone(const yk_team *team)
+{
+    return (yk_team){.threads = 1, .cache = {team->cache[0], team->cache[1], team->cache[2] / team->threads}};
+}
+
 void yk_team_rows(const yk_team *team, int64_t rows, int64_t grain, yk_rows_fn fn, const void *args)
 {
     if (rows <= 0) return;

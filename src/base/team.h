@@ -19,6 +19,9 @@ typedef struct yk_team {
  * YK_ERR_NUMERIC when a thread does not round to nearest or flushes subnormal numbers. */
 yk_status yk_team_make(yk_team *team, int threads, yk_error *err);
 
+/* A thread of the team as a team of its own, with its share of the last cache. */
+yk_team yk_team_alone(const yk_team *team);
+
 /* rows [begin, end) are this call's share; `thread` < team->threads selects private scratch. */
 typedef void (*yk_rows_fn)(const void *args, int64_t begin, int64_t end, int thread);
 

@@ -173,7 +173,7 @@ static const struct argp_option option[] = {
     {"repeats", 'n', "N", 0, "measurements, of which the median is shown (5)", 0},
     {"against", 'a', "openblas", 0, "gemm: beside OpenBLAS, in fp32", 0},
     {"profile", 'f', "exact|fast", 0, "the recipe key `numerics` (exact)", 0},
-    {"model", 'm', "NAME", 0, "step, decode: gpt2-124m, llama-34m or quickstart-2m", 0},
+    {"model", 'm', "NAME", 0, "step, decode: gpt2-124m, llama-34m, moe-168m or quickstart-2m", 0},
     {"batch", 'b', "B", 0, "step: sequences a step; decode: sequences side by side (1)", 0},
     {"seq", 't', "T", 0, "attention, step, decode: tokens a sequence", 0},
     {"micro-batch", 'u', "N", 0, "step: sequences computed at once", 0},

@@ -34,6 +34,11 @@ static const known models[] = {
      {"tokenizer.vocab=16384", "model.width=512", "model.layers=8", "model.heads=8", "model.kv_heads=8",
       "model.head_size=64", "model.ffn=1408", "model.qk_norm=false", "model.tied=false"},
      8, 512},
+    {"moe-168m", /* llama-34m with four times its parameters, of which a token meets as many */
+     {"tokenizer.vocab=16384", "model.width=512", "model.layers=8", "model.heads=8", "model.kv_heads=8",
+      "model.head_size=64", "model.ffn=1408", "model.qk_norm=false", "model.tied=false", "model.experts=32",
+      "model.experts_chosen=3", "model.shared_experts=1", "model.dense_layers=0"},
+     8, 512},
     {"quickstart-2m", {"tokenizer.vocab=4096", "model.width=192", "model.layers=3"}, 4, 256},
 };
 
@@ -56,7 +61,8 @@ static yk_status load(const yk_bench *b, bench_run *x, yk_error *err)
     size_t n = 0;
     for (size_t i = 0; i < sizeof models / sizeof *models; i++)
         if (strcmp(b->model, models[i].name) == 0) m = &models[i];
-    if (!m) YK_FAIL(YK_ERR_USAGE, "--model %s: expected gpt2-124m, llama-34m or quickstart-2m", b->model);
+    if (!m) YK_FAIL(YK_ERR_USAGE, "--model %s: expected gpt2-124m, llama-34m, moe-168m or quickstart-2m",
+                    b->model);
     x->B = b->batch ? b->batch : m->batch;
     x->T = b->seq ? b->seq : m->seq;
     while (m->set[n]) set[n] = m->set[n], n++;

@@ -26,6 +26,14 @@ static int64_t round_up(int64_t n, int64_t multiple)
     return (n + multiple - 1) / multiple * multiple;
 }
 
+/* So that the experts that a token meets have together the inner width F. */
+static int64_t expert_ffn(const yk_recipe *r, int64_t F)
+{
+    const int64_t met = r->model_experts_chosen + r->model_shared_experts, width = (F + 8 * met) / (16 * met) * 16;
+    return r->model_expert_ffn ? r->model_expert_ffn : width < 16 ? 16 : width;
+}
+
+/* Those of experts that a token does not meet are left out. */
 static double parameters(const yk_recipe *r, const shape *s)
 {
     double C = (double)s->C, q = (double)(s->H * s->D), kv = (double)(s->K * s->D);
@@ -34,9 +42,12 @@ static double parameters(const yk_recipe *r, const shape *s)
     double biases = r->model_bias ? q + 2 * kv + inner + 2 * C : r->model_qkv_bias ? q + 2 * kv : 0;
     double layer = 2 * C * q + 2 * C * kv + C * (inner + (double)s->F) + biases + 2 * norm +
                    (r->model_qk_norm ? 2 * (double)s->D : 0);
+    double met = 3 * (double)((r->model_experts_chosen + r->model_shared_experts) * expert_ffn(r, s->F));
+    double mixed = r->model_experts && s->L > r->model_dense_layers ? (double)(s->L - r->model_dense_layers) : 0;
+    double mixtures = mixed * C * (met + (double)r->model_experts - inner - (double)s->F);
     double table = (double)(r->model_vocab ? r->model_vocab : r->tokenizer_vocab) * C;
     double positions = learned ? (double)r->pretrain_seq * C : 0;
-    return (r->model_tied ? 1 : 2) * table + positions + norm + (double)s->L * layer;
+    return (r->model_tied ? 1 : 2) * table + positions + norm + (double)s->L * layer + mixtures;
 }
 
 static shape shape_of(const yk_recipe *r)
@@ -146,6 +157,7 @@ static yk_status derive_shape(yk_recipe *r, double size, const char *dial, yk_er
     YK_TRY(follow(r, &r->model_head_size, s.D, dial, err));
     YK_TRY(follow(r, &r->model_kv_heads, s.K, "derived", err));
     YK_TRY(follow(r, &r->model_ffn, s.F, "derived", err));
+    if (r->model_experts) YK_TRY(follow(r, &r->model_expert_ffn, expert_ffn(r, s.F), "derived", err));
 done:
     return st;
 }
@@ -326,7 +338,7 @@ static yk_status check_tune(const yk_recipe *r, yk_error *err)
 /* What holds for a shape, as far as it is given: 0 is open. */
 static yk_status check_model(const yk_recipe *r, yk_error *err)
 {
-    const int64_t *const sixteen[] = {&r->model_width, &r->model_head_size, &r->model_ffn};
+    const int64_t *const sixteen[] = {&r->model_width, &r->model_head_size, &r->model_ffn, &r->model_expert_ffn};
     int64_t C = r->model_width, H = r->model_heads, K = r->model_kv_heads, D = r->model_head_size;
     for (size_t i = 0; i < sizeof sixteen / sizeof *sixteen; i++)
         if (*sixteen[i] % 16 != 0)
@@ -345,6 +357,32 @@ static yk_status check_model(const yk_recipe *r, yk_error *err)
     if (H && K && H % K != 0)
         return yk_fail_key(r, &r->model_kv_heads, err, "is %lld; it must divide model.heads, %lld",
                            (long long)K, (long long)H);
+    return YK_OK;
+}
+
+/* Loads are counted in fp32, exactly up to here. */
+static const double most_load = 1 << 24;
+
+static yk_status check_experts(const yk_recipe *r, yk_error *err)
+{
+    const double tokens = (double)r->pretrain_batch * (double)r->pretrain_seq;
+    const int64_t E = r->model_experts;
+    if (!E) return YK_OK;
+    if (r->model_experts_chosen > E)
+        return yk_fail_key(r, &r->model_experts_chosen, err, "is %lld, more than the %lld of `model.experts`",
+                           (long long)r->model_experts_chosen, (long long)E);
+    if (r->model_layers && r->model_dense_layers >= r->model_layers)
+        return yk_fail_key(r, &r->model_dense_layers, err,
+                           "is %lld, which leaves none of the %lld of `model.layers` for `model.experts`; lower it",
+                           (long long)r->model_dense_layers, (long long)r->model_layers);
+    if (strcmp(r->model_mlp, "gelu") == 0)
+        return yk_fail_key(r, &r->model_mlp, err, "is gelu, but those of `model.experts` are swiglu; change one");
+    if (r->model_bias)
+        return yk_fail_key(r, &r->model_bias, err, "is true, but those of `model.experts` have no biases; change one");
+    if (r->model_expert_bias_rate > 0 && tokens > most_load)
+        return yk_fail_key(r, &r->pretrain_batch, err,
+                           "makes %.0f tokens a step, more than the %.0f that `model.expert_bias_rate` can count; "
+                           "lower it, or set model.expert_bias_rate to 0", tokens, most_load);
     return YK_OK;
 }
 
@@ -464,6 +502,7 @@ yk_status yk_recipe_check_given(const yk_recipe *r, const char *path, yk_error *
     YK_TRY(yk_ranges_check(r, err));
     YK_TRY(check_recompute(r, err));
     YK_TRY(check_model(r, err));
+    YK_TRY(check_experts(r, err));
     YK_TRY(check_training(r, err));
 done:
     return st;
@@ -473,6 +512,7 @@ yk_status yk_recipe_check_whole(const yk_recipe *r, yk_error *err)
 {
     yk_status st = YK_OK;
     YK_TRY(check_model(r, err));
+    YK_TRY(check_experts(r, err));
     YK_TRY(check_attention(r, err));
     YK_TRY(check_training(r, err));
     YK_TRY(check_rungs(r, err));

@@ -110,11 +110,18 @@ static unsigned differs(const yk_hf_kind *k, unsigned features)
     return (k->must & ~features) | (features & ~(k->must | k->may));
 }
 
+yk_status yk_refuse_experts(const yk_model_shape *s, yk_error *err)
+{
+    return yk_fail(err, YK_ERR_CONFIG, "the model has model.experts: %lld, and mixtures of experts cannot be exported "
+                   "yet; a model with model.experts: 0 can", (long long)s->experts);
+}
+
 yk_status yk_hf_kind_of(const yk_model_shape *s, const yk_hf_kind **kind, yk_error *err)
 {
     const unsigned features = features_of(s);
     const yk_hf_kind *nearest = yk_hf_kinds;
     yk_buf needs = {0};
+    if (s->experts) return yk_refuse_experts(s, err);
     for (size_t i = 0; i < yk_hf_kind_count; i++) {
         const yk_hf_kind *k = &yk_hf_kinds[i];
         if (__builtin_popcount(differs(k, features)) < __builtin_popcount(differs(nearest, features))) nearest = k;

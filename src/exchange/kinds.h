@@ -60,6 +60,9 @@ typedef struct yk_hf_kind {
 extern const yk_hf_kind yk_hf_kinds[];
 extern const size_t yk_hf_kind_count;
 
+/* YK_ERR_CONFIG: what is exported has no experts, for now. */
+yk_status yk_refuse_experts(const yk_model_shape *s, yk_error *err);
+
 /* The first kind that has the shape. YK_ERR_CONFIG names the settings by which the nearest one does not. */
 yk_status yk_hf_kind_of(const yk_model_shape *s, const yk_hf_kind **kind, yk_error *err);
 

@@ -177,6 +177,9 @@ yk_status yk_grow_check(const yk_model_shape *from, const yk_model_shape *to, yk
         {"pretrain.seq, whose positions are learnt,", (double)(from->learned_positions ? from->positions : 0),
          (double)(to->learned_positions ? to->positions : 0), false},
     };
+    if (from->experts || to->experts)
+        return yk_fail(err, YK_ERR_CONFIG, "model.experts is %lld, and the model has %lld: growth of or into experts is "
+                       "not built; it can be 0 in both", (long long)to->experts, (long long)from->experts);
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
         if (part[i].grows && part[i].new < part[i].old)
             return yk_fail(err, YK_ERR_CONFIG, "%s is %g, but the model has %g: it can only grow", part[i].key,

@@ -8,7 +8,7 @@
 
 #include "model/model.h"
 
-enum { YK_NODE_SLOTS = 10, YK_PHASES = 4 };
+enum { YK_NODE_SLOTS = 12, YK_PHASES = 5 };
 
 typedef struct yk_node {
     const struct yk_layer_kind *kind;
@@ -59,7 +59,7 @@ typedef struct yk_layer_kind {
     void (*backward)(const yk_node *n, yk_pass *p); /* p->x is what it was in forward */
 } yk_layer_kind;
 
-extern const yk_layer_kind yk_embed_kind, yk_attention_kind, yk_mlp_kind, yk_head_kind;
+extern const yk_layer_kind yk_embed_kind, yk_attention_kind, yk_mlp_kind, yk_moe_kind, yk_head_kind;
 
 /* The weights of all products, packed for those of forward or of backward. */
 typedef struct yk_packed {
@@ -68,6 +68,9 @@ typedef struct yk_packed {
     bool is_current; /* holds the weights as they are now */
 } yk_packed;
 enum { YK_FORWARD, YK_BACKWARD, YK_WAYS };
+
+/* Bytes that all of them take; at: NULL, or [params] where each begins. */
+int64_t yk_model_packed_bytes(const struct yk_model *m, int64_t *at, bool backward);
 
 struct yk_model {
     yk_model_shape shape;
@@ -93,6 +96,7 @@ struct yk_model {
     yk_memory memory;
     yk_phase phase[YK_PHASES];
     yk_watcher watcher; /* begins NULL: there is none */
+    int64_t *loads;         /* yk_model_loads */
 };
 
 /* Fills m->visit: forward, then backward, before which a segment whose activations are not those that the shared part
@@ -159,12 +163,21 @@ typedef struct yk_product {
     const void *packed[YK_WAYS]; /* NULL: is not */
     int64_t rows, in, out;
 } yk_product;
-yk_product yk_product_of(const yk_pass *p, int param, int64_t rows);
+yk_product yk_product_of(const yk_pass *p, int param, int64_t rows); /* of a parameter with parts: of the first */
 void yk_product_forward(const yk_pass *p, const yk_product *s, void *y, yk_type y_type, const void *x,
                         const float *init, int64_t init_row);
 void yk_product_dx(const yk_pass *p, const yk_product *s, void *dx, yk_type dx_type, const void *dy, yk_type dy_type,
                    int64_t dy_row);
 void yk_product_dw(const yk_pass *p, const yk_product *s, float *dw, const void *dy, yk_type dy_type, int64_t dy_row,
                    const void *x);
+
+/* The three products of each part of the weight in `slot` with rows of its own: those from first[e] to first[e + 1]; x
+ * and dy are stored. dw sums over the terms from first_term[e] to first_term[e + 1] (yk_sort_rows). */
+void yk_parts_forward(const yk_node *n, const yk_pass *p, int slot, const int32_t *first, void *y, yk_type y_type,
+                      void *x);
+void yk_parts_dx(const yk_node *n, const yk_pass *p, int slot, const int32_t *first, void *dx, yk_type dx_type,
+                 void *dy);
+void yk_parts_dw(const yk_node *n, const yk_pass *p, int slot, const int32_t *term, const int32_t *first_term,
+                 const void *dy, const void *x);
 
 #endif

@@ -33,7 +33,10 @@ yk_model_shape yk_model_shape_of(const yk_recipe *r, int64_t vocab)
                             .full_every = r->model_full_every,
                             .base_width = r->model_base_width, .norm_eps = r->model_norm_eps, .init_std = r->model_init_std,
                             .recompute_attention = strcmp(r->recompute, "attention") == 0,
-                            .recompute_blocks = blocks_again(r->recompute)};
+                            .recompute_blocks = blocks_again(r->recompute), .experts = r->model_experts,
+                            .experts_chosen = r->model_experts_chosen, .shared_experts = r->model_shared_experts,
+                            .expert_ffn = r->model_expert_ffn, .dense_layers = r->model_dense_layers,
+                            .routed_scaling = r->model_routed_scaling, .expert_balance = r->model_expert_balance};
 }
 
 static int64_t to_16(int64_t n)
@@ -61,7 +64,8 @@ yk_status yk_declare_param(yk_model *m, yk_node *n, int slot, const char *suffix
     yk_status st = YK_OK;
     YK_ROOM(m->param, m->params, m->param_room);
     yk_param *p = &m->param[m->params];
-    *p = (yk_param){.rank = columns ? 2 : 1, .shape = {rows, columns}, .init = init, .decay = decay};
+    *p = (yk_param){.rank = columns ? 2 : 1, .shape = {rows, columns}, .init = init, .decay = decay, .parts = 1,
+                    .used = 1};
     p->multiplies = columns && (n->kind != &yk_embed_kind || (m->shape.tied && slot == 0));
     set_multipliers(p, &m->shape, role_of(n, slot, init));
     p->count = columns ? rows * columns : rows;
@@ -99,7 +103,7 @@ void yk_declare_scratch(yk_model *m, yk_node *n, int slot, yk_type type, int64_t
     if (m->scratch_now > m->scratch_bytes) m->scratch_bytes = m->scratch_now;
 }
 
-/* Nodes 1 .. 2 L are attention and mlp by turns; embedding and head stand alone. */
+/* Nodes 1 .. 2 L are attention and mlp or moe by turns; embedding and head stand alone. */
 static void cut_segments(yk_model *m)
 {
     int blocks = (int)m->shape.recompute_blocks;
@@ -115,6 +119,24 @@ static void cut_segments(yk_model *m)
     }
 }
 
+static const yk_layer_kind *kind_of(const yk_model *m, int node)
+{
+    const int layer = (node - 1) / 2;
+    if (node == 0) return &yk_embed_kind;
+    if (node == m->nodes - 1) return &yk_head_kind;
+    if (node % 2) return &yk_attention_kind;
+    return m->shape.experts && layer >= m->shape.dense_layers ? &yk_moe_kind : &yk_mlp_kind;
+}
+
+/* The phase of that name, or the next free one. */
+static int phase_of(yk_model *m, const char *name)
+{
+    int i = 0;
+    while (m->phase[i].name && m->phase[i].name != name) i++;
+    m->phase[i].name = name;
+    return i;
+}
+
 static yk_status plan_nodes(yk_model *m, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -128,10 +150,9 @@ static yk_status plan_nodes(yk_model *m, yk_error *err)
     for (int i = 0; i < m->nodes; i++) {
         yk_node *n = &m->node[i];
         bool first = i == 0, last = i == m->nodes - 1;
-        n->kind = first ? &yk_embed_kind : last ? &yk_head_kind : i % 2 ? &yk_attention_kind : &yk_mlp_kind;
+        n->kind = kind_of(m, i);
         n->layer = first || last ? -1 : (i - 1) / 2;
-        n->phase = first ? 0 : last ? 3 : i % 2 ? 1 : 2;
-        m->phase[n->phase].name = n->kind->name;
+        n->phase = phase_of(m, n->kind->name);
         m->scratch_now = 0;
         if (n->first == i) m->shared_now = 0;
         YK_TRY(n->kind->plan(m, n, err));
@@ -145,8 +166,12 @@ done:
 
 static int64_t kernel_scratch_bytes(const yk_model *m)
 {
-    int64_t gemm = m->k->gemm_scratch(&m->team), attention = m->k->attention_scratch(&m->team, m->shape.head_size);
-    return gemm > attention ? gemm : attention;
+    const yk_team alone = yk_team_alone(&m->team);
+    const int64_t need[] = {m->k->gemm_scratch(&m->team), m->k->attention_scratch(&m->team, m->shape.head_size),
+                            m->shape.experts ? m->k->gemm_scratch(&alone) * m->team.threads : 0};
+    int64_t most = 0;
+    for (size_t i = 0; i < sizeof need / sizeof *need; i++) most = need[i] > most ? need[i] : most;
+    return most;
 }
 
 static int64_t angles_of(const yk_model *m)
@@ -161,29 +186,6 @@ static yk_memory memory_of(const yk_model *m)
                        .activations = m->saved_bytes + m->shared_bytes,
                        .scratch = m->scratch_bytes + (m->max_rows * m->shape.width + 2 * angles_of(m)) * size +
                                   kernel_scratch_bytes(m)};
-}
-
-/* Of a weight w[n,k] the operand of forward's product, or of backward's, which is its transpose. */
-static yk_pack pack_of(const yk_model *m, int param, bool backward)
-{
-    const yk_param *w = &m->param[param];
-    const float *x = m->weight ? m->weight + w->offset : NULL; /* a plan has none */
-    const int64_t out = w->shape[0], in = w->shape[1];
-    return backward ? (yk_pack){.n = in, .k = out, .b = {x, YK_FLOAT, in, 1}}
-                    : (yk_pack){.n = out, .k = in, .b = {x, YK_FLOAT, 1, in}};
-}
-
-/* Of all of them; at: NULL, or [params] where each begins. */
-static int64_t packed_bytes(const yk_model *m, int64_t *at, bool backward)
-{
-    int64_t bytes = 0;
-    for (int i = 0; i < m->params; i++) {
-        if (at) at[i] = bytes;
-        if (!m->param[i].multiplies) continue;
-        const yk_pack p = pack_of(m, i, backward);
-        bytes += m->k->packed_bytes(p.n, p.k);
-    }
-    return bytes;
 }
 
 int64_t yk_memory_sum(yk_memory m)
@@ -265,6 +267,7 @@ static yk_status make_plan(yk_model **out, const yk_model_shape *shape, int64_t 
     m->team = *team;
     m->training = training;
     m->max_rows = max_rows;
+    if (shape->experts) YK_NEW(m->loads, shape->layers * shape->experts);
     YK_TRY(plan_nodes(m, err));
 done:
     return st;
@@ -277,8 +280,8 @@ yk_status yk_model_outline(yk_model **out, const yk_model_shape *shape, int64_t 
     yk_model *m = NULL;
     YK_TRY(make_plan(&m, shape, max_rows, training, kernels, team, err));
     m->memory = memory_of(m);
-    m->memory.packed = packed_bytes(m, NULL, false);
-    m->memory.packed_back = packed_bytes(m, NULL, true);
+    m->memory.packed = yk_model_packed_bytes(m, NULL, false);
+    m->memory.packed_back = yk_model_packed_bytes(m, NULL, true);
     *out = m;
     m = NULL;
 done:
@@ -311,6 +314,7 @@ void yk_model_free(yk_model *m)
     free(m->param);
     free(m->input);
     free(m->visit);
+    free(m->loads);
     for (int i = 0; i < YK_WAYS; i++) free(m->packed[i].at);
     free(m);
 }
@@ -347,49 +351,6 @@ void yk_model_initialise(yk_model *m, uint64_t seed)
     yk_model_weights_changed(m);
 }
 
-void yk_model_weights_changed(yk_model *m)
-{
-    for (int i = 0; i < YK_WAYS; i++) m->packed[i].is_current = false;
-}
-
-static yk_status take_packed(yk_model *m, yk_packed *to, bool backward, yk_error *err)
-{
-    yk_status st = YK_OK;
-    char need[32];
-    if (!to->at) YK_NEW(to->at, m->params);
-    const int64_t bytes = packed_bytes(m, to->at, backward);
-    if (bytes > 0 && !(to->data = m->k->alloc(bytes)))
-        YK_FAIL(YK_ERR_MEMORY, "the packed weights need %s, which could not be had",
-                yk_human_bytes((double)bytes, need));
-    *(backward ? &m->memory.packed_back : &m->memory.packed) = bytes;
-done:
-    return st;
-}
-
-static yk_status pack(yk_model *m, yk_packed *to, bool backward, yk_error *err)
-{
-    yk_status st = YK_OK;
-    if (!to->data) YK_TRY(take_packed(m, to, backward, err));
-    if (!to->data || to->is_current) goto done;
-    for (int i = 0; i < m->params; i++) {
-        yk_pack p = pack_of(m, i, backward);
-        p.packed = to->data + to->at[i];
-        if (m->param[i].multiplies) m->k->pack(&m->team, &p);
-    }
-    to->is_current = true;
-done:
-    return st;
-}
-
-yk_status yk_model_pack(yk_model *m, bool training, yk_error *err)
-{
-    yk_status st = YK_OK;
-    YK_TRY(pack(m, &m->packed[YK_FORWARD], false, err));
-    if (training) YK_TRY(pack(m, &m->packed[YK_BACKWARD], true, err));
-done:
-    return st;
-}
-
 const yk_model_shape *yk_model_get_shape(const yk_model *m)
 {
     return &m->shape;
@@ -414,15 +375,17 @@ int64_t yk_model_gradient_floats(const yk_model *m)
 int64_t yk_model_parameters(const yk_model *m)
 {
     int64_t n = 0;
-    for (int i = 0; i < m->params; i++) n += m->param[i].count;
+    for (int i = 0; i < m->params; i++) n += m->param[i].counts ? 0 : m->param[i].count;
     return n;
 }
 
 double yk_model_flops_per_token(const yk_model *m, int64_t seq)
 {
     double multiplying = 0;
-    for (int i = 0; i < m->params; i++)
-        if (m->param[i].multiplies) multiplying += (double)m->param[i].count;
+    for (int i = 0; i < m->params; i++) {
+        const yk_param *p = &m->param[i];
+        if (p->multiplies) multiplying += (double)p->count * (double)p->used / (double)p->parts;
+    }
     double pairs = yk_model_density(&m->shape, seq) * (double)(m->shape.layers * seq);
     return 6.0 * multiplying + 6.0 * pairs * (double)(m->shape.heads * m->shape.head_size);
 }
@@ -480,12 +443,22 @@ yk_memory yk_model_memory(const yk_model *m)
 
 const yk_phase *yk_model_phase(const yk_model *m, int i)
 {
-    return i >= 0 && i < YK_PHASES ? &m->phase[i] : NULL;
+    return i >= 0 && i < YK_PHASES && m->phase[i].name ? &m->phase[i] : NULL;
 }
 
 void yk_model_reset_phases(yk_model *m)
 {
     for (int i = 0; i < YK_PHASES; i++) m->phase[i].forward = m->phase[i].backward = 0;
+}
+
+int64_t *yk_model_loads(const yk_model *m)
+{
+    return m->loads;
+}
+
+void yk_model_reset_loads(yk_model *m)
+{
+    for (int64_t i = 0; m->loads && i < m->shape.layers * m->shape.experts; i++) m->loads[i] = 0;
 }
 
 static void compute(yk_model *m, yk_pass *p, int node, bool backward)

@@ -5,8 +5,10 @@
  * optional QK-norm); LayerNorm, learned positions, GELU and biases make it GPT-2 (Radford et al. 2019). Forward walks
  * up the nodes, backward walks down; gradients accumulate over micro-batches.
  *
+ * Mixtures of experts may take the place of feed-forward blocks (moe.c).
+ *
  * Shapes: N rows (tokens of the micro-batch), C width, H heads, K key heads, D head size, F feed-forward,
- * V vocabulary, L layers. */
+ * V vocabulary, L layers, E experts. */
 #ifndef YK_MODEL_MODEL_H
 #define YK_MODEL_MODEL_H
 
@@ -34,6 +36,10 @@ typedef struct yk_model_shape {
     int64_t full_every;    /* ... in all layers but each full_every-th, which is full; 0: in all */
     bool recompute_attention; /* backward computes attention blocks again */
     int64_t recompute_blocks; /* 0, or whole blocks again, so many at a time; neither changes a bit */
+    /* From block `dense_layers` on a mixture of experts takes the place of the feed-forward block (experts = 0: of
+     * none); an expert's inner width is expert_ffn, that of the shared ones together shared_experts x expert_ffn. */
+    int64_t experts, experts_chosen, shared_experts, expert_ffn, dense_layers;
+    double routed_scaling, expert_balance;
 } yk_model_shape;
 
 #define YK_SCORE_NAME "score.weight" /* of the score head's parameter [1,C] */
@@ -63,6 +69,8 @@ typedef struct yk_param {
     bool decay;      /* weight decay applies */
     bool multiplies; /* takes part in a matrix product, for FLOP counts */
     double initial, rate; /* what its role multiplies initial values and learning rate by */
+    int64_t parts, used; /* matrices below each other in it, and how many of them a row meets */
+    bool counts; /* is not learnt: its gradient is how often each of its elements was chosen (yk_optimiser_step) */
 } yk_param;
 
 /* A micro-batch. Documents are segments: rows of one attend to rows of the same alone. */
@@ -138,6 +146,11 @@ typedef struct yk_phase {
 } yk_phase;
 const yk_phase *yk_model_phase(const yk_model *m, int i);
 void yk_model_reset_phases(yk_model *m);
+
+/* Rows of passes without gradients that each expert of each layer was given, [layers, experts], since the model was
+ * made or they were reset; NULL: there are no experts. */
+int64_t *yk_model_loads(const yk_model *m);
+void yk_model_reset_loads(yk_model *m);
 
 /* Another set of weights of the same shape, such as a reference or a reward model beside the policy. */
 typedef struct yk_weights {

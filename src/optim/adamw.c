@@ -16,6 +16,32 @@ static int buckets_of(const yk_optimiser *o)
     return yk_comm_buckets(o->comm, yk_model_floats(o->model));
 }
 
+/* What of a parameter's elements lies in the slice of a bucket: [begin, end) of the flat index. */
+static yk_slice own_of(const yk_optimiser *o, const yk_param *p, int bucket)
+{
+    const yk_slice own = slice_of(o, bucket);
+    const int64_t begin = p->offset > own.begin ? p->offset : own.begin;
+    const int64_t end = p->offset + p->count < own.end ? p->offset + p->count : own.end;
+    return (yk_slice){begin, end > begin ? end : begin};
+}
+
+static yk_status take_loads(yk_optimiser *o, yk_error *err)
+{
+    yk_status st = YK_OK;
+    int count;
+    int64_t elements = 0;
+    const yk_param *param = yk_model_params(o->model, &count);
+    for (int i = 0; i < count; i++) {
+        o->counting += param[i].counts;
+        if (param[i].counts) elements += param[i].count;
+    }
+    if (o->counting == 0) return YK_OK;
+    YK_NEW(o->load, elements);
+    YK_NEW(o->total, yk_comm_size(o->comm) * o->counting);
+done:
+    return st;
+}
+
 yk_status yk_optimiser_new(yk_optimiser *o, yk_model *model, const yk_kernels *k, const yk_adamw_options *options,
                            yk_comm *comm, yk_error *err)
 {
@@ -24,6 +50,7 @@ yk_status yk_optimiser_new(yk_optimiser *o, yk_model *model, const yk_kernels *k
     *o = (yk_optimiser){.model = model, .o = *options, .comm = comm, .most_norm = INFINITY,
                         .owned = yk_comm_owned(comm, floats, floats, yk_comm_rank(comm))};
     YK_NEW(o->partial, (floats + YK_SUM_BLOCK - 1) / YK_SUM_BLOCK);
+    YK_TRY(take_loads(o, err));
     o->m = k->alloc(o->owned * (int64_t)sizeof(float));
     o->v = k->alloc(o->owned * (int64_t)sizeof(float));
     if (!o->m || !o->v)
@@ -37,7 +64,64 @@ void yk_optimiser_free(yk_optimiser *o, const yk_kernels *k)
     if (o->m) k->free(o->m);
     if (o->v) k->free(o->v);
     free(o->partial);
+    free(o->load);
+    free(o->total);
     *o = (yk_optimiser){0};
+}
+
+/* Takes the counts of a parameter's own elements out of the gradients; their sum. */
+static double take_counts(const yk_optimiser *o, const yk_param *p, double **load)
+{
+    float *gradient = yk_model_gradients(o->model);
+    double sum = 0;
+    for (int b = 0; b < buckets_of(o); b++) {
+        const yk_slice own = own_of(o, p, b);
+        for (int64_t j = own.begin; j < own.end; j++) {
+            sum += *(*load)++ = (double)gradient[j];
+            gradient[j] = 0;
+        }
+    }
+    return sum;
+}
+
+/* The gradients are then those of what is learnt, and all ranks know the sums of the counts. They are whole numbers: no
+ * order of theirs changes a bit. */
+static void collect_loads(yk_optimiser *o)
+{
+    int count;
+    const yk_param *param = yk_model_params(o->model, &count);
+    double *load = o->load, *sum = o->total + yk_comm_rank(o->comm) * o->counting;
+    if (o->counting == 0) return;
+    for (int i = 0; i < count; i++)
+        if (param[i].counts) *sum++ = take_counts(o, &param[i], &load);
+    yk_comm_gather_doubles(o->comm, o->total, yk_comm_size(o->comm) * o->counting);
+}
+
+/* Moves a parameter's own elements, of whose counts the sum over all elements is known. */
+static void even(const yk_optimiser *o, const yk_param *p, double sum, const double **load)
+{
+    float *weight = yk_model_weights(o->model);
+    for (int b = 0; b < buckets_of(o); b++) {
+        const yk_slice own = own_of(o, p, b);
+        for (int64_t j = own.begin; j < own.end; j++) {
+            const double more = *(*load)++ * (double)p->count - sum;
+            weight[j] -= (float)(more > 0 ? o->o.expert_rate : more < 0 ? -o->o.expert_rate : 0);
+        }
+    }
+}
+
+static void even_loads(const yk_optimiser *o)
+{
+    int count, at = 0;
+    const yk_param *param = yk_model_params(o->model, &count);
+    const double *load = o->load;
+    for (int i = 0; i < count; i++) {
+        if (!param[i].counts) continue;
+        double sum = 0;
+        for (int r = 0; r < yk_comm_size(o->comm); r++) sum += o->total[r * o->counting + at];
+        even(o, &param[i], sum, &load);
+        at++;
+    }
 }
 
 static double gradient_norm(const yk_optimiser *o, const yk_kernels *k, const yk_team *team, double scale)
@@ -86,30 +170,42 @@ static void update_slices(const yk_optimiser *o, const yk_kernels *k, const yk_t
     }
 }
 
+static bool alike(const yk_param *a, const yk_param *b)
+{
+    return a->decay == b->decay && a->rate == b->rate && a->counts == b->counts;
+}
+
+/* All parameters but those that count; runs of equal rate and decay are one range. */
+static void update_learnt(const yk_optimiser *o, const yk_kernels *k, const yk_team *team, yk_adamw a, double lr)
+{
+    int count, last;
+    const yk_param *param = yk_model_params(o->model, &count);
+    for (int i = 0; i < count; i = last + 1) {
+        last = i;
+        while (last + 1 < count && alike(&param[last + 1], &param[i])) last++;
+        if (param[i].counts) continue;
+        a.lr = (float)(lr * param[i].rate);
+        a.decay = param[i].decay ? (float)(o->o.decay / param[i].rate) : 0.0f;
+        update_slices(o, k, team, a, param[i].offset, param[last].offset + param[last].count);
+    }
+}
+
 bool yk_optimiser_step(yk_optimiser *o, const yk_kernels *k, const yk_team *team, double scale, double lr,
                        int64_t step, double *norm)
 {
     const int64_t floats = yk_model_floats(o->model);
+    collect_loads(o);
     *norm = gradient_norm(o, k, team, scale);
     if (!isfinite(*norm) || *norm > o->most_norm) {
         clear_gradients(o, k, team);
         return false;
     }
     if (o->o.clip > 0 && *norm > o->o.clip) scale *= o->o.clip / *norm;
-    int count;
-    const yk_param *param = yk_model_params(o->model, &count);
-    yk_adamw a = {.scale = (float)scale, .beta1 = (float)o->o.beta1, .beta2 = (float)o->o.beta2,
-                  .eps = (float)o->o.eps, .bias1 = (float)(1.0 - yk_pow64(o->o.beta1, (double)step)),
-                  .bias2 = (float)(1.0 - yk_pow64(o->o.beta2, (double)step))};
-    for (int i = 0; i < count; i++) { /* runs of equal rate and decay are one range */
-        int last = i;
-        while (last + 1 < count && param[last + 1].decay == param[i].decay && param[last + 1].rate == param[i].rate)
-            last++;
-        a.lr = (float)(lr * param[i].rate);
-        a.decay = param[i].decay ? (float)(o->o.decay / param[i].rate) : 0.0f;
-        update_slices(o, k, team, a, param[i].offset, param[last].offset + param[last].count);
-        i = last;
-    }
+    const yk_adamw a = {.scale = (float)scale, .beta1 = (float)o->o.beta1, .beta2 = (float)o->o.beta2,
+                        .eps = (float)o->o.eps, .bias1 = (float)(1.0 - yk_pow64(o->o.beta1, (double)step)),
+                        .bias2 = (float)(1.0 - yk_pow64(o->o.beta2, (double)step))};
+    even_loads(o);
+    update_learnt(o, k, team, a, lr);
     if (o->comm) {
         if (!o->weights_stay) yk_comm_gather_slices(o->comm, team, yk_model_weights(o->model), floats, floats);
         clear_gradients(o, k, team); /* those of the others' slices */

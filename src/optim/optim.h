@@ -1,4 +1,5 @@
-/* AdamW over the flat arrays of a model, with global-norm clipping, and learning-rate schedules. */
+/* AdamW over the flat arrays of a model, with global-norm clipping, and learning-rate schedules; the biases by which
+ * experts are chosen. */
 #ifndef YK_OPTIM_OPTIM_H
 #define YK_OPTIM_OPTIM_H
 
@@ -22,6 +23,7 @@ double yk_learning_rate(const yk_schedule *s, int64_t step);
 typedef struct yk_adamw_options {
     double beta1, beta2, eps, decay; /* decay: of the parameters that are declared with it */
     double clip;                     /* largest global norm of the gradient; 0: any */
+    double expert_rate;              /* by which biases of experts change a step */
 } yk_adamw_options;
 
 typedef struct yk_optimiser {
@@ -32,6 +34,9 @@ typedef struct yk_optimiser {
     float *m, *v;     /* [owned] of them: first and second moments */
     double *partial;  /* block sums of the norm */
     double most_norm; /* a gradient with a larger one is not applied; INFINITY at first */
+    int counting;     /* parameters that count */
+    double *load;     /* their counts in the slices, one behind the other */
+    double *total;    /* [ranks][counting] sums of them */
     yk_adamw_options o;
 } yk_optimiser;
 
@@ -44,7 +49,9 @@ void yk_optimiser_free(yk_optimiser *o, const yk_kernels *k);
  * parameter is lr x its own (yk_param), its decay lr x decay. *norm is the global norm before clipping: double sums of
  * fixed blocks, added in index order. A norm that is not finite, or above most_norm, leaves weights and moments as they
  * are, clears the gradients and returns false. `step` counts the steps not skipped, from 1. Ranks that share moments
- * read their slices of the gradients, and exchange block sums and weights. */
+ * read their slices of the gradients, and exchange block sums and weights.
+ * Elements of a parameter that counts (yk_param) move by expert_rate, up where they were chosen less often than the
+ * mean of all, and down where more often (Wang et al., arXiv 2408.15664); the norm does not know them. */
 bool yk_optimiser_step(yk_optimiser *o, const yk_kernels *k, const yk_team *team, double scale, double lr,
                        int64_t step, double *norm);
 

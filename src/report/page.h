@@ -13,9 +13,10 @@ yk_status yk_page_training(yk_buf *out, const yk_record *r, yk_error *err);
  * after. */
 yk_status yk_page_courses(yk_buf *out, const yk_record *r, yk_error *err);
 
-/* In run_parts.c: where time went, what the model says. */
+/* In run_parts.c: where time went, what the model says, whom experts serve. */
 void yk_page_time(yk_buf *out, const yk_record *r);
 void yk_page_balance(yk_buf *out, const yk_record *r); /* of runs of several ranks */
+void yk_page_experts(yk_buf *out, const yk_record *r);
 yk_status yk_page_samples(yk_buf *out, const yk_record *r, yk_error *err);
 void yk_page_recipe(yk_buf *out, const yk_record *r);
 

@@ -153,6 +153,7 @@ static yk_status page(yk_buf *out, const yk_record *r, yk_error *err)
     notes(out, r);
     YK_TRY(yk_page_heldout(out, r, err));
     YK_TRY(yk_page_training(out, r, err));
+    yk_page_experts(out, r);
     YK_TRY(yk_page_samples(out, r, err));
     yk_page_proposals(out, r);
     YK_TRY(yk_page_courses(out, r, err));

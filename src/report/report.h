@@ -7,7 +7,7 @@
  *   {"type":"step","step":s,"loss":nats,"bpb":b|null,"lr":x,"grad_norm":g,"tokens":total,
  *    "tokens_per_s":v,"seconds":t,"skipped":bool,"masked_loss":x|null,"loss_scale":s}
  *   {"type":"eval","step":s,"tokens":total,"bpb":all,"by_domain":{"name":bpb},
- *    "masked_accuracy":a,"final":bool}
+ *    "masked_accuracy":a,"final":bool,"expert_load":[{"layer":l,"max":x,"min":x}]}
  *   {"type":"mixture","domains":{"name":{"wanted":share,"realised":share,"epochs":e}}}
  * A step that comes again (after a restart) replaces what stands from there on.
  * samples.jsonl: {"step":s,"prompt":"...","text":"..."}; text may begin with the prompt. */

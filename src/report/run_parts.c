@@ -84,6 +84,24 @@ void yk_page_time(yk_buf *out, const yk_record *r)
         yk_seconds(total).text);
 }
 
+void yk_page_experts(yk_buf *out, const yk_record *r)
+{
+    json_t *load = json_object_get(yk_json_at(r->summary, "model"), "expert_load");
+    if (json_array_size(load) == 0) return;
+    yk_page_heading(out, "experts", "Load of the experts",
+                    "Tokens of held-out text that the busiest and the idlest expert of a block were given after "
+                    "pretraining, as shares of their mean: 1 is even.");
+    yk_buf_puts(out, "<div class=\"scroll slim\"><table><thead><tr><th>Block</th><th class=\"num\">Busiest</th>"
+                     "<th class=\"num\">Idlest</th></tr></thead><tbody>\n");
+    for (size_t i = 0; i < json_array_size(load); i++) {
+        json_t *layer = json_array_get(load, i);
+        yk_html_add(out, "<tr><th scope=\"row\">%s</th><td class=\"num\">%s</td><td class=\"num\">%s</td></tr>\n",
+                    yk_count(yk_json_number(layer, "layer")).text, yk_fixed(yk_json_number(layer, "max"), 2).text,
+                    yk_fixed(yk_json_number(layer, "min"), 2).text);
+    }
+    yk_buf_puts(out, "</tbody></table></div></section>\n");
+}
+
 static void balance_row(yk_buf *out, json_t *phases, const char *phase, bool seconds)
 {
     static const char *const figure[] = {"min", "avg", "max"};

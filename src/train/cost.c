@@ -20,8 +20,16 @@ static double multiplying(const yk_model *m, bool attention_alone)
     for (int i = 0; i < count; i++)
         if (p[i].multiplies && strncmp(p[i].name, "model.layers.", 13) == 0 &&
             (!attention_alone || strstr(p[i].name, ".self_attn.")))
-            sum += (double)p[i].count;
+            sum += (double)p[i].count * (double)p[i].used / (double)p[i].parts;
     return sum;
+}
+
+/* Of a token in the feed-forward half of a block, the mean of all blocks. */
+static double inner_width(const yk_model_shape *s)
+{
+    const int64_t mixed = s->experts ? s->layers - s->dense_layers : 0;
+    const int64_t active = (s->experts_chosen + s->shared_experts) * s->expert_ffn;
+    return (double)((s->layers - mixed) * s->ffn + mixed * active) / (double)s->layers;
 }
 
 yk_load yk_load_of(const yk_model *m, const yk_recipe *r, const yk_setting *with, int64_t outer)
@@ -29,7 +37,7 @@ yk_load yk_load_of(const yk_model *m, const yk_recipe *r, const yk_setting *with
     const yk_model_shape *s = yk_model_get_shape(m);
     const double L = (double)s->layers, T = (double)r->pretrain_seq, C = (double)s->width;
     const double q = (double)(s->heads * s->head_size), kv = (double)(2 * s->kv_heads * s->head_size);
-    const double of_attention = 3 * C + q + kv, of_mlp = C + (s->gelu ? 2 : 3) * (double)s->ffn;
+    const double of_attention = 3 * C + q + kv, of_mlp = C + (s->gelu ? 2 : 3) * inner_width(s);
     const double attention = 6 * L * T * q * yk_model_density(s, r->pretrain_seq);
     const double products = yk_model_flops_per_token(m, r->pretrain_seq) - attention;
     const double a_lane = (double)(r->pretrain_batch / r->lanes);

@@ -48,7 +48,7 @@ typedef struct yk_cost {
  *               passes); 24 a gradient for each lane but the first of a rank;
  *   node      of g ranks: a sum moves 5 (g - 1) / g of its bytes, gathering 2 (node.c);
  *   network   of n nodes: a sum or gathering is (n - 1) / n of its bytes by a node, at 0.94 of the line, and 3
- *               latencies a bucket of YK_BUCKET_FLOATS and level of halving; with 6 agreements of log2 n latencies.
+ *               latencies a bucket of YK_MESSAGE_FLOATS and level of halving; with 6 agreements of log2 n latencies.
  * Bytes move at min(memory, shared / g). A step sums one gradient a rank (of `zero` 2 and above one a lane), gathers
  * the gradient (`zero` 0) or the weights (1, 2) once, or the weights for forward and backward of every pass (3). */
 yk_cost yk_cost_of(const yk_cluster *c, const yk_load *l);

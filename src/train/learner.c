@@ -16,7 +16,8 @@ enum { LOSS = 0, WEIGHT, SECONDS, ROWS, SUMS };
 yk_adamw_options yk_adamw_of(const yk_recipe *r)
 {
     return (yk_adamw_options){.beta1 = r->pretrain_beta1, .beta2 = r->pretrain_beta2, .eps = r->pretrain_eps,
-                              .decay = r->pretrain_weight_decay, .clip = r->pretrain_clip};
+                              .decay = r->pretrain_weight_decay, .clip = r->pretrain_clip,
+                              .expert_rate = r->model_expert_bias_rate};
 }
 
 yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const yk_weights *weights,

@@ -23,7 +23,8 @@ yk_ranks yk_ranks_of(const yk_comm *c)
 /* Whether bytes might not be countable in 64 bits: weights and activations are at most some 16 times so many floats. */
 static bool is_beyond_counting(const yk_recipe *r, int64_t micro)
 {
-    double width = (double)(r->model_width + r->model_ffn + r->model_heads * r->model_head_size);
+    double width = (double)(r->model_width + r->model_ffn + r->model_heads * r->model_head_size +
+                            (r->model_experts + r->model_shared_experts) * r->model_expert_ffn);
     double rows = (double)micro * (double)r->pretrain_seq;
     return (rows + width) * width * (double)(r->model_layers + 1) > 1e15;
 }

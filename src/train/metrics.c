@@ -83,6 +83,27 @@ yk_status yk_metrics_add(yk_metrics *m, json_t *row, yk_error *err)
     return yk_comm_agree(m->comm, st, err);
 }
 
+json_t *yk_metrics_expert_load(const yk_model *m, yk_comm *comm)
+{
+    const yk_model_shape *s = yk_model_get_shape(m);
+    int64_t *load = yk_model_loads(m);
+    json_t *layers = load ? json_array() : NULL;
+    if (load) yk_comm_add_counts(comm, load, s->layers * s->experts);
+    for (int64_t l = s->dense_layers; load && l < s->layers; l++) {
+        const int64_t *of = load + l * s->experts;
+        int64_t sum = 0, most = of[0], least = of[0];
+        for (int64_t e = 0; e < s->experts; e++) {
+            sum += of[e];
+            most = of[e] > most ? of[e] : most;
+            least = of[e] < least ? of[e] : least;
+        }
+        const double mean = sum ? (double)sum / (double)s->experts : 1;
+        json_array_append_new(layers, json_pack("{s:I, s:f, s:f}", "layer", (json_int_t)l, "max", (double)most / mean,
+                                                "min", (double)least / mean));
+    }
+    return layers;
+}
+
 static yk_status add_sample(yk_metrics *m, int64_t step, const char *prompt, const yk_buf *text, yk_error *err)
 {
     yk_status st = YK_OK;

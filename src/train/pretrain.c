@@ -32,6 +32,7 @@ typedef struct trainer {
     int64_t micro;
     char data[33];  /* hash over the training shards */
     double start_bpb, best_bpb, peak;
+    json_t *expert_load; /* at the last evaluation */
     double flops_before; /* that made the model it begins with, as far as they are known */
     int64_t passed_over, spare; /* steps whose data rollbacks left behind, and the most there is data for */
     double pace; /* seconds a step, smoothed over the last twenty or so, for the progress line */
@@ -143,6 +144,7 @@ static yk_status evaluate(trainer *t, yk_error *err)
     yk_watch_phase("evaluation after step", t->l.step);
     yk_learner_whole(&t->l);
     yk_progress("pretrain   step %lld: held-out loss", (long long)t->l.step);
+    yk_model_reset_loads(t->s.model);
     for (size_t d = 0; d < t->r->corpora; d++) {
         yk_heldout one = {0};
         YK_TRY(heldout(t, d, most, &one, err));
@@ -156,6 +158,9 @@ static yk_status evaluate(trainer *t, yk_error *err)
                             (json_int_t)(t->l.step * t->r->pretrain_batch * t->r->pretrain_seq), "flops", flops(t),
                             "bpb", yk_json_number_or_null(bpb), "by_domain", by_domain);
     if (t->s.k->precision == YK_BF16) json_object_set_new(row, "flushed", flushed_shares(t));
+    json_decref(t->expert_load);
+    t->expert_load = yk_metrics_expert_load(t->s.model, t->job->comm);
+    if (t->expert_load) json_object_set(row, "expert_load", t->expert_load);
     YK_TRY(yk_metrics_add(&t->metrics, row, err));
     if (t->l.step > 0 && bpb < t->best_bpb) {
         t->best_bpb = bpb;
@@ -383,6 +388,7 @@ static yk_status summarise(trainer *t, yk_error *err)
                               (json_int_t)yk_learner_memory(&t->l), "peak_resident",
                               (json_int_t)peak_resident());
     if (!pretrain || !model) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (t->expert_load) json_object_set(model, "expert_load", t->expert_load);
     if (t->job->comm) json_object_set_new(pretrain, "exchange_hidden", json_real(yk_comm_hidden(t->l.exchanged)));
     YK_TRY(yk_learner_balance(&t->l, pretrain, err));
     json_object_set_new(t->job->summary, "pretrain", pretrain);
@@ -474,6 +480,7 @@ done:
         yk_sampler_free(t->sampler);
         yk_domains_close(t->domains, job->recipe->corpora);
         yk_session_close(&t->s);
+        json_decref(t->expert_load);
         free(t->checkpoints);
         free(t->best_path);
     }

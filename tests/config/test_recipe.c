@@ -210,7 +210,7 @@ static void has_origin(const yk_recipe *r, const yk_key *k, const char *printed,
     yk_buf_free(&out);
 }
 
-/* The lines of its group, and others behind them, without which a key has no meaning. */
+/* The lines, of its group or behind it, without which a key has no meaning. */
 static const char *beside(const char *path)
 {
     static const char *const lines[][2] = {
@@ -245,7 +245,7 @@ static void every_key(void **state)
         round_trip(p, &r);
         yk_recipe_free(&r);
         snprintf(set, sizeof set, "%s=%s", path, value);
-        snprintf(text, sizeof text, "%s%s%s", more[0] ? "model:\n" : "", more, small_corpus);
+        snprintf(text, sizeof text, "%s%s%s", more[0] == ' ' ? "model:\n" : "", more, small_corpus);
         load(&r, p, text, set);
         same_field(k, &r, printed);
         has_origin(&r, k, printed, "--set");
@@ -450,6 +450,35 @@ static void around_given(void **state)
     }
 }
 
+/* Experts that a token meets have the width of the block that they take the place of, unless it is given. */
+static void experts(void **state)
+{
+    const place *p = *state;
+    static const struct {
+        const char *set;
+        int64_t F, parameters; /* of which a token meets so many more than without, in a block but for the router */
+    } c[] = {
+        {"model={width: 128, layers: 2, ffn: 352, experts: 8}", 112, 3 * (3 * 112 - 352)},
+        {"model={width: 128, layers: 2, ffn: 512, experts: 8, experts_chosen: 3}", 128, 0},
+        {"model={width: 128, layers: 2, ffn: 512, experts: 8, shared_experts: 0, experts_chosen: 1}", 512, 0},
+        {"model={width: 128, layers: 2, ffn: 16, experts: 16, experts_chosen: 8}", 16, 3 * 8 * 16},
+        {"model={width: 128, layers: 2, ffn: 512, experts: 8, expert_ffn: 64}", 64, -3 * 5 * 64},
+    };
+    for (size_t i = 0; i < COUNT(c); i++) {
+        yk_recipe r;
+        char without[128];
+        load(&r, p, small_corpus, c[i].set);
+        assert_int_equal(r.model_expert_ffn, c[i].F);
+        double mixed = yk_recipe_parameters(&r) - 128 * (double)r.model_experts;
+        yk_recipe_free(&r);
+        snprintf(without, sizeof without, "%.*s}", (int)(strstr(c[i].set, ", experts") - c[i].set), c[i].set);
+        load(&r, p, small_corpus, without);
+        assert_int_equal(r.model_expert_ffn, 0);
+        assert_true(mixed - yk_recipe_parameters(&r) == 128.0 * (double)c[i].parameters);
+        yk_recipe_free(&r);
+    }
+}
+
 static void canonical_text(void **state)
 {
     const place *p = *state;
@@ -531,6 +560,7 @@ int main(void)
         cmocka_unit_test(dial),
         cmocka_unit_test(horizon),
         cmocka_unit_test(around_given),
+        cmocka_unit_test(experts),
         cmocka_unit_test(canonical_text),
         cmocka_unit_test(reference),
     };

@@ -208,6 +208,7 @@ static void models_that_llama_cpp_lacks(void **state)
                  {{"model.qk_norm=true", "model.rope_factor=8"}, "model.qk_norm: true and model.rope_factor above 1"},
                  {{"model.qk_norm=false", "model.qkv_bias=true", "model.head_size=32"},
                   "model.qkv_bias: true and a model.head_size that is not width / heads"},
+                 {{"model.experts=4", "model.dense_layers=0"}, "model.experts: 4, and mixtures of experts cannot"},
                  {{"model.qk_norm=false", "model.mlp=gelu"}, "model.norm: rmsnorm with model.mlp: gelu"},
                  {{"model.qk_norm=false", "model.position=learned"},
                   "model.norm: rmsnorm with model.position: learned"},

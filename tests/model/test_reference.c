@@ -18,6 +18,10 @@ static const reference references[] = {
     {"qkv_bias", {.vocab = VOCAB, .width = 32, .layers = 2, .heads = 2, .kv_heads = 1, .head_size = 16, .ffn = 48,
                   .positions = ROWS, .tied = true, .qkv_bias = true, .rope_theta = 1e4, .rope_factor = 8,
                   .rope_original = 48, .norm_eps = 1e-5}, qkv_bias_loss, qkv_bias_gradients, qkv_bias_training},
+    {"experts", {.vocab = VOCAB, .width = 32, .layers = 3, .heads = 2, .kv_heads = 2, .head_size = 16, .ffn = 48,
+                 .positions = ROWS, .tied = true, .rope_theta = 1e4, .norm_eps = 1e-5, .experts = 6,
+                 .experts_chosen = 2, .shared_experts = 2, .expert_ffn = 16, .dense_layers = 1, .routed_scaling = 1.5,
+                 .expert_balance = 0.02}, experts_loss, experts_gradients, experts_training},
     {"window", {.vocab = VOCAB, .width = 32, .layers = 2, .heads = 4, .kv_heads = 2, .head_size = 16, .ffn = 48,
                 .positions = ROWS, .qk_norm = true, .tied = true, .rope_theta = 1e4, .norm_eps = 1e-5,
                 .pattern = {.window = 4}, .full_every = 2}, window_loss, window_gradients, window_training},
@@ -59,7 +63,8 @@ static void twenty_steps_of_adamw_agree(void **state)
     yk_error err;
     const yk_kernels *k;
     const yk_schedule schedule = {.kind = "cosine", .peak = 5e-3, .end = 0.1, .warmup = 0.1, .steps = STEPS};
-    const yk_adamw_options adamw = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .decay = 0.1, .clip = 1.0};
+    const yk_adamw_options adamw = {.beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .decay = 0.1, .clip = 1.0,
+                                    .expert_rate = 0.01};
     double targets = 0, norm;
     for (int i = 0; i < ROWS; i++) targets += (double)weight[i];
     assert_int_equal(yk_kernels_pick(&k, NULL, YK_FP32, &err), YK_OK);

@@ -23,12 +23,15 @@ CASES = {
     "deep_free": dict(width=16, layers=4, heads=2, kv_heads=1, head_size=16, ffn=32, qk_norm=True, tied=False),
     "qkv_bias": dict(width=32, layers=2, heads=2, kv_heads=1, head_size=16, ffn=48, qk_norm=False, tied=True, qkv_bias=True,
                      rope_factor=8, rope_original=48),
+    "experts": dict(width=32, layers=3, heads=2, kv_heads=2, head_size=16, ffn=48, qk_norm=False, tied=True, experts=6,
+                    chosen=2, shared=2, expert_ffn=16, dense=1, scaling=1.5, balance=0.02),
     "window": dict(width=32, layers=2, heads=4, kv_heads=2, head_size=16, ffn=48, qk_norm=True, tied=True, window=4,
                    full_every=2),
     "global_tokens": dict(width=32, layers=2, heads=2, kv_heads=1, head_size=16, ffn=48, qk_norm=False, tied=False,
                           window=3, global_tokens=2),
 }
-THETA, EPS, Z = 10000.0, 1e-5, 1e-4
+THETA, EPS, Z, EXPERT_RATE = 10000.0, 1e-5, 1e-4, 0.01
+BIAS = "gate.e_score_correction_bias"  # is not learnt
 
 
 def numbers(stream, count):
@@ -68,6 +71,9 @@ def parameters(c):
         yield from bias(p + "self_attn.o_proj", c["width"])
         yield p + "post_attention_layernorm.weight", (c["width"],)
         yield from bias(p + "post_attention_layernorm", c["width"])
+        if l >= c.get("dense", c["layers"]):
+            yield from expert_parameters(c, p + "mlp.")
+            continue
         yield p + up + ".weight", (inner, c["width"])
         yield from bias(p + up, inner)
         yield p + "mlp.down_proj.weight", (c["width"], c["ffn"])
@@ -78,11 +84,22 @@ def parameters(c):
         yield "lm_head.weight", (VOCAB, c["width"])
 
 
+def expert_parameters(c, p):
+    C, E, F, shared = c["width"], c["experts"], c["expert_ffn"], c["shared"] * c["expert_ffn"]
+    yield p + "gate.weight", (E, C)
+    yield p + BIAS, (E,)
+    yield p + "experts.gate_up_proj.weight", (E * 2 * F, C)
+    yield p + "experts.down_proj.weight", (E * C, F)
+    yield p + "shared_experts.gate_up_proj.weight", (2 * shared, C)
+    yield p + "shared_experts.down_proj.weight", (C, shared)
+
+
 def make_weights(c):
     w = {}
     for i, (name, shape) in enumerate(parameters(c)):
         x = numbers(100 + i, math.prod(shape)).reshape(shape)
-        w[name] = (x * 0.4 + 1.0 if len(shape) == 1 else x * 0.6).to(torch.float32).double().requires_grad_()
+        w[name] = (x * 0.4 + 1.0 if len(shape) == 1 else x * 0.6).to(torch.float32).double()
+        w[name].requires_grad_(BIAS not in name)
     return w
 
 
@@ -108,6 +125,30 @@ def mlp(c, w, p, n):
         gate, up = linear(w, p + "mlp.gate_up_proj", n).chunk(2, -1)
         active = torch.nn.functional.silu(gate) * up
     return linear(w, p + "mlp.down_proj", active)
+
+
+def swiglu(n, up, down):
+    gate, up = (n @ up.T).chunk(2, -1)
+    return (torch.nn.functional.silu(gate) * up) @ down.T
+
+
+def moe(c, w, p, n, weight, balance):
+    """As DeepSeek-V3 has it. The gradient of the bias counts how often each expert was chosen; the balance loss of
+    each document is appended to `balance`."""
+    E, k, bias = c["experts"], c["chosen"], w[p + BIAS]
+    s = torch.sigmoid(n @ w[p + "gate.weight"].T)
+    chosen = torch.zeros_like(s).scatter(1, (s + bias).topk(k).indices, 1.0)
+    bias.grad = chosen.sum(0).detach()
+    gate = c["scaling"] * s * chosen / (s * chosen).sum(-1, keepdim=True)
+    up, down = w[p + "experts.gate_up_proj.weight"].chunk(E), w[p + "experts.down_proj.weight"].chunk(E)
+    y = swiglu(n, w[p + "shared_experts.gate_up_proj.weight"], w[p + "shared_experts.down_proj.weight"])
+    for e in range(E):
+        y = y + gate[:, e:e + 1] * swiglu(n, up[e], down[e])
+    for first, rows, _ in SEGMENTS:
+        of = slice(first, first + rows)
+        f, P = chosen[of].mean(0) * E / k, (s[of] / s[of].sum(-1, keepdim=True)).mean(0)
+        balance.append(c["balance"] * weight[of].sum() * (f * P).sum())
+    return y
 
 
 def turns(c, half):
@@ -138,8 +179,8 @@ def visible(c, layer):
     return m
 
 
-def final_rows(c, w, token, position):
-    """The rows that the output projection gets."""
+def final_rows(c, w, token, position, weight=None, balance=None):
+    """The rows that the output projection gets; balance losses are appended to `balance`."""
     H, K, D = c["heads"], c["kv_heads"], c["head_size"]
     x = w["model.embed_tokens.weight"][token]
     if c.get("gpt2"):
@@ -157,16 +198,18 @@ def final_rows(c, w, token, position):
         score = torch.einsum("ihd,jhd->hij", q, k) / math.sqrt(D)
         mixed = torch.einsum("hij,jhd->ihd", score.masked_fill(~visible(c, l), -math.inf).softmax(-1), v)
         x = x + linear(w, p + "self_attn.o_proj", mixed.reshape(ROWS, H * D))
-        x = x + mlp(c, w, p, norm(c, w, p + "post_attention_layernorm", x))
+        n = norm(c, w, p + "post_attention_layernorm", x)
+        x = x + (moe(c, w, p + "mlp.", n, weight, balance) if l >= c.get("dense", c["layers"]) else mlp(c, w, p, n))
     return norm(c, w, "model.norm", x)
 
 
 def losses(c, w, token, target, weight, position):
     table = w["model.embed_tokens.weight"] if c["tied"] else w["lm_head.weight"]
-    logits = final_rows(c, w, token, position) @ table.T
+    balance = [torch.zeros(())]
+    logits = final_rows(c, w, token, position, weight, balance) @ table.T
     lse = logits.logsumexp(-1)
     cross = weight * (lse - logits[torch.arange(ROWS), target])
-    return cross, cross + weight * Z * lse * lse
+    return cross, torch.cat([cross + weight * Z * lse * lse, torch.stack(balance)])
 
 
 def batch():
@@ -188,7 +231,7 @@ def learning_rate(step):
 def train(c, b):
     w = make_weights(c)
     decayed = [p for n, p in w.items() if p.dim() == 2 and "embed" not in n and "lm_head" not in n]
-    others = [p for n, p in w.items() if not (p.dim() == 2 and "embed" not in n and "lm_head" not in n)]
+    others = [p for p in w.values() if p.requires_grad and all(p is not q for q in decayed)]
     optimiser = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}],
                                   betas=(0.9, 0.95), eps=1e-8)
     out = []
@@ -197,7 +240,10 @@ def train(c, b):
         out.append((cross.sum() / b[2].sum()).item())
         optimiser.zero_grad()
         (full.sum() / b[2].sum()).backward()
-        torch.nn.utils.clip_grad_norm_(list(w.values()), 1.0)
+        torch.nn.utils.clip_grad_norm_(decayed + others, 1.0)
+        for n, p in w.items():
+            if BIAS in n:
+                p -= EXPERT_RATE * torch.sign(p.grad - p.grad.mean())
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(step)
         optimiser.step()

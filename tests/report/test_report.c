@@ -89,7 +89,8 @@ static int set_up(void **state)
                 "{\"name\":\"<b>run</"
                 "b>\",\"version\":\"1.0\",\"digest\":\"00ff\",\"isa\":\"avx2\",\"threads\":2,"
                 "\"processor\":\"CPU & "
-                "co\",\"model\":{\"parameters\":2600000,\"layers\":4,\"width\":128,\"vocab\":4096},"
+                "co\",\"model\":{\"parameters\":2600000,\"layers\":4,\"width\":128,\"vocab\":4096,"
+                "\"expert_load\":[{\"layer\":3,\"max\":1.25,\"min\":\"x\"}]},"
                 "\"stages\":[{\"name\":\"clean\",\"seconds\":12.5,\"status\":\"done\"},"
                 "{\"name\":\"pretrain\",\"seconds\":200,\"status\":\"done\"},"
                 "{\"name\":\"a stage with a very long name: "
@@ -193,7 +194,7 @@ static void test_whole_page(void **state)
     const fixture *f = *state;
     yk_buf page = {0}, again = {0};
     write_page(f, &page);
-    assert_int_equal(count(&page, "//h:section"), 12);
+    assert_int_equal(count(&page, "//h:section"), 13);
     assert_int_equal(count(&page, "//h:section[@id='heldout']//h:figure"), 2);
     assert_int_equal(count(&page, "//h:section[@id='training']//h:figure"), 4);
     assert_int_equal(count(&page, "//h:svg[@class='chart']"), 9);
@@ -207,6 +208,7 @@ static void test_whole_page(void **state)
         strstr(page.data, "http://www.w3.org/2000")); /* nothing is fetched, nothing named */
     assert_null(strstr(page.data, "class=\"notes\""));
     assert_non_null(strstr(page.data, "over 600 steps, 7 skipped"));
+    assert_non_null(strstr(page.data, ">3</th><td class=\"num\">1.25</td>"));
     assert_non_null(strstr(page.data, "<h3>pretrain: 4 ranks</h3>"));
     assert_non_null(strstr(page.data, "Lost to unequal ranks 12.5%, to the exchange 25.0%: &lt;look&gt; at it"));
     write_page(f, &again);

@@ -39,6 +39,11 @@ while read -r name bits options; do
 done <"$golden"
 [ $failed = $before ] || echo "Where all sets agree and golden.digests alone does not, a change has touched the contract's bits:" \
     "undo it, or, if it is meant, make golden, and say so in doc/numerics.md and NEWS."
+mixed="--set model.experts=6 --set pretrain.steps=20 --set precision=bf16"
+wanted=$(digest "$yoke" run "$recipe" $mixed --set threads=1)
+verdict "experts, 3 threads, one sample at once" "$wanted" \
+    "$(digest "$yoke" run "$recipe" $mixed --set threads=3 --set pretrain.micro_batch=1)"
+verdict "experts, recompute: block" "$wanted" "$(digest "$yoke" run "$recipe" $mixed --set recompute=block)"
 verdict "half the micro-batch" "$first" "$(digest "$yoke" run "$recipe" --set pretrain.micro_batch=2)"
 verdict "recompute: block" "$first" "$(digest "$yoke" run "$recipe" --set recompute=block)"
 verdict "a second time" "$first" "$("$yoke" run "$recipe" --run-dir "$dir/run" 2>"$dir/log" | tail -n 1)"

@@ -82,6 +82,11 @@ YOKE_NODE_RANKS=2 fresh_ranks 8 --set zero=2 --set pretrain.gradients=bf16
 verdict "8 ranks, 2 a node, zero 2, gradients in bf16" "$bf16" "$(last)"
 YOKE_NODE_RANKS=1 fresh_ranks 2 --set pretrain.gradients=bf16
 verdict "2 ranks on 2 nodes, gradients in bf16" "$bf16" "$(last)"
+mixed=$(alone --set model.experts=6)
+fresh_ranks 4 --set zero=2 --set model.experts=6
+verdict "4 ranks, zero 2, experts" "$mixed" "$(last)"
+YOKE_NODE_RANKS=1 fresh_ranks 2 --set zero=3 --set model.experts=6
+verdict "2 ranks on 2 nodes, zero 3, experts" "$mixed" "$(last)"
 
 # Another number of ranks, and another stage of `zero`, at every restart.
 longer="--set pretrain.batch=32 --set pretrain.micro_batch=2"
@@ -132,13 +137,13 @@ run_stages() { # ranks, then options of a run that goes on in $dir/run
     mpirun --quiet -np "$n" "$yoke" run "$stages" $few "$@" --run-dir "$dir/run" >"$dir/out" 2>"$dir/log"
 }
 told() {
-    number='[-0-9.e+]*' ranks_alone='"exchange_[a-z]*"'
-    clock='"\(memory\|threads\|[a-z_]*seconds\|[a-z_]*per_s\|[a-z]*_share\|generation\|generating\|scoring\|learning\)"'
+    number='[-0-9.e+]*' ranks_alone='"exchange_[a-z]*"' balance='"balance":{[^{}]*{\([^{}]*{[^{}]*}\)*}[^{}]*}'
+    clock='"\(memory\|peak_resident\|threads\|[a-z_]*seconds\|[a-z_]*per_s\|[a-z]*_share\|generation\|generating\|scoring\|learning\)"'
     (cd "$dir/run" && find . -name '*.json*' ! -path '*/checkpoints/*' -o -name '*.tok' -o -name '*.zst' | LC_ALL=C sort |
         while read -r file; do
             echo "$file"
             case $file in
-            *.json*) tr -d '\n ' <"$file" | sed "s/,$ranks_alone:$number//g; s/$clock:$number//g"; echo ;;
+            *.json*) tr -d '\n ' <"$file" | sed "s/,$ranks_alone:$number//g; s/,$balance//g; s/$clock:$number//g"; echo ;;
             *) cksum <"$file" ;;
             esac
         done)

@@ -30,6 +30,7 @@ grow "four times as wide: the same bits" wide 0 --set model.width=128
 grow "all at once, by odd factors" all 1e-5 --set model.layers=3 --set model.width=48 --set model.heads=4 \
     --set model.kv_heads=2 --set model.ffn=112
 refuses "a smaller model" "model.ffn is 48, but the model has 96: it can only grow" --set model.ffn=48
+refuses "into experts" "growth of or into experts is not built" --set model.experts=4
 refuses "another kind" "model.tied changes" --set model.tied=false
 refuses "fewer query heads a key head" "raise model.heads" --set model.kv_heads=2
 verdict "nothing is left of what was refused" no "$([ -e "$dir/refused" ] && echo yes || echo no)"

@@ -1,5 +1,5 @@
-/* Every table that runs here and room for its results, for tests that hold tables against the portable one and against
- * definitions in double precision. */
+/* What tests that hold tables against the portable one and against definitions in double precision share: the tables
+ * that run here, room for their results, and stored numbers independent of the kernels. */
 #ifndef TESTS_SIMD_TABLES_H
 #define TESTS_SIMD_TABLES_H
 
@@ -21,7 +21,7 @@ static int tables;
 static float *in[4], *out[TABLES][4], *scratch;
 static void *stored[4]; /* in[] in the precision of the test */
 
-static int set_up(void **state)
+static inline int set_up(void **state)
 {
     (void)state;
     const yk_kernels *k;
@@ -36,7 +36,7 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
+static inline int tear_down(void **state)
 {
     (void)state;
     for (int i = 0; i < 4; i++) {
@@ -48,14 +48,14 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void fill(float *x, int64_t n, uint64_t seed, double scale)
+static inline void fill(float *x, int64_t n, uint64_t seed, double scale)
 {
     yk_rng r = yk_rng_make(seed, YK_STREAM_TEST, 0);
     for (int64_t i = 0; i < n; i++) x[i] = (float)(scale * yk_rng_normal(&r, (uint64_t)i));
 }
 
 /* All tables wrote the same bytes into output `i`. */
-static void same_bytes(int i, int64_t bytes)
+static inline void same_bytes(int i, int64_t bytes)
 {
     for (int t = 1; t < tables; t++) {
         if (memcmp(out[t][i], out[0][i], (size_t)bytes) == 0) continue;
@@ -65,23 +65,23 @@ static void same_bytes(int i, int64_t bytes)
     }
 }
 
-static void same_bits(int i, int64_t n)
+static inline void same_bits(int i, int64_t n)
 {
     same_bytes(i, 4 * n);
 }
 
-static void same_stored(int i, int64_t n, yk_precision precision)
+static inline void same_stored(int i, int64_t n, yk_precision precision)
 {
     same_bytes(i, n * yk_type_size(table[0] + precision, YK_STORED));
 }
 
-static void close_to(double got, double want, double tolerance)
+static inline void close_to(double got, double want, double tolerance)
 {
     if (!(fabs(got - want) <= tolerance * (1 + fabs(want)))) fail_msg("%g, wanted %g", got, want);
 }
 
 /* x to so many significant bits, ties to even, no finer than `quantum`; independent of the kernels. */
-static float rounded(float x, yk_precision precision)
+static inline float rounded(float x, yk_precision precision)
 {
     int e;
     if (precision == YK_FP32 || x == 0.0f || !isfinite(x)) return x;
@@ -94,7 +94,7 @@ static float rounded(float x, yk_precision precision)
 }
 
 /* x as a tensor of a precision: independent of the kernels. */
-static void put(yk_precision precision, void *to, const float *from, int64_t n)
+static inline void put(yk_precision precision, void *to, const float *from, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
         float x = rounded(from[i], precision);
@@ -107,7 +107,7 @@ static void put(yk_precision precision, void *to, const float *from, int64_t n)
     }
 }
 
-static float get(yk_precision precision, const void *from, int64_t i)
+static inline float get(yk_precision precision, const void *from, int64_t i)
 {
     _Float16 half;
     if (precision == YK_FP32) return ((const float *)from)[i];
@@ -116,6 +116,12 @@ static float get(yk_precision precision, const void *from, int64_t i)
     float x;
     memcpy(&x, &bits, sizeof x);
     return precision == YK_BF16 ? x : (float)half;
+}
+
+/* What may lie between a stored result and its definition. */
+static inline double grain(yk_precision precision)
+{
+    return precision == YK_FP32 ? 1e-6 : precision == YK_FP16 ? 0x1p-11 : 0x1p-8;
 }
 
 #endif

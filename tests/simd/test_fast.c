@@ -70,6 +70,25 @@ static void one_line_of_any_stride(void **state)
     assert_true(fabs((double)f->c[0] - sum) < 1e-4);
 }
 
+/* Of a group, what has no terms is left alone, and those that are listed are summed. */
+static void groups_sum_over_listed_terms(void **state)
+{
+    fixture *f = *state;
+    enum { M = 20, N = 30 };
+    static const int32_t term[] = {3, 4, 5, -1, 6, -1};
+    yk_gemm g[2] = {{.c = f->c, .c_row = N, .a = {f->a, YK_FLOAT, 1, M}, .b = {f->b, YK_FLOAT, N, 1}, .m = M, .n = N,
+                     .k = 6, .term = term, .init = f->init, .init_row = N}};
+    g[1] = g[0], g[1].k = 0, g[1].c = f->c + M * N;
+    for (int i = 0; i < 2 * M * N; i++) f->c[i] = 7;
+    f->fast.gemm_group(&(yk_team){.threads = 2}, &(yk_gemm_group){.product = g, .products = 2});
+    for (int i = 0; i < M * N; i++) {
+        double sum = (double)f->init[i];
+        for (int k = 3; k <= 6; k++) sum += (double)f->a[k * M + i / N] * (double)f->b[k * N + i % N];
+        assert_true(fabs((double)f->c[i] - sum) < 1e-4);
+        assert_true(f->c[M * N + i] == 7);
+    }
+}
+
 static void repeats_itself(void **state)
 {
     fixture *f = *state;
@@ -131,6 +150,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(openblas_is_the_sum),
         cmocka_unit_test(one_line_of_any_stride),
+        cmocka_unit_test(groups_sum_over_listed_terms),
         cmocka_unit_test(repeats_itself),
         cmocka_unit_test(counts_below),
         cmocka_unit_test(measures),

@@ -1,12 +1,6 @@
 /* Every table against double-precision definitions, and bit for bit against the portable one. */
 #include "tables.h"
 
-/* What may lie between a stored result and its definition. */
-static double grain(yk_precision precision)
-{
-    return precision == YK_FP32 ? 1e-6 : precision == YK_FP16 ? 0x1p-11 : 0x1p-8;
-}
-
 /* The contract's sum for one element of C; x(i), y(i): the i-th factors. */
 static float contract_sum(float sum, const float *a, int64_t along_a, const float *b, int64_t along_b, int64_t k,
                           yk_precision precision)
