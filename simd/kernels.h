@@ -197,7 +197,7 @@ typedef struct yk_distillation {
     float mix, tau;
 } yk_distillation;
 
-/* y = a + b, elementwise over n; y may be a or b. */
+/* add: y = a + b, subtract: y = a - b, elementwise over n; y may be a or b. */
 typedef struct yk_add {
     float *y;
     const float *a, *b;
@@ -238,6 +238,15 @@ typedef struct yk_adamw {
     int64_t n;
     float scale, lr, beta1, beta2, eps, decay, bias1, bias2;
 } yk_adamw;
+
+/* Gradient descent with Nesterov's momentum, one pass over flat arrays, with g = gradient x scale (Sutskever et al. 2013):
+ *   velocity = momentum velocity + g;  w = w - lr (momentum velocity + g). */
+typedef struct yk_nesterov {
+    float *weight, *velocity;
+    const float *gradient;
+    int64_t n;
+    float scale, lr, momentum;
+} yk_nesterov;
 
 /* The elementary functions of the contract, y = f(x) elementwise over n; y may be x. To 1 ulp in their ranges:
  *   exp      [-87, 88]; 0 below, exp(88) above
@@ -287,9 +296,11 @@ typedef struct yk_kernels {
     void (*cross_entropy)(const yk_team *team, const yk_cross_entropy *a);
     void (*distillation)(const yk_team *team, const yk_distillation *a);
     void (*add)(const yk_team *team, const yk_add *a);
+    void (*subtract)(const yk_team *team, const yk_add *a);
     void (*copy_rows)(const yk_team *team, const yk_copy_rows *a);
     void (*sum_squares)(const yk_team *team, const yk_sum_squares *a);
     void (*adamw)(const yk_team *team, const yk_adamw *a);
+    void (*nesterov)(const yk_team *team, const yk_nesterov *a);
     void (*map)(const yk_team *team, const yk_map *a);
     /* FLOP/s, measured: independent chains of the product's own step. */
     double (*peak_flops)(const yk_team *team, double seconds);

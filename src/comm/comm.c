@@ -44,6 +44,24 @@ int yk_comm_node(const yk_comm *c)
     return c ? c->ranks_here : 1;
 }
 
+int64_t yk_comm_sent(const yk_comm *c)
+{
+    return c ? c->sent : 0;
+}
+
+/* Every rank's piece, to all others. */
+static bool gather(yk_comm *c, const void *piece, void *all, int64_t bytes, double patience)
+{
+    c->sent += bytes * (c->size - 1);
+    return c->calls->gather(c, piece, all, bytes, patience);
+}
+
+static void send(yk_comm *c, int to, const void *data, int64_t bytes)
+{
+    c->sent += bytes;
+    c->calls->send(c, to, data, bytes);
+}
+
 /* --- agreements ------------------------------------------------------------------------------ */
 
 /* The others are somewhere else; what this rank has to say would be lost. */
@@ -61,7 +79,7 @@ static yk_status hear(yk_comm *c, yk_status st, int first, const char *mine, yk_
     yk_error own = {""}, *all = calloc((size_t)c->size, sizeof *all);
     if (!all) c->calls->abort(c, YK_ERR_MEMORY);
     snprintf(own.text, sizeof own.text, "%s", mine);
-    c->calls->gather(c, &own, all, sizeof own, 0);
+    gather(c, &own, all, sizeof own, 0);
     yk_fail(err, st, "%s", all[first].text);
     free(all);
     return first > 0 ? yk_context(err, st, "rank %d", first) : st;
@@ -74,7 +92,7 @@ yk_status yk_comm_agree(yk_comm *c, yk_status mine, yk_error *err)
     if (c->failed != YK_OK) return mine != YK_OK ? mine : c->failed;
     yk_status *all = calloc((size_t)c->size, sizeof *all);
     if (!all) c->calls->abort(c, YK_ERR_MEMORY);
-    if (!c->calls->gather(c, &mine, all, sizeof mine, mine == YK_OK ? 0 : PATIENCE)) end_all(c, mine, err);
+    if (!gather(c, &mine, all, sizeof mine, mine == YK_OK ? 0 : PATIENCE)) end_all(c, mine, err);
     int first = 0;
     while (first < c->size && all[first] == YK_OK) first++;
     if (first < c->size) st = hear(c, all[first], first, mine == YK_OK ? "" : err->text, err);
@@ -87,7 +105,7 @@ bool yk_comm_any(yk_comm *c, bool mine)
     if (!c) return mine;
     double any = 0, *all = calloc((size_t)c->size, sizeof *all);
     if (!all) c->calls->abort(c, YK_ERR_MEMORY);
-    c->calls->gather(c, &(double){mine}, all, sizeof *all, 0);
+    gather(c, &(double){mine}, all, sizeof *all, 0);
     for (int i = 0; i < c->size; i++) any += all[i];
     free(all);
     return any > 0;
@@ -110,7 +128,9 @@ yk_status yk_comm_same(yk_comm *c, const char *what, const void *data, size_t by
 
 void yk_comm_share(yk_comm *c, void *data, int64_t bytes)
 {
-    if (c && bytes > 0) c->calls->share(c, data, bytes);
+    if (!c || bytes <= 0) return;
+    if (c->rank == 0) c->sent += bytes * (c->size - 1);
+    c->calls->share(c, data, bytes);
 }
 
 yk_status yk_comm_share_text(yk_comm *c, char **text, yk_error *err)
@@ -136,7 +156,7 @@ void yk_comm_gather_doubles(yk_comm *c, double *x, int64_t n)
     double *own = calloc((size_t)most, sizeof *own), *all = calloc((size_t)(most * c->size), sizeof *all);
     if (!own || !all) c->calls->abort(c, YK_ERR_MEMORY);
     for (int64_t i = c->rank * n / c->size; i < (c->rank + 1) * n / c->size; i++) own[i - c->rank * n / c->size] = x[i];
-    c->calls->gather(c, own, all, most * (int64_t)sizeof *own, 0);
+    gather(c, own, all, most * (int64_t)sizeof *own, 0);
     for (int r = 0; r < c->size; r++)
         for (int64_t i = r * n / c->size; i < (r + 1) * n / c->size; i++) x[i] = all[r * most + i - r * n / c->size];
     free(own);
@@ -180,6 +200,11 @@ yk_slice yk_comm_slice(const yk_comm *c, int64_t n, int64_t floats, int rank)
     return (yk_slice){s.begin / FLOAT, s.end / FLOAT};
 }
 
+static int64_t bytes_of(yk_slice part)
+{
+    return part.end - part.begin;
+}
+
 /* What the ranks of this node keep among them, by their number in it, in pieces of so many bytes. */
 static const yk_slice *parts_of_node(yk_comm *c, blocks b, int64_t piece)
 {
@@ -199,6 +224,7 @@ static int64_t bucket_bytes(yk_slice part, int64_t at)
 
 static void begin_exchange(yk_comm *c, int slot, int other, char *x, yk_slice theirs, yk_slice mine, int64_t at)
 {
+    c->sent += bucket_bytes(theirs, at);
     c->calls->exchange(c, slot, other, x + theirs.begin + at, bucket_bytes(theirs, at), c->bucket[slot],
                        bucket_bytes(mine, at));
 }
@@ -225,7 +251,10 @@ void yk_comm_sum_slices(yk_comm *c, const yk_kernels *k, const yk_team *team, fl
 {
     if (!c) return;
     const blocks b = blocks_of(n, floats);
-    if (c->node.ranks > 1) yk_node_sum(&c->node, k, team, x, parts_of_node(c, b, FLOAT));
+    if (c->node.ranks > 1) {
+        yk_node_sum(&c->node, k, team, x, parts_of_node(c, b, FLOAT));
+        c->sent += b.bytes - bytes_of(part_of(b, c->node.rank, c->node.ranks));
+    }
     for (int bit = c->node.ranks; bit < c->size; bit *= 2)
         halve(c, k, team, x, c->rank ^ bit, part_of(b, c->rank ^ bit, 2 * bit), part_of(b, c->rank, 2 * bit));
 }
@@ -236,6 +265,7 @@ static void double_part(yk_comm *c, char *x, int other, yk_slice theirs, yk_slic
     const int64_t step = YK_BUCKET_FLOATS * (int64_t)FLOAT;
     const int64_t a = theirs.end - theirs.begin, b = mine.end - mine.begin, most = a > b ? a : b;
     for (int64_t at = 0; at < most; at += step) {
+        c->sent += bucket_bytes(mine, at);
         c->calls->exchange(c, 0, other, x + mine.begin + at, bucket_bytes(mine, at), x + theirs.begin + at,
                            bucket_bytes(theirs, at));
         c->calls->wait(c, 0);
@@ -246,7 +276,10 @@ static void gather_parts(yk_comm *c, const yk_team *team, char *x, blocks b)
 {
     for (int bit = c->size / 2; bit >= c->node.ranks; bit /= 2)
         double_part(c, x, c->rank ^ bit, part_of(b, c->rank ^ bit, 2 * bit), part_of(b, c->rank, 2 * bit));
-    if (c->node.ranks > 1) yk_node_gather(&c->node, team, x, parts_of_node(c, b, 1));
+    if (c->node.ranks > 1) {
+        yk_node_gather(&c->node, team, x, parts_of_node(c, b, 1));
+        c->sent += bytes_of(part_of(b, c->node.rank, c->node.ranks)) * (c->node.ranks - 1);
+    }
 }
 
 void yk_comm_gather_slices(yk_comm *c, const yk_team *team, float *x, int64_t n, int64_t floats)
@@ -260,6 +293,13 @@ void yk_comm_gather_blocks(yk_comm *c, const yk_team *team, double *x, int64_t f
     if (c) gather_parts(c, team, (char *)x, (blocks){count, unit, count * unit});
 }
 
+void yk_comm_pass(yk_comm *c, int from, int to, void *x, int64_t bytes)
+{
+    if (!c || from == to) return;
+    if (c->rank == from) send(c, to, x, bytes);
+    if (c->rank == to) c->calls->receive(c, from, x, bytes);
+}
+
 void yk_comm_collect_slices(yk_comm *c, float *whole, const float *own, int64_t floats)
 {
     for (int r = 0; r < yk_comm_size(c); r++) {
@@ -267,7 +307,7 @@ void yk_comm_collect_slices(yk_comm *c, float *whole, const float *own, int64_t 
         const int64_t bytes = (s.end - s.begin) * FLOAT;
         if (r == 0 && yk_comm_leads(c)) memcpy(whole + s.begin, own, (size_t)bytes);
         else if (yk_comm_leads(c)) c->calls->receive(c, r, whole + s.begin, bytes);
-        else if (r == c->rank) c->calls->send(c, 0, own, bytes);
+        else if (r == c->rank) send(c, 0, own, bytes);
     }
 }
 
@@ -277,7 +317,7 @@ void yk_comm_deal_slices(yk_comm *c, const float *whole, float *own, int64_t flo
         const yk_slice s = yk_comm_slice(c, floats, floats, r);
         const int64_t bytes = (s.end - s.begin) * FLOAT;
         if (r == 0 && yk_comm_leads(c)) memcpy(own, whole + s.begin, (size_t)bytes);
-        else if (yk_comm_leads(c)) c->calls->send(c, r, whole + s.begin, bytes);
+        else if (yk_comm_leads(c)) send(c, r, whole + s.begin, bytes);
         else if (r == c->rank) c->calls->receive(c, 0, own, bytes);
     }
 }

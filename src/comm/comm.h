@@ -5,7 +5,7 @@
  * do not depend on how many ranks there are (numerics contract, rule 7). Rank 0 alone writes files.
  *
  * A yk_comm * that is NULL is this process alone. comm_mpi.c is the only file that includes mpi.h, comm_self.c what
- * stands for it in a build without MPI. Every function but rank, size, node and slice is collective: all ranks call it,
+ * stands for it in a build without MPI. Every function but rank, size, node, sent and slice is collective: all ranks call it,
  * in the same order, with arguments of the same shape. */
 #ifndef YK_COMM_COMM_H
 #define YK_COMM_COMM_H
@@ -29,6 +29,7 @@ void yk_comm_close(yk_comm *c);
 int yk_comm_rank(const yk_comm *c);
 int yk_comm_size(const yk_comm *c);
 int yk_comm_node(const yk_comm *c); /* how many ranks share this node's memory, this one included */
+int64_t yk_comm_sent(const yk_comm *c); /* bytes that this rank has sent to others so far, inside its node too */
 static inline bool yk_comm_leads(const yk_comm *c)
 {
     return yk_comm_rank(c) == 0;
@@ -73,6 +74,9 @@ void yk_comm_sum_slices(yk_comm *c, const yk_kernels *k, const yk_team *team, fl
 /* Every rank's slice of x, for all; and the same of arrays with one number a block. */
 void yk_comm_gather_slices(yk_comm *c, const yk_team *team, float *x, int64_t n, int64_t floats);
 void yk_comm_gather_blocks(yk_comm *c, const yk_team *team, double *x, int64_t floats);
+
+/* x of rank `from`, to rank `to`; for the others nothing. */
+void yk_comm_pass(yk_comm *c, int from, int to, void *x, int64_t bytes);
 
 /* Between rank 0's whole[floats] (NULL elsewhere) and every rank's `own`, its slice alone. */
 void yk_comm_collect_slices(yk_comm *c, float *whole, const float *own, int64_t floats);

@@ -35,6 +35,7 @@ struct yk_comm {
     int rank, size;
     yk_status failed; /* of an agreement: all ranks know */
     int ranks_here; /* that share this node's memory */
+    int64_t sent;   /* bytes, to other ranks */
     yk_window node;
     float *bucket[2]; /* [YK_BUCKET_FLOATS], for what comes from other nodes */
     void *mpi;

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GIVE_UP_AFTER = 20, SUMS = 2 };
-
 yk_adamw_options yk_adamw_of(const yk_recipe *r)
 {
     return (yk_adamw_options){.beta1 = r->pretrain_beta1, .beta2 = r->pretrain_beta2, .eps = r->pretrain_eps,
@@ -28,7 +26,8 @@ yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const
     const int64_t zero = job->recipe->zero;
     YK_TRY(yk_optimiser_new(&l->optimiser, s->model, s->k, &o->adamw, zero >= 1 ? job->comm : NULL, err));
     YK_TRY(yk_lanes_new(&l->lanes, s->model, s->k, job->team, job->comm, job->recipe->lanes, zero >= 2, err));
-    YK_NEW(l->record, job->recipe->lanes * (SUMS + YK_MOST_TALLIES));
+    YK_TRY(yk_local_open(l, err));
+    YK_NEW(l->record, job->recipe->lanes * (YK_LANE_SUMS + YK_MOST_TALLIES));
 done:
     if (st != YK_OK) yk_learner_close(l);
     return st;
@@ -37,6 +36,7 @@ done:
 void yk_learner_close(yk_learner *l)
 {
     if (!l->s) return;
+    yk_local_close(l);
     free(l->place);
     free(l->record);
     yk_optimiser_free(&l->optimiser, l->s->k);
@@ -120,7 +120,7 @@ typedef struct sums {
 /* Rows of l->record stand in order of ranks. */
 static double *record_of(const yk_learner *l, const yk_work *w, int64_t lane)
 {
-    return l->record + yk_lanes_place(&l->lanes, lane) * (SUMS + w->tallies);
+    return l->record + yk_lanes_place(&l->lanes, lane) * (YK_LANE_SUMS + w->tallies);
 }
 
 static void flush(yk_learner *l, const yk_work *w, sums *lane)
@@ -149,7 +149,7 @@ done:
     return st;
 }
 
-static yk_status run_lane(yk_learner *l, const yk_work *w, int64_t lane, yk_error *err)
+yk_status yk_learner_lane(yk_learner *l, const yk_work *w, int64_t lane, double *record, yk_error *err)
 {
     yk_status st = YK_OK;
     const int64_t lanes = l->job->recipe->lanes;
@@ -164,10 +164,9 @@ static yk_status run_lane(yk_learner *l, const yk_work *w, int64_t lane, yk_erro
         if (!fits) YK_FAIL(YK_ERR_INTERNAL, "an item of a step is longer than %lld rows", (long long)l->s->max_rows);
     }
     flush(l, w, &sum);
-    double *record = record_of(l, w, lane);
-    record[0] = sum.loss;
-    record[1] = sum.weight;
-    for (int i = 0; i < w->tallies; i++) record[SUMS + i] = w->tally[i];
+    record[YK_LANE_LOSS] = sum.loss;
+    record[YK_LANE_WEIGHT] = sum.weight;
+    for (int i = 0; i < w->tallies; i++) record[YK_LANE_SUMS + i] = w->tally[i];
 done:
     return st;
 }
@@ -178,7 +177,8 @@ static yk_status run_lanes(yk_learner *l, const yk_work *w, yk_error *err)
     yk_status st = l->passes > 1 ? yk_model_pack(l->s->model, true, err) : YK_OK;
     l->places = l->passes = 0;
     for (int64_t turn = 0; turn < l->lanes.turns; turn++) {
-        if (st == YK_OK) st = run_lane(l, w, yk_lanes_at(&l->lanes, turn), err);
+        const int64_t lane = yk_lanes_at(&l->lanes, turn);
+        if (st == YK_OK) st = yk_learner_lane(l, w, lane, record_of(l, w, lane), err);
         if (yk_lanes_meet(&l->lanes, turn)) st = yk_comm_agree(l->job->comm, st, err);
         if (st == YK_OK) yk_lanes_merge(&l->lanes, turn);
     }
@@ -190,13 +190,13 @@ static sums add_up(yk_learner *l, const yk_work *w)
 {
     sums all = {0};
     const int64_t lanes = l->job->recipe->lanes;
-    yk_comm_gather_doubles(l->job->comm, l->record, lanes * (SUMS + w->tallies));
+    yk_comm_gather_doubles(l->job->comm, l->record, lanes * (YK_LANE_SUMS + w->tallies));
     for (int i = 0; i < w->tallies; i++) w->tally[i] = 0;
     for (int64_t lane = 0; lane < lanes; lane++) {
         const double *record = record_of(l, w, lane);
-        all.loss += record[0];
-        all.weight += record[1];
-        for (int i = 0; i < w->tallies; i++) w->tally[i] += record[SUMS + i];
+        all.loss += record[YK_LANE_LOSS];
+        all.weight += record[YK_LANE_WEIGHT];
+        for (int i = 0; i < w->tallies; i++) w->tally[i] += record[YK_LANE_SUMS + i];
     }
     return all;
 }
@@ -212,15 +212,14 @@ static yk_status skip_step(yk_learner *l, yk_error *err)
         return YK_OK;
     }
     yk_warn("step %lld: loss or gradient is not finite; the step is skipped", (long long)l->step);
-    if (++l->skipped_in_a_row < GIVE_UP_AFTER) return YK_OK;
+    if (++l->skipped_in_a_row < YK_GIVE_UP_AFTER) return YK_OK;
     return yk_fail(err, YK_ERR_NUMERIC, "%d steps in a row were not finite, the last is %lld; lower %s.lr and run "
-                   "again: it goes on from the last checkpoint", GIVE_UP_AFTER, (long long)l->step, l->o.kind);
+                   "again: it goes on from the last checkpoint", YK_GIVE_UP_AFTER, (long long)l->step, l->o.kind);
 }
 
-yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
+static yk_status step_together(yk_learner *l, const yk_work *w, yk_error *err)
 {
     yk_status st = YK_OK;
-    const double began = yk_now();
     const int64_t floats = yk_model_floats(l->s->model);
     const yk_weights before = yk_model_use(l->s->model, l->weights);
     l->scale = l->loss_scale.value;
@@ -244,11 +243,21 @@ yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
         l->skipped_in_a_row = 0;
         yk_loss_scale_good(&l->loss_scale);
     }
-    chain_loss(l);
-    l->seconds += yk_now() - began;
 done:
     yk_model_use(l->s->model, before);
     return st;
+}
+
+yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
+{
+    const double began = yk_now();
+    const int64_t sent = yk_comm_sent(l->job->comm);
+    const yk_status st = yk_local_is_next(l) ? yk_local_step(l, w, err) : step_together(l, w, err);
+    if (st != YK_OK) return st;
+    chain_loss(l);
+    l->seconds += yk_now() - began;
+    l->sent += yk_comm_sent(l->job->comm) - sent;
+    return YK_OK;
 }
 
 json_t *yk_learner_row(const yk_learner *l, double seconds)
@@ -262,5 +271,6 @@ json_t *yk_learner_row(const yk_learner *l, double seconds)
 
 bool yk_learner_stops(const yk_learner *l)
 {
-    return yk_comm_any(l->job->comm, yk_job_stops(l->job));
+    bool stops, due;
+    return yk_local_heard(l, &stops, &due) ? stops : yk_comm_any(l->job->comm, yk_job_stops(l->job));
 }

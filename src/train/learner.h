@@ -6,6 +6,7 @@
 #include "config/job.h"
 #include "optim/optim.h"
 #include "train/lanes.h"
+#include "train/local.h"
 #include "train/loss_scale.h"
 #include "train/session.h"
 
@@ -19,6 +20,7 @@ typedef struct yk_learner_options {
     yk_schedule schedule;    /* schedule.steps: how long it trains */
     yk_adamw_options adamw;
     int64_t checkpoint_every, keep; /* steps, 0: about one a minute; recent ones kept */
+    yk_local_options local;         /* whether lanes learn on their own */
 } yk_learner_options;
 
 /* Other numbers [floats of the model] that checkpoints hold, under names with a prefix. */
@@ -27,6 +29,10 @@ typedef struct yk_also {
     float *base;
 } yk_also;
 enum { YK_MOST_ALSO = 4 };
+
+/* The sums of a lane, before its tallies; and after how many steps in a row that were not finite a learner gives up. */
+enum { YK_LANE_LOSS, YK_LANE_WEIGHT, YK_LANE_SUMS };
+enum { YK_GIVE_UP_AFTER = 20 };
 
 /* An item of the step at hand whose rows the session holds, from `row` on. */
 typedef struct yk_place {
@@ -41,12 +47,14 @@ typedef struct yk_learner {
     yk_optimiser optimiser;
     yk_lanes lanes;
     yk_loss_scale loss_scale;
+    yk_local *local; /* NULL: lanes learn together */
     int64_t step, applied, skipped, skipped_in_a_row;
     char began_with[33]; /* hash over the weights, in which a checkpoint must agree */
     char chain[33];     /* hash over the losses of all steps so far */
     double seconds;     /* of all steps so far */
+    int64_t sent;       /* bytes, from this rank to others, in the steps of this process */
     double saved;       /* yk_now() of the last checkpoint */
-    double *record;     /* [lanes][1 + 1 + tallies] of the step: loss, weight and tallies of each lane */
+    double *record;     /* [lanes][YK_LANE_SUMS + tallies] of the step */
     bool counts_flushed;
     yk_place *place;    /* [places] of the pass at hand, in order: what an objective needs to tell rows apart */
     int64_t places;
@@ -94,6 +102,9 @@ typedef struct yk_work {
  * many in a row. The chain of losses grows by the step's. The ranks of job->comm compute lanes side by side. */
 yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err);
 
+/* For train/local.c: one lane of a step, its gradient into the model's; record [YK_LANE_SUMS + tallies]. */
+yk_status yk_learner_lane(yk_learner *l, const yk_work *w, int64_t lane, double *record, yk_error *err);
+
 /* {"type": "step", step, loss, lr, grad_norm, seconds, skipped, loss_scale}: the begin of a metrics row. */
 json_t *yk_learner_row(const yk_learner *l, double seconds);
 
@@ -110,6 +121,7 @@ yk_status yk_learner_take_counters(yk_learner *l, const json_t *counters, yk_err
 yk_status yk_learner_save(yk_learner *l, const char *path, const json_t *extra, yk_error *err);
 yk_status yk_learner_save_step(yk_learner *l, const json_t *extra, yk_error *err); /* and prunes old ones */
 bool yk_learner_save_is_due(const yk_learner *l);
+bool yk_learner_save_is_late(const yk_learner *l); /* by this rank's clock */
 
 /* Whether the run is to end here: a signal or the deadline came to one of the ranks. */
 bool yk_learner_stops(const yk_learner *l);

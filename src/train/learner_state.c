@@ -11,20 +11,23 @@
 
 enum { SECONDS_BETWEEN_SAVES = 60, PARTS = 3 };
 
-/* Weights, then both moments, then what else belongs to them. */
+/* Weights, then both moments, then what else belongs to them, then what lanes hold on their own. */
 typedef struct state {
     yk_tensor *tensor;
     size_t n;
-    yk_buf names[PARTS + YK_MOST_ALSO];
+    yk_buf *names; /* [parts] */
+    int64_t parts;
 } state;
 
 static void state_free(state *x)
 {
-    for (int i = 0; i < PARTS + YK_MOST_ALSO; i++) yk_buf_free(&x->names[i]);
+    for (int64_t i = 0; x->names && i < x->parts; i++) yk_buf_free(&x->names[i]);
+    free(x->names);
     free(x->tensor);
 }
 
-static yk_status state_of(const yk_learner *l, const yk_moments *moments, state *x, yk_error *err)
+static yk_status state_of(const yk_learner *l, const yk_moments *moments, const yk_lane_parts *lanes, state *x,
+                          yk_error *err)
 {
     yk_status st = YK_OK;
     int count;
@@ -32,10 +35,15 @@ static yk_status state_of(const yk_learner *l, const yk_moments *moments, state 
     yk_also part[PARTS + YK_MOST_ALSO] = {{"", l->weights.weight}, {"optimizer.m.", moments->m},
                                           {"optimizer.v.", moments->v}};
     for (int i = 0; i < l->alsos; i++) part[PARTS + i] = l->also[i];
-    x->n = (size_t)(PARTS + l->alsos) * (size_t)count;
+    const int64_t shared = PARTS + l->alsos;
+    x->parts = shared + lanes->n;
+    x->n = (size_t)(x->parts * count);
     YK_NEW(x->tensor, x->n);
-    for (int i = 0; i < PARTS + l->alsos; i++)
-        YK_TRY(yk_session_tensors(l->s, part[i].base, part[i].prefix, x->tensor + i * count, &x->names[i], err));
+    YK_NEW(x->names, x->parts);
+    for (int64_t i = 0; i < x->parts; i++) {
+        const yk_also p = i < shared ? part[i] : (yk_also){lanes->part[i - shared].prefix, lanes->part[i - shared].base};
+        YK_TRY(yk_session_tensors(l->s, p.base, p.prefix, x->tensor + i * count, &x->names[i], err));
+    }
 done:
     return st;
 }
@@ -47,10 +55,13 @@ void yk_learner_also(yk_learner *l, const char *prefix, float *base)
 
 json_t *yk_learner_counters(const yk_learner *l)
 {
-    return json_pack("{s:I, s:I, s:I, s:{s:f, s:I}, s:s, s:f}", "step", (json_int_t)l->step, "applied",
-                     (json_int_t)l->applied, "skipped", (json_int_t)l->skipped, "loss_scale", "value",
-                     l->loss_scale.value, "good", (json_int_t)l->loss_scale.good, "losses", l->chain, "seconds",
-                     l->seconds);
+    json_t *lanes = yk_local_counters(l), *counters =
+        json_pack("{s:I, s:I, s:I, s:{s:f, s:I}, s:s, s:f}", "step", (json_int_t)l->step, "applied",
+                  (json_int_t)l->applied, "skipped", (json_int_t)l->skipped, "loss_scale", "value",
+                  l->loss_scale.value, "good", (json_int_t)l->loss_scale.good, "losses", l->chain, "seconds",
+                  l->seconds);
+    if (lanes) json_object_set_new(counters, "lanes", lanes);
+    return counters;
 }
 
 static json_t *document_of(const yk_learner *l, const json_t *extra)
@@ -68,18 +79,30 @@ static json_t *document_of(const yk_learner *l, const json_t *extra)
     return d;
 }
 
-static yk_status write_checkpoint(const yk_learner *l, const yk_moments *moments, const char *path,
-                                  const json_t *extra, yk_error *err)
+static yk_status write_checkpoint(const yk_learner *l, const yk_moments *moments, const yk_lane_parts *lanes,
+                                  const char *path, const json_t *extra, yk_error *err)
 {
     yk_status st = YK_OK;
     state x = {0};
     json_t *document = document_of(l, extra);
     if (!document || !path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(state_of(l, moments, &x, err));
+    YK_TRY(state_of(l, moments, lanes, &x, err));
     YK_TRY(yk_checkpoint_save(path, x.tensor, x.n, document, err));
 done:
     state_free(&x);
     json_decref(document);
+    return st;
+}
+
+/* What other ranks hold alone, for rank 0. */
+static yk_status begin_parts(const yk_learner *l, yk_moments *moments, yk_lane_parts *lanes, yk_error *err)
+{
+    yk_status st = yk_moments_begin(moments, &l->optimiser, l->s->k, err);
+    if (st == YK_OK) st = yk_lane_parts_begin(lanes, l, l->step, err);
+    YK_TRY(yk_comm_agree(l->job->comm, st, err));
+    yk_moments_collect(moments, &l->optimiser);
+    yk_lane_parts_collect(lanes, l);
+done:
     return st;
 }
 
@@ -88,11 +111,12 @@ yk_status yk_learner_save(yk_learner *l, const char *path, const json_t *extra, 
     yk_status st = YK_OK;
     yk_comm *comm = l->job->comm;
     yk_moments moments;
-    YK_TRY(yk_comm_agree(comm, yk_moments_begin(&moments, &l->optimiser, l->s->k, err), err));
-    yk_moments_collect(&moments, &l->optimiser);
-    if (yk_comm_leads(comm)) st = write_checkpoint(l, &moments, path, extra, err);
+    yk_lane_parts lanes = {0};
+    YK_TRY(begin_parts(l, &moments, &lanes, err));
+    if (yk_comm_leads(comm)) st = write_checkpoint(l, &moments, &lanes, path, extra, err);
     st = yk_comm_agree(comm, st, err);
 done:
+    yk_lane_parts_end(&lanes, l);
     yk_moments_end(&moments, l->s->k);
     return st;
 }
@@ -108,10 +132,17 @@ yk_status yk_learner_save_step(yk_learner *l, const json_t *extra, yk_error *err
     return yk_comm_agree(comm, st, err);
 }
 
+bool yk_learner_save_is_late(const yk_learner *l)
+{
+    return yk_now() - l->saved > SECONDS_BETWEEN_SAVES;
+}
+
 bool yk_learner_save_is_due(const yk_learner *l)
 {
+    bool stops, due;
     if (l->o.checkpoint_every) return l->step % l->o.checkpoint_every == 0;
-    return yk_comm_any(l->job->comm, yk_comm_leads(l->job->comm) && yk_now() - l->saved > SECONDS_BETWEEN_SAVES);
+    if (yk_local_heard(l, &stops, &due)) return due;
+    return yk_comm_any(l->job->comm, yk_comm_leads(l->job->comm) && yk_learner_save_is_late(l));
 }
 
 /* The first line in which two canonical recipes differ, for the message. */
@@ -171,11 +202,12 @@ yk_status yk_learner_take_counters(yk_learner *l, const json_t *d, yk_error *err
     l->loss_scale.good = json_integer_value(json_object_get(scale, "good"));
     l->seconds = json_real_value(json_object_get(d, "seconds"));
     strcpy(l->chain, chain);
-    return YK_OK;
+    return yk_local_take_counters(l, json_object_get(d, "lanes"), err);
 }
 
 /* Rank 0's part: the newest checkpoint into the model and whole moments; *document is NULL when there is none. */
-static yk_status read_checkpoint(yk_learner *l, const yk_moments *moments, json_t **document, yk_error *err)
+static yk_status read_checkpoint(yk_learner *l, const yk_moments *moments, yk_lane_parts *lanes, json_t **document,
+                                 yk_error *err)
 {
     yk_status st = YK_OK;
     char *path = NULL;
@@ -185,7 +217,8 @@ static yk_status read_checkpoint(yk_learner *l, const yk_moments *moments, json_
     if (!path) goto done;
     YK_TRY(yk_checkpoint_document(path, &d, err));
     YK_TRY(same_beginning(l, d, path, err));
-    YK_TRY(state_of(l, moments, &x, err));
+    YK_TRY(yk_lane_parts_begin(lanes, l, json_integer_value(json_object_get(d, "step")), err));
+    YK_TRY(state_of(l, moments, lanes, &x, err));
     YK_TRY(yk_checkpoint_load(path, x.tensor, x.n, document, err));
     YK_TRY(yk_context(err, yk_learner_take_counters(l, *document, err), "%s", path));
     yk_log("%-10s going on from step %lld (%s)", l->o.kind, (long long)l->step, path);
@@ -197,7 +230,8 @@ done:
 }
 
 /* What rank 0 has read, for all. */
-static yk_status share_checkpoint(yk_learner *l, const yk_moments *moments, json_t **document, yk_error *err)
+static yk_status share_checkpoint(yk_learner *l, const yk_moments *moments, yk_lane_parts *lanes, json_t **document,
+                                  yk_error *err)
 {
     yk_status st = YK_OK;
     yk_comm *comm = l->job->comm;
@@ -214,9 +248,13 @@ static yk_status share_checkpoint(yk_learner *l, const yk_moments *moments, json
         yk_comm_share(comm, moments->m, bytes);
         yk_comm_share(comm, moments->v, bytes);
     }
-    if (!*document) st = (*document = json_loads(text, 0, NULL)) ? yk_learner_take_counters(l, *document, err)
-                                                                 : yk_fail(err, YK_ERR_MEMORY, "out of memory");
-    st = yk_comm_agree(comm, st, err);
+    if (!*document) {
+        st = (*document = json_loads(text, 0, NULL)) ? yk_learner_take_counters(l, *document, err)
+                                                     : yk_fail(err, YK_ERR_MEMORY, "out of memory");
+        if (st == YK_OK) st = yk_lane_parts_begin(lanes, l, l->step, err);
+    }
+    YK_TRY(yk_comm_agree(comm, st, err));
+    yk_lane_parts_deal(lanes, l);
 done:
     free(text);
     return st;
@@ -227,17 +265,19 @@ yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err)
     yk_status st = YK_OK;
     yk_comm *comm = l->job->comm;
     yk_moments moments;
+    yk_lane_parts lanes = {0};
     *document = NULL;
     st = yk_moments_begin(&moments, &l->optimiser, l->s->k, err);
-    if (st == YK_OK && yk_comm_leads(comm)) st = read_checkpoint(l, &moments, document, err);
+    if (st == YK_OK && yk_comm_leads(comm)) st = read_checkpoint(l, &moments, &lanes, document, err);
     YK_TRY(yk_comm_agree(comm, st, err));
-    if (comm) YK_TRY(share_checkpoint(l, &moments, document, err));
+    if (comm) YK_TRY(share_checkpoint(l, &moments, &lanes, document, err));
     yk_model_weights_changed(l->s->model);
 done:
     if (st != YK_OK) {
         json_decref(*document);
         *document = NULL;
     }
+    yk_lane_parts_end(&lanes, l);
     yk_moments_end(&moments, l->s->k);
     return st;
 }
@@ -252,22 +292,25 @@ yk_status yk_learner_digest(const yk_learner *l, char hex[33], yk_error *err)
     yk_status st = YK_OK;
     yk_comm *comm = l->job->comm;
     yk_moments moments;
+    yk_lane_parts lanes = {0};
     int count;
     const yk_param *p = yk_model_params(l->s->model, &count);
     memset(hex, 0, 33);
-    YK_TRY(yk_comm_agree(comm, yk_moments_begin(&moments, &l->optimiser, l->s->k, err), err));
-    yk_moments_collect(&moments, &l->optimiser);
+    YK_TRY(begin_parts(l, &moments, &lanes, err));
     if (yk_comm_leads(comm)) {
         yk_digest *d = yk_digest_new();
         add_tensors(d, p, count, l->weights.weight);
         add_tensors(d, p, count, moments.m);
         add_tensors(d, p, count, moments.v);
+        if (l->local) add_tensors(d, p, count, l->local->outer.velocity);
+        for (int64_t i = 0; i < lanes.n; i++) add_tensors(d, p, count, lanes.part[i].base);
         yk_digest_add(d, l->chain, sizeof l->chain - 1);
         yk_digest_hex(d, hex);
         yk_digest_free(d);
     }
     yk_comm_share(comm, hex, 33);
 done:
+    yk_lane_parts_end(&lanes, l);
     yk_moments_end(&moments, l->s->k);
     return st;
 }

@@ -15,11 +15,16 @@ typedef struct yk_metrics {
     yk_comm *comm;
     FILE *metrics, *samples; /* samples: NULL until there is one */
     char *samples_path;
+    bool late; /* of a line that cannot be written the others hear from yk_metrics_settle, not at once */
+    yk_status failed;
+    yk_error why;
 } yk_metrics;
 
 yk_status yk_metrics_open(yk_metrics *m, yk_comm *comm, const char *run_dir, int64_t step, yk_error *err);
 void yk_metrics_close(yk_metrics *m);
 yk_status yk_metrics_add(yk_metrics *m, json_t *row, yk_error *err); /* takes `row` */
+
+yk_status yk_metrics_settle(yk_metrics *m, yk_error *err);
 
 /* Bytes that are not UTF-8 are shown as U+FFFD. */
 yk_status yk_metrics_sample(yk_metrics *m, int64_t step, const char *prompt, const yk_buf *text, yk_error *err);

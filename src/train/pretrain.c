@@ -24,6 +24,7 @@ typedef struct trainer {
     yk_domain *domains;
     yk_sampler *sampler;
     yk_learner l;
+    int64_t began; /* with this step of the learner, in this process */
     yk_metrics metrics;
     char *checkpoints, *best_path;
     int64_t micro;
@@ -62,8 +63,11 @@ static yk_status save_best(trainer *t, yk_error *err)
 
 static yk_status save_step(trainer *t, yk_error *err)
 {
+    yk_status st = YK_OK;
     json_t *own = own_document(t);
-    yk_status st = yk_learner_save_step(&t->l, own, err);
+    YK_TRY(yk_metrics_settle(&t->metrics, err));
+    YK_TRY(yk_learner_save_step(&t->l, own, err));
+done:
     json_decref(own);
     return st;
 }
@@ -289,6 +293,30 @@ done:
     return st;
 }
 
+static double sum_over_ranks(yk_comm *comm, double mine)
+{
+    double sum = 0, *x = calloc((size_t)yk_comm_size(comm), sizeof *x);
+    if (!x) return NAN;
+    x[yk_comm_rank(comm)] = mine;
+    yk_comm_gather_doubles(comm, x, yk_comm_size(comm));
+    for (int r = 0; r < yk_comm_size(comm); r++) sum += x[r];
+    free(x);
+    return sum;
+}
+
+/* Threads of all ranks, at once. */
+static double measure_peak(const trainer *t)
+{
+    return sum_over_ranks(t->job->comm, t->s.k->peak_flops(t->job->team, 0.2));
+}
+
+/* Bytes a step that all ranks together sent to each other in the steps of this process. */
+static double traffic(const trainer *t)
+{
+    const int64_t steps = t->l.step - t->began;
+    return steps > 0 ? sum_over_ranks(t->job->comm, (double)t->l.sent) / (double)steps : 0;
+}
+
 static yk_status summarise(trainer *t, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -296,6 +324,7 @@ static yk_status summarise(trainer *t, yk_error *err)
     const yk_model_shape *m = yk_model_get_shape(t->s.model);
     double tokens = (double)(t->l.step * t->r->pretrain_batch * t->r->pretrain_seq);
     double rate = t->l.seconds > 0 ? tokens / t->l.seconds : 0;
+    const double sent = traffic(t);
     YK_TRY(yk_learner_digest(&t->l, digest, err));
     json_t *pretrain = json_pack("{s:I, s:f, s:f, s:f, s:I, s:f, s:{s:f}}", "steps", (json_int_t)t->l.step, "tokens",
                                  tokens, "tokens_per_s", rate, "peak_share",
@@ -308,25 +337,13 @@ static yk_status summarise(trainer *t, yk_error *err)
                               "ffn", (json_int_t)m->ffn, "vocab", (json_int_t)m->vocab, "memory",
                               (json_int_t)yk_memory_sum(yk_model_memory(t->s.model)));
     if (!pretrain || !model) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (t->job->comm) json_object_set_new(pretrain, "traffic_bytes", json_real(sent));
     json_object_set_new(t->job->summary, "pretrain", pretrain);
     json_object_set_new(t->job->summary, "model", model);
     json_object_set_new(t->job->summary, "isa", json_string(t->s.k->name));
     json_object_set_new(t->job->summary, "digest", json_string(digest));
 done:
     return st;
-}
-
-/* Threads of all ranks, at once. */
-static double measure_peak(const trainer *t)
-{
-    yk_comm *comm = t->job->comm;
-    double sum = 0, *peak = calloc((size_t)yk_comm_size(comm), sizeof *peak);
-    if (!peak) return NAN;
-    peak[yk_comm_rank(comm)] = t->s.k->peak_flops(t->job->team, 0.2);
-    yk_comm_gather_doubles(comm, peak, yk_comm_size(comm));
-    for (int r = 0; r < yk_comm_size(comm); r++) sum += peak[r];
-    free(peak);
-    return sum;
 }
 
 static yk_status start(trainer *t, yk_error *err)
@@ -354,11 +371,15 @@ static yk_status start(trainer *t, yk_error *err)
                             .schedule = {r->pretrain_schedule, r->pretrain_lr, r->pretrain_lr_end, r->pretrain_warmup,
                                          r->pretrain_decay_share, r->pretrain_steps},
                             .adamw = yk_adamw_of(r), .checkpoint_every = r->pretrain_checkpoint_every,
-                            .keep = r->pretrain_keep};
+                            .keep = r->pretrain_keep,
+                            .local = {r->pretrain_local_steps, r->pretrain_local_after, r->pretrain_outer_lr,
+                                      r->pretrain_outer_momentum}};
     YK_TRY(yk_learner_open(&t->l, t->job, &t->s, NULL, &l, err));
     YK_TRY(resume(t, err));
+    t->began = t->l.step;
     t->peak = measure_peak(t);
     YK_TRY(yk_metrics_open(&t->metrics, t->job->comm, t->job->dir, t->l.step, err));
+    t->metrics.late = r->pretrain_local_steps > 0;
     yk_log("pretrain   %.2fM parameters, %lld steps of %lld x %lld tokens, %s, threads %d, %s%s",
            (double)yk_model_parameters(t->s.model) / 1e6, (long long)r->pretrain_steps, (long long)r->pretrain_batch,
            (long long)r->pretrain_seq, t->s.k->name, t->job->team->threads,

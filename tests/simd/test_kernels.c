@@ -598,6 +598,25 @@ static void adamw_matches_its_definition(void **state)
     }
 }
 
+static void nesterov_matches_its_definition(void **state)
+{
+    (void)state;
+    enum { N = 1003 };
+    fill(in[0], N, 1, 1), fill(in[1], N, 2, 1), fill(in[2], N, 3, 0.1);
+    for (int t = 0; t < tables; t++) {
+        for (int i = 0; i < 2; i++) memcpy(out[t][i], in[2 * i], N * 4);
+        const yk_nesterov a = {.weight = out[t][0], .velocity = out[t][1], .gradient = in[1], .n = N, .scale = 0.25f,
+                               .lr = 0.7f, .momentum = 0.9f};
+        table[t]->nesterov(&(yk_team){.threads = 1 + t}, &a);
+    }
+    for (int i = 0; i < 2; i++) same_bits(i, N);
+    for (int i = 0; i < N; i++) {
+        const double g = 0.25 * in[1][i], velocity = 0.9f * in[2][i] + g;
+        close_to(out[0][1][i], velocity, 1e-6);
+        close_to(out[0][0][i], in[0][i] - 0.7f * (g + 0.9f * velocity), 1e-6);
+    }
+}
+
 static void sums_and_copies(void **state)
 {
     (void)state;
@@ -609,13 +628,15 @@ static void sums_and_copies(void **state)
         table[t]->sum_squares(&(yk_team){.threads = 1 + t}, &(yk_sum_squares){in[0], N, partial[t]});
         assert_memory_equal(partial[t], partial[0], sizeof partial[0]);
         table[t]->add(&(yk_team){.threads = 1 + t}, &(yk_add){out[t][0], in[0], in[1], N});
+        table[t]->subtract(&(yk_team){.threads = 1 + t}, &(yk_add){out[t][3], out[t][0], in[1], N});
         memset(out[t][1], 0, ROOM * 4);
         const yk_embed e = {.y = out[t][2], .table = in[1], .dy = in[0], .dtable = out[t][1], .id = id, .rows = R,
                             .width = W};
         table[t]->embed_forward(&(yk_team){.threads = 1 + t}, &e);
         table[t]->embed_backward(&(yk_team){.threads = 1 + t}, &e);
     }
-    same_bits(0, N), same_bits(1, 4 * W), same_bits(2, R * W);
+    same_bits(0, N), same_bits(1, 4 * W), same_bits(2, R * W), same_bits(3, N);
+    for (int i = 0; i < N; i++) close_to(out[0][3][i], in[0][i], 1e-6);
     for (int i = 0; i < N; i++) sum += (double)in[0][i] * in[0][i];
     close_to(partial[0][0] + partial[0][1] + partial[0][2] + partial[0][3], sum, 1e-13);
     for (int r = 0; r < R; r++) assert_memory_equal(out[0][2] + r * W, in[1] + id[r] * W, W * 4);
@@ -647,6 +668,7 @@ int main(void)
         cmocka_unit_test(attention_matches_its_definition),
         cmocka_unit_test(attention_of_a_row_stands_alone),
         cmocka_unit_test(adamw_matches_its_definition),
+        cmocka_unit_test(nesterov_matches_its_definition),
         cmocka_unit_test(sums_and_copies),
         cmocka_unit_test(unknown_sets_are_refused),
     };
