@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/room.h"
 #include "train/learner.h"
 
 #include <math.h>
@@ -26,11 +27,26 @@ done:
     return st;
 }
 
+/* A rank of one lane was asked for already (yk_needs_of). */
+static yk_status lanes_fit(const yk_learner *l, yk_error *err)
+{
+    const int64_t floats = yk_model_floats(l->s->model), each = 3 * floats * (int64_t)sizeof(float);
+    const yk_room room = yk_room_left("");
+    char need[32], there[32];
+    if (l->lanes.turns - 1 <= room.bytes / each) return YK_OK;
+    return yk_fail(err, YK_ERR_MEMORY, "this rank has %lld of %lld lanes, whose weights and moments need another %s, and "
+                   "there are %s (%s); share the lanes among more ranks, or set pretrain.local_steps to 0",
+                   (long long)l->lanes.turns, (long long)l->job->recipe->lanes,
+                   yk_human_bytes((double)each * (double)(l->lanes.turns - 1), need),
+                   yk_human_bytes((double)room.bytes, there), room.of);
+}
+
 yk_status yk_local_open(yk_learner *l, yk_error *err)
 {
     yk_status st = YK_OK;
     const int64_t lanes = l->job->recipe->lanes;
     if (!l->o.local.steps) return YK_OK;
+    YK_TRY(lanes_fit(l, err));
     YK_NEW(l->local, 1);
     yk_local *x = l->local;
     x->heard = NOTHING_HEARD;

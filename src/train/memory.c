@@ -29,12 +29,14 @@ yk_status yk_needs_of(yk_needs *n, const yk_recipe *r, int64_t vocab, const char
     yk_model_shape shape = yk_model_shape_of(&with, vocab);
     yk_status st = yk_model_plan(&shape, micro * r->pretrain_seq, true, k, team, &m, &floats, err);
     if (st != YK_OK) return st;
-    const bool packs = micro < r->pretrain_batch || r->lanes > 1; /* steps of several passes: yk_learner_step */
+    const bool local = r->pretrain_local_steps > 0;
+    const int64_t share = r->pretrain_batch / (local ? r->lanes : 1);
+    const bool packs = micro < share || (!local && r->lanes > 1); /* several passes with the same weights */
     if (!packs) m.packed_back = 0;
     if (!packs && r->pretrain_prompts.n == 0) m.packed = 0;
     m.scratch += micro * r->pretrain_seq * BATCH_BYTES;
     while ((int64_t)1 << levels < r->lanes) levels++;
-    *n = (yk_needs){.weights = m.weights, .gradients = (1 + levels) * m.gradients, .optimiser = 8 * floats,
+    *n = (yk_needs){.weights = m.weights, .gradients = (1 + levels) * m.gradients, .optimiser = (local ? 16 : 8) * floats,
                     .activations = m.activations, .packed = m.packed + m.packed_back, .scratch = m.scratch};
     n->total = yk_memory_sum(m) + levels * m.gradients + n->optimiser;
     return YK_OK;

@@ -11,11 +11,12 @@ extern const char *const yk_recompute_policies[]; /* NULL at the end */
 
 /* Bytes by what they are for. */
 typedef struct yk_needs {
-    int64_t weights, gradients, optimiser, activations, packed, scratch, total; /* gradients: of all lanes */
+    /* gradients: of all lanes; optimiser: with pretrain.local_steps a lane's weights and the outer velocity too */
+    int64_t weights, gradients, optimiser, activations, packed, scratch, total;
 } yk_needs;
 
-/* What yk_pretrain_stage allocates for this recipe with `recompute` and so many sequences at once. YK_ERR_MEMORY when
- * that is more than any machine has. */
+/* What yk_pretrain_stage allocates for this recipe with `recompute` and so many sequences at once; with
+ * pretrain.local_steps by a rank of one lane. YK_ERR_MEMORY when that is more than any machine has. */
 yk_status yk_needs_of(yk_needs *n, const yk_recipe *r, int64_t vocab, const char *recompute, int64_t micro,
                       const yk_kernels *k, const yk_team *team, yk_error *err);
 
