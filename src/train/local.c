@@ -124,7 +124,8 @@ static yk_status step_lane(yk_learner *l, const yk_work *w, int64_t turn, double
     own[FLUSHED] = l->counts_flushed ? (double)yk_learner_count_flushed(l, l->weights.gradient, floats) : 0;
     own[NORM] = 0;
     if (told[YK_LANE_WEIGHT] == 0) goto done;
-    const double scale = isfinite(told[YK_LANE_LOSS]) ? 1 / (told[YK_LANE_WEIGHT] * l->scale) : NAN;
+    const double unit = w->unit > 0 ? w->unit / (double)l->job->recipe->lanes : told[YK_LANE_WEIGHT];
+    const double scale = isfinite(told[YK_LANE_LOSS]) ? 1 / (unit * l->scale) : NAN;
     yk_optimiser_step(x->optimiser, l->s->k, &l->s->team, scale, l->rate, lane->applied + 1, &own[NORM]);
 done:
     return st;
@@ -243,7 +244,7 @@ yk_status yk_local_step(yk_learner *l, const yk_work *w, yk_error *err)
     const yk_weights before = yk_model_use(l->s->model, l->weights);
     if (l->step == l->o.local.after) part(l);
     if (!yk_local_is_between(l, l->step)) begin_round(l);
-    l->rate = yk_learning_rate(&l->o.schedule, l->step + 1);
+    l->rate = l->o.local.share * yk_learning_rate(&l->o.schedule, l->step + 1);
     l->places = l->passes = 0;
     yk_session_clear(l->s);
     for (int64_t turn = 0; turn < l->lanes.turns && st == YK_OK; turn++)

@@ -20,6 +20,7 @@
 typedef struct yk_local_options {
     int64_t steps;       /* between outer steps; 0: lanes learn together */
     int64_t after;       /* steps that they learn together before that */
+    double share;        /* of the learning rate, that lanes on their own take */
     double lr, momentum; /* of the outer optimiser */
 } yk_local_options;
 

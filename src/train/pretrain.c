@@ -207,10 +207,14 @@ static bool evaluation_is_due(const trainer *t, int64_t step)
     return step % t->r->pretrain_eval_every == 0 || step == t->r->pretrain_steps;
 }
 
+/* A lane's few samples may all be masked and have few targets. On its own it divides by its rows instead, so that a
+ * target weighs as much as in a step together. */
 static yk_status train_step(trainer *t, yk_error *err)
 {
-    const yk_work work = {.items = t->r->pretrain_batch, .add = add_sample, .passed = count_pass, .context = t,
-                          .tally = t->tally, .tallies = TALLIES, .z_loss = t->r->pretrain_z_loss};
+    const int64_t batch = t->r->pretrain_batch;
+    const yk_work work = {.items = batch, .add = add_sample, .passed = count_pass, .context = t, .tally = t->tally,
+                          .tallies = TALLIES, .z_loss = t->r->pretrain_z_loss,
+                          .unit = yk_local_is_next(&t->l) ? (double)(batch * t->r->pretrain_seq) : 0};
     t->l.counts_flushed = t->s.k->precision == YK_BF16 && evaluation_is_due(t, t->l.step + 1);
     return yk_learner_step(&t->l, &work, err);
 }
@@ -372,8 +376,8 @@ static yk_status start(trainer *t, yk_error *err)
                                          r->pretrain_decay_share, r->pretrain_steps},
                             .adamw = yk_adamw_of(r), .checkpoint_every = r->pretrain_checkpoint_every,
                             .keep = r->pretrain_keep,
-                            .local = {r->pretrain_local_steps, r->pretrain_local_after, r->pretrain_outer_lr,
-                                      r->pretrain_outer_momentum}};
+                            .local = {r->pretrain_local_steps, r->pretrain_local_after, r->pretrain_local_lr,
+                                      r->pretrain_outer_lr, r->pretrain_outer_momentum}};
     YK_TRY(yk_learner_open(&t->l, t->job, &t->s, NULL, &l, err));
     YK_TRY(resume(t, err));
     t->began = t->l.step;
