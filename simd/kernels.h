@@ -239,7 +239,7 @@ typedef struct yk_adamw {
     float scale, lr, beta1, beta2, eps, decay, bias1, bias2;
 } yk_adamw;
 
-/* Gradient descent with Nesterov's momentum, one pass over flat arrays, with g = gradient x scale (Sutskever et al. 2013):
+/* Gradient descent with Nesterov's momentum (Sutskever et al. 2013), one pass over flat arrays; g = gradient x scale:
  *   velocity = momentum velocity + g;  w = w - lr (momentum velocity + g). */
 typedef struct yk_nesterov {
     float *weight, *velocity;

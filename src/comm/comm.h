@@ -5,8 +5,8 @@
  * do not depend on how many ranks there are (numerics contract, rule 7). Rank 0 alone writes files.
  *
  * A yk_comm * that is NULL is this process alone. comm_mpi.c is the only file that includes mpi.h, comm_self.c what
- * stands for it in a build without MPI. Every function but rank, size, node, sent and slice is collective: all ranks call it,
- * in the same order, with arguments of the same shape. */
+ * stands for it in a build without MPI. Every function but rank, size, node, sent and slice is collective: all
+ * ranks call it, in the same order, with arguments of the same shape. */
 #ifndef YK_COMM_COMM_H
 #define YK_COMM_COMM_H
 

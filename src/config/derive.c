@@ -362,8 +362,8 @@ static yk_status check_local(const yk_recipe *r, yk_error *err)
     const long long steps = r->pretrain_local_steps, every = r->pretrain_eval_every;
     if (!steps) return YK_OK;
     if (r->zero > 0)
-        return yk_fail_key(r, &r->zero, err, "is %lld, but with pretrain.local_steps every lane has moments of its own; "
-                           "set it to 0, or pretrain.local_steps to 0", (long long)r->zero);
+        return yk_fail_key(r, &r->zero, err, "is %lld, but with pretrain.local_steps every lane has moments of its "
+                           "own; set it to 0, or pretrain.local_steps to 0", (long long)r->zero);
     if (every % steps != 0)
         return yk_fail_key(r, &r->pretrain_eval_every, err, "is %lld; it must be a multiple of pretrain.local_steps, "
                            "%lld, after which there are weights to evaluate", every, steps);

@@ -1,7 +1,7 @@
 /* The outer optimiser of DiLoCo (Douillard et al. 2023, arXiv 2311.08105).
  *
- * K workers begin with the weights w, each goes its own way for H steps and arrives at w_k. The outer gradient is the mean
- * way back, and the outer optimiser descends it with Nesterov's momentum:
+ * K workers begin with the weights w, each goes its own way for H steps and arrives at w_k. The outer gradient is the
+ * mean way back, and the outer optimiser descends it with Nesterov's momentum:
  *   g = 1/K sum over k of (w - w_k);  velocity = momentum velocity + g;  w = w - lr (momentum velocity + g).
  * lr = 1 without momentum is the mean of the workers' weights. */
 #ifndef YK_OPTIM_OUTER_H

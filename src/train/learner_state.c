@@ -41,7 +41,8 @@ static yk_status state_of(const yk_learner *l, const yk_moments *moments, const 
     YK_NEW(x->tensor, x->n);
     YK_NEW(x->names, x->parts);
     for (int64_t i = 0; i < x->parts; i++) {
-        const yk_also p = i < shared ? part[i] : (yk_also){lanes->part[i - shared].prefix, lanes->part[i - shared].base};
+        const yk_lane_part *own = i < shared ? NULL : &lanes->part[i - shared];
+        const yk_also p = own ? (yk_also){own->prefix, own->base} : part[i];
         YK_TRY(yk_session_tensors(l->s, p.base, p.prefix, x->tensor + i * count, &x->names[i], err));
     }
 done:

@@ -34,8 +34,8 @@ static yk_status lanes_fit(const yk_learner *l, yk_error *err)
     const yk_room room = yk_room_left("");
     char need[32], there[32];
     if (l->lanes.turns - 1 <= room.bytes / each) return YK_OK;
-    return yk_fail(err, YK_ERR_MEMORY, "this rank has %lld of %lld lanes, whose weights and moments need another %s, and "
-                   "there are %s (%s); share the lanes among more ranks, or set pretrain.local_steps to 0",
+    return yk_fail(err, YK_ERR_MEMORY, "this rank has %lld of %lld lanes, whose weights and moments need another %s, "
+                   "and there are %s (%s); share the lanes among more ranks, or set pretrain.local_steps to 0",
                    (long long)l->lanes.turns, (long long)l->job->recipe->lanes,
                    yk_human_bytes((double)each * (double)(l->lanes.turns - 1), need),
                    yk_human_bytes((double)room.bytes, there), room.of);
@@ -189,7 +189,8 @@ static yk_status count_lane(yk_learner *l, int64_t i, const double *told, double
     yk_warn("step %lld: loss or gradient of lane %lld is not finite; it skips the step", step, (long long)i);
     if (++lane->skipped_in_a_row < YK_GIVE_UP_AFTER) return YK_OK;
     return yk_fail(err, YK_ERR_NUMERIC, "%d steps of lane %lld in a row were not finite, the last is %lld; lower %s.lr "
-                   "and run again: it goes on from the last checkpoint", YK_GIVE_UP_AFTER, (long long)i, step, l->o.kind);
+                   "and run again: it goes on from the last checkpoint", YK_GIVE_UP_AFTER, (long long)i, step,
+                   l->o.kind);
 }
 
 /* Lanes of all ranks, in order. */

@@ -1,4 +1,4 @@
-/* Lanes that learn on their own between outer steps, for networks too slow for a gradient a step (DiLoCo; optim/outer.h).
+/* Lanes that learn on their own between outer steps (DiLoCo, optim/outer.h), where a network is slow.
  *
  * Every lane is a worker: it has weights and moments of its own and takes optimiser steps on its own share of the
  * samples, under its own loss scale and norm. After each step whose number `steps` divides, and after the last one of
@@ -6,8 +6,8 @@
  * learner's own weights are the global ones: evaluation, samples and whoever reads a checkpoint see those.
  *
  * A rank performs the steps of its lanes one after another. Lanes meet in the tree of lanes (train/lanes.h), so nothing
- * depends on the number of ranks. Between outer steps there is one exchange of a few doubles a step, in which every rank
- * hears what lanes lost, that a signal came, that a checkpoint is due, or that a rank failed. */
+ * depends on the number of ranks. Between outer steps there is one exchange of a few doubles a step, in which every
+ * rank hears what lanes lost, that a signal came, that a checkpoint is due, or that a rank failed. */
 #ifndef YK_TRAIN_LOCAL_H
 #define YK_TRAIN_LOCAL_H
 
@@ -62,8 +62,9 @@ yk_status yk_local_step(struct yk_learner *l, const struct yk_work *w, yk_error 
 /* Whether after this step lanes' weights differ from the global ones. */
 bool yk_local_is_between(const struct yk_learner *l, int64_t step);
 
-/* What was heard in the last step: whether the run is to end, whether a checkpoint by the clock is due. Such a checkpoint
- * waits for an outer step, where lanes' weights need not be kept. False, and nothing said, before the first. */
+/* What was heard in the last step: whether the run is to end, whether a checkpoint by the clock is due. Such a
+ * checkpoint waits for an outer step, where lanes' weights need not be kept. False, and nothing said, before the
+ * first. */
 bool yk_local_heard(const struct yk_learner *l, bool *stops, bool *due);
 
 /* --- checkpoints (local_state.c) ---------------------------------------------------------------- */

@@ -30,7 +30,7 @@ static yk_status make_copies(yk_lane_parts *x, const yk_learner *l, yk_error *er
     for (int64_t i = 0; i < x->n; i++) {
         if (x->part[i].owner == 0) continue;
         if (!(x->copy[i] = l->s->k->alloc(bytes_of(l))))
-            YK_FAIL(YK_ERR_MEMORY, "no memory for the lanes of other ranks, of which a checkpoint has %lld x %lld bytes",
+            YK_FAIL(YK_ERR_MEMORY, "no memory for the lanes of other ranks, which checkpoints hold: %lld x %lld bytes",
                     (long long)x->n, (long long)bytes_of(l));
         x->part[i].base = x->copy[i];
     }

@@ -36,8 +36,9 @@ yk_status yk_needs_of(yk_needs *n, const yk_recipe *r, int64_t vocab, const char
     if (!packs && r->pretrain_prompts.n == 0) m.packed = 0;
     m.scratch += micro * r->pretrain_seq * BATCH_BYTES;
     while ((int64_t)1 << levels < r->lanes) levels++;
-    *n = (yk_needs){.weights = m.weights, .gradients = (1 + levels) * m.gradients, .optimiser = (local ? 16 : 8) * floats,
-                    .activations = m.activations, .packed = m.packed + m.packed_back, .scratch = m.scratch};
+    *n = (yk_needs){.weights = m.weights, .gradients = (1 + levels) * m.gradients,
+                    .optimiser = (local ? 16 : 8) * floats, .activations = m.activations,
+                    .packed = m.packed + m.packed_back, .scratch = m.scratch};
     n->total = yk_memory_sum(m) + levels * m.gradients + n->optimiser;
     return YK_OK;
 }

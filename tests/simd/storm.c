@@ -374,7 +374,8 @@ static void adamw_case(storm *s)
 static void nesterov_case(storm *s)
 {
     int64_t n = between(s, 1, 1 << 17);
-    yk_nesterov a = {.n = n, .scale = 1.0f / (float)between(s, 1, 64), .lr = 0.7f, .momentum = once_in(s, 3) ? 0.0f : 0.9f};
+    yk_nesterov a = {.n = n, .scale = 1.0f / (float)between(s, 1, 64), .lr = 0.7f,
+                     .momentum = once_in(s, 3) ? 0.0f : 0.9f};
     a.weight = in_out(s, YK_FLOAT, n, ANY), a.velocity = in_out(s, YK_FLOAT, n, ANY), a.gradient = floats(s, n, ANY);
     s->k->nesterov(&s->team, &a);
 }

@@ -88,6 +88,10 @@ static void what_is_allocated_is_what_is_planned(void **state)
     r.lanes = 1, r.pretrain_prompts.n = 0;
     assert_int_equal(yk_needs_of(&n, &r, 512, "none", r.pretrain_batch, kernels(), &team, &err), YK_OK);
     assert_int_equal(n.packed, 0); /* one pass a step, no samples */
+    r.lanes = 2, r.pretrain_local_steps = 10; /* a lane's own weights, and the outer velocity; a pass a lane */
+    assert_int_equal(yk_needs_of(&n, &r, 512, "none", r.pretrain_batch / 2, kernels(), &team, &err), YK_OK);
+    assert_int_equal(n.optimiser, 4 * yk_model_floats(m) * 4);
+    assert_int_equal(n.packed, 0);
     yk_model_free(m);
     yk_recipe_free(&r);
 }
