@@ -122,10 +122,34 @@ typedef struct yk_segment {
     int32_t causal;
 } yk_segment;
 
+#define YK_KEY_BLOCK 64
+
+/* Which keys a query sees of those that `causal` leaves it; all zeros: every one. Of a query at position t of its
+ * document and a key at s, and blocks of YK_KEY_BLOCK positions:
+ *   window W      |t - s| < W;
+ *   global G      or s < G or t < G (Beltagy et al. 2020);
+ *   stride n      or their blocks lie a multiple of n apart (Child et al. 2019);
+ *   blocks k      alone, k >= 3: the block of s is one of k that were selected for the block of t.
+ * A row's sums run over the keys it sees and no others, so that skipping blocks which no query sees changes no bit.
+ *
+ * attention_select chooses blocks for those blocks of queries whose first query is in a segment, each key head by
+ * itself: the document's first block, that of the queries, its neighbours, and those with the highest
+ *   sum over heads of q[first query of the block, head] . mean of the block's keys,
+ * of equals the lower (mean keys: Lu et al. 2025, Yuan et al. 2025). One query decides for its block, so that the
+ * choice is known when the block's next token is generated. Queries of the first block, or of one with no more than k
+ * blocks, see all that causal leaves them. The choice is not differentiated. */
+typedef struct yk_chosen {
+    int32_t block;
+    float score;
+} yk_chosen;
+typedef struct yk_sparsity {
+    int64_t window, global, stride, blocks;
+    yk_chosen *selected; /* [key rows / YK_KEY_BLOCK, K, blocks], by the key row where a block of queries begins */
+} yk_sparsity;
+
 /* Scaled dot-product attention by streaming softmax (Milakov, Gimelshein 2018; Dao et al. 2022) over key blocks
  * of YK_KEY_BLOCK positions counted from the start of the document: a constant of bits v1. Query head h reads
  * key head h / (H / K). Backward recomputes the probabilities from lse; dq, dk, dv are overwritten. */
-#define YK_KEY_BLOCK 64
 typedef struct yk_attention {
     void *o;                 /* [.,H D] rows at o_row */
     float *lse;              /* [N,H]: log of the sum of exp(scores); NULL: not wanted */
@@ -135,6 +159,7 @@ typedef struct yk_attention {
     const yk_segment *segment;
     int64_t segments, heads, kv_heads, head_size;
     int64_t q_row, k_row, v_row, o_row, dq_row, dkv_row;
+    yk_sparsity pattern;
     float scale;
     void *scratch; /* attention_scratch() bytes */
 } yk_attention;
@@ -197,12 +222,22 @@ typedef struct yk_distillation {
     float mix, tau;
 } yk_distillation;
 
-/* add: y = a + b, subtract: y = a - b, elementwise over n; y may be a or b. */
+/* add: y = a + b, subtract: y = a - b, elementwise over n; y may be a or b. Of add alone, rounds: a and b are rounded
+ * first, to the nearest bf16 (|x| < 2^-56 to +0); `half`, where it is not NULL, is b in that precision. */
 typedef struct yk_add {
     float *y;
     const float *a, *b;
     int64_t n;
+    bool rounds;
+    const uint16_t *half;
 } yk_add;
+
+/* y = x rounded to bf16 as above. */
+typedef struct yk_round {
+    uint16_t *y;
+    const float *x;
+    int64_t n;
+} yk_round;
 
 /* A bias: y[r,:] = x[r,:] + bias; backward dbias += sum of dy[r,:], r ascending. y may be x. */
 typedef struct yk_bias {
@@ -285,6 +320,7 @@ typedef struct yk_kernels {
     void (*layernorm_backward)(const yk_team *team, const yk_layernorm *a);
     void (*rope)(const yk_team *team, const yk_rope *a);
     int64_t (*attention_scratch)(const yk_team *team, int64_t head_size);
+    void (*attention_select)(const yk_team *team, const yk_attention *a); /* pattern.selected from q and k */
     void (*attention_forward)(const yk_team *team, const yk_attention *a);
     void (*attention_backward)(const yk_team *team, const yk_attention *a);
     void (*swiglu_forward)(const yk_team *team, const yk_swiglu *a);
@@ -297,6 +333,7 @@ typedef struct yk_kernels {
     void (*distillation)(const yk_team *team, const yk_distillation *a);
     void (*add)(const yk_team *team, const yk_add *a);
     void (*subtract)(const yk_team *team, const yk_add *a);
+    void (*round)(const yk_team *team, const yk_round *a);
     void (*copy_rows)(const yk_team *team, const yk_copy_rows *a);
     void (*sum_squares)(const yk_team *team, const yk_sum_squares *a);
     void (*adamw)(const yk_team *team, const yk_adamw *a);
@@ -311,6 +348,8 @@ typedef struct yk_kernels {
     void (*upload)(void *device, const void *host, int64_t bytes);
     void (*download)(void *host, const void *device, int64_t bytes);
     void (*zero)(const yk_team *team, void *device, int64_t bytes);
+    /* What a part of it holds is not needed: whole pages go back to the system. It reads as zeros or as before. */
+    void (*forget)(void *device, int64_t bytes);
 } yk_kernels;
 
 /* The table of the fastest set this machine runs, or of the set that `name` asks for (NULL or "": YOKE_ISA of the

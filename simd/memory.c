@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 void *yk_host_alloc(int64_t bytes)
 {
@@ -26,6 +27,19 @@ void yk_host_free(void *p)
 void yk_host_copy(void *to, const void *from, int64_t bytes)
 {
     memcpy(to, from, (size_t)bytes);
+}
+
+void yk_host_forget(void *p, int64_t bytes)
+{
+#if defined MADV_DONTNEED && defined MADV_NOHUGEPAGE
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = ((uintptr_t)p + page - 1) / page * page;
+    const uintptr_t end = ((uintptr_t)p + (uintptr_t)bytes) / page * page;
+    if (begin >= end) return;
+    madvise((void *)begin, end - begin, MADV_NOHUGEPAGE);
+    madvise((void *)begin, end - begin, MADV_DONTNEED);
+#else
+    (void)p, (void)bytes;
+#endif
 }
 
 static void zero_pages(const void *args, int64_t begin, int64_t end, int thread)

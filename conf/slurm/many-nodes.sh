@@ -12,7 +12,7 @@ recipe=mine.yaml run_dir=runs/mine
 # Where yoke is not in PATH: module load yoke, or PATH=$HOME/yoke/bin:$PATH
 set -eu
 export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK # srun looks at nothing else since Slurm 22.05
-ranks="srun --mpi=${YOKE_SRUN_MPI:-pmix} --cpu-bind=cores"
+ranks="srun --mpi=${YOKE_SRUN_MPI:-pmix} --cpu-bind=cores --kill-on-bad-exit=1" # one rank that ends ends all
 $ranks --label yoke doctor --quiet --run-dir "$run_dir" || true
 # shellcheck disable=SC2086 # several words
 exec yoke-job "$run_dir" $ranks yoke run "$recipe" --run-dir "$run_dir"

@@ -12,9 +12,10 @@
 typedef struct growing {
     const yk_answers *a;
     const yk_course *c;
+    yk_comm *comm;
     char *account; /* its path */
-    FILE *f;
-    int64_t done; /* items that the file has whole */
+    FILE *f;       /* NULL but on rank 0 */
+    int64_t done;  /* items that the file has whole */
 } growing;
 
 /* How far the account of an earlier process says that the same answers are; 0 when there is none of them. */
@@ -41,25 +42,39 @@ static yk_status open_file(growing *x, yk_error *err)
     if (x->done == 0 || ftell(x->f) < bytes) x->done = bytes = 0;
     if (ftruncate(fileno(x->f), bytes) != 0 || fseek(x->f, 0, SEEK_END) != 0)
         YK_FAIL(YK_ERR_IO, "%s: cannot cut off: %s", x->a->path, strerror(errno));
-    if (x->done > 0) {
-        YK_TRY(x->a->recall(x->a->context, account, err));
-        yk_log("%-10s going on after %lld of %lld %s (%s)", x->c->name, (long long)x->done, (long long)x->a->total,
-               x->a->items, x->a->path);
-    }
 done:
     json_decref(account);
     return st;
 }
 
-static yk_status write_account(const growing *x, yk_error *err)
+/* Rank 0 opens the file; what it has whole, all ranks recall. */
+static yk_status begin(growing *x, yk_error *err)
 {
     yk_status st = YK_OK;
-    json_t *account = NULL, *own = NULL;
+    int64_t bytes;
+    json_t *account = NULL;
+    YK_TRY(yk_comm_agree(x->comm, yk_comm_leads(x->comm) ? open_file(x, err) : YK_OK, err));
+    yk_comm_share(x->comm, &x->done, sizeof x->done);
+    if (x->done == 0) goto done;
+    read_account(x, &account, &bytes);
+    st = x->a->recall(x->a->context, account, err);
+    YK_TRY(yk_comm_agree(x->comm, st, err));
+    yk_log("%-10s going on after %lld of %lld %s (%s)", x->c->name, (long long)x->done, (long long)x->a->total,
+           x->a->items, x->a->path);
+done:
+    json_decref(account);
+    return st;
+}
+
+/* By rank 0; `own` is taken. */
+static yk_status write_account(const growing *x, json_t *own, yk_error *err)
+{
+    yk_status st = YK_OK;
+    json_t *account = NULL;
     if (fflush(x->f) != 0 || fsync(fileno(x->f)) != 0)
         YK_FAIL(YK_ERR_IO, "%s: cannot write: %s", x->a->path, strerror(errno));
     account = json_pack("{s:s, s:I, s:I, s:I}", "of", x->a->name, "total", (json_int_t)x->a->total, "done",
                         (json_int_t)x->done, "bytes", (json_int_t)ftell(x->f));
-    own = x->a->remember(x->a->context);
     if (json_object_update(account, own) != 0) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     YK_TRY(yk_json_write(x->account, account, err));
 done:
@@ -68,26 +83,39 @@ done:
     return st;
 }
 
+/* One part more; *whole as of yk_answers.make. */
+static yk_status grow(growing *x, bool *whole, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const yk_answers *a = x->a;
+    const int64_t left = a->total - x->done, n = left < a->part ? left : a->part;
+    *whole = true;
+    st = a->make(a->context, x->done, n, x->f, whole, err);
+    YK_TRY(yk_comm_agree(x->comm, st, err));
+    if (!*whole) goto done;
+    x->done += n;
+    json_t *own = a->remember(a->context);
+    if (yk_comm_leads(x->comm)) st = write_account(x, own, err);
+    else json_decref(own);
+    YK_TRY(yk_comm_agree(x->comm, st, err));
+    yk_progress("%-10s %lld of %lld %s, %lld answers kept", x->c->name, (long long)x->done, (long long)a->total,
+                a->items, (long long)*a->kept);
+done:
+    return st;
+}
+
 yk_status yk_answers_make(const yk_answers *a, const yk_course *c, bool *made, yk_error *err)
 {
     yk_status st = YK_OK;
-    growing x = {.a = a, .c = c, .account = yk_path("%s/%s", c->dir, a->account)};
+    growing x = {.a = a, .c = c, .comm = c->comm, .account = yk_path("%s/%s", c->dir, a->account)};
+    bool whole = true;
     *made = false;
     if (!x.account) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(open_file(&x, err));
-    while (x.done < a->total && !yk_job_stops(c->job)) {
-        const int64_t left = a->total - x.done, n = left < a->part ? left : a->part;
-        bool whole = true;
-        YK_TRY(a->make(a->context, x.done, n, x.f, &whole, err));
-        if (!whole) goto done;
-        x.done += n;
-        YK_TRY(write_account(&x, err));
-        yk_progress("%-10s %lld of %lld %s, %lld answers kept", c->name, (long long)x.done, (long long)a->total,
-                    a->items, (long long)*a->kept);
-    }
+    YK_TRY(begin(&x, err));
+    while (x.done < a->total && whole && !yk_comm_any(x.comm, yk_job_stops(c->job))) YK_TRY(grow(&x, &whole, err));
     *made = x.done == a->total;
 done:
     if (x.f) fclose(x.f);
     free(x.account);
-    return st;
+    return yk_comm_agree(c->comm, st, err); /* the file is whole, for all to read */
 }

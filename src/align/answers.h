@@ -17,7 +17,8 @@ typedef struct yk_answers {
     const int64_t *kept; /* answers that came out so far, for people */
     /* Appends to f what comes of the items first, ..., first + n - 1: a function of these and of what came out before.
      * *whole, true at first, is set to false where it left off early because the job is to stop: what it appended is
-     * cut off then, and nothing is remembered of it. */
+     * cut off then, and nothing is remembered of it. All ranks of the course's job make the same; f is NULL but on rank
+     * 0, and nothing is written to it. */
     yk_status (*make)(void *context, int64_t first, int64_t n, FILE *f, bool *whole, yk_error *err);
     /* What came out so far (new): members of the account beside {of, total, done, bytes}. */
     json_t *(*remember)(const void *context);

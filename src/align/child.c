@@ -1,6 +1,7 @@
 #include "align/child.h"
 
 #include "base/log.h"
+#include "base/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -119,6 +120,7 @@ static bool has_exited(const yk_child *c)
 void yk_child_end(yk_child *c, double patience, char how[64])
 {
     how[0] = 0;
+    yk_watch_sign(); /* many in a row that take all of their time are no hang */
     close_fd(&c->in);
     if (!c->pid) return;
     double until = yk_now() + patience;

@@ -21,20 +21,21 @@ static void text_of(const yk_example *e, yk_buf *out)
 
 /* --- what was learnt from -------------------------------------------------------------------- */
 
-static yk_status meet(yk_overlap *o, char *path, const yk_team *team, yk_error *err)
+static yk_status meet(yk_overlap *o, char *path, const yk_job *job, yk_error *err)
 {
     yk_status st = YK_OK;
     if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     if (!yk_exists(path)) goto done;
     yk_progress("evaluate   is it in %s?", path);
-    YK_TRY(yk_overlap_meet_file(o, path, team, err));
+    YK_TRY(yk_overlap_meet_file(o, path, job->team, job->comm, err));
 done:
     free(path);
     return st;
 }
 
-static yk_status meet_all(yk_overlap *o, const yk_recipe *r, const char *dir, const yk_team *team, yk_error *err)
+static yk_status meet_all(yk_overlap *o, const yk_job *job, yk_error *err)
 {
+    const yk_recipe *r = job->recipe;
     const struct {
         const char *stage;
         const yk_list *data;
@@ -45,11 +46,13 @@ static yk_status meet_all(yk_overlap *o, const yk_recipe *r, const char *dir, co
                                        "refine/data.jsonl"};
     yk_status st = YK_OK;
     for (size_t d = 0; d < r->corpora; d++)
-        YK_TRY(meet(o, yk_documents_path(dir, r->corpus[d].domain, false), team, err));
-    for (size_t i = 0; i < sizeof made / sizeof *made; i++) YK_TRY(meet(o, yk_path("%s/%s", dir, made[i]), team, err));
+        YK_TRY(meet(o, yk_documents_path(job->dir, r->corpus[d].domain, false), job, err));
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++)
+        YK_TRY(meet(o, yk_path("%s/%s", job->dir, made[i]), job, err));
     for (size_t i = 0; i < sizeof named / sizeof *named; i++)
         for (size_t j = 0; j < named[i].data->n && yk_recipe_has_stage(r, named[i].stage); j++)
-            YK_TRY(meet(o, yk_path("%s", named[i].data->item[j]), team, err));
+            YK_TRY(meet(o, yk_path("%s", named[i].data->item[j]), job, err));
+    YK_TRY(yk_overlap_share(o, job->comm, err));
 done:
     return st;
 }
@@ -170,18 +173,18 @@ done:
     return st;
 }
 
-yk_status yk_contamination_find(const yk_recipe *r, const char *dir, const yk_team *team, yk_task *task, size_t n,
-                                bool heldout, json_t **into, yk_error *err)
+yk_status yk_contamination_find(const yk_job *job, yk_task *task, size_t n, bool heldout, json_t **into, yk_error *err)
 {
     yk_status st = YK_OK;
-    finding f = {.r = r, .dir = dir, .task = task, .n = n, .heldout = heldout};
+    const yk_recipe *r = job->recipe;
+    finding f = {.r = r, .dir = job->dir, .task = task, .n = n, .heldout = heldout};
     *into = json_object();
     if (!*into) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     YK_TRY(yk_overlap_new(&f.o, (size_t)r->evaluate_contamination, err));
     for (size_t i = 0; i < n; i++) YK_TRY(add_task(f.o, &task[i], err));
     for (size_t d = 0; d < r->corpora && heldout; d++) YK_TRY(each_heldout(&f, d, add_document, f.o, err));
     YK_TRY(yk_overlap_seal(f.o, err));
-    YK_TRY(meet_all(f.o, r, dir, team, err));
+    YK_TRY(meet_all(f.o, job, err));
     YK_TRY(count_all(&f, *into, err));
 done:
     yk_overlap_free(f.o);

@@ -9,8 +9,9 @@
 /* Compares the items of n tasks, and with `heldout` the documents that the clean stage held out, with the training
  * documents of the clean stage and the files that the recipe's stages learn from, as far as they are there. Sets
  * task[i].overlaps, and *into {name of a task, or heldout/<domain>: {items, overlapping, share, examples: up to 3
- * {line, ngram}}}. An item is its prompt with the right choice or answer. The result does not depend on threads. */
-yk_status yk_contamination_find(const yk_recipe *r, const char *dir, const yk_team *team, yk_task *task, size_t n,
-                                bool heldout, json_t **into, yk_error *err);
+ * {line, ngram}}}. An item is its prompt with the right choice or answer. The result does not depend on threads, nor on
+ * the ranks of the job, which share the work. */
+yk_status yk_contamination_find(const yk_job *job, yk_task *task, size_t n, bool heldout, json_t **into,
+                                yk_error *err);
 
 #endif

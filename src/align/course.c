@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "train/balance.h"
 
 #include <stdlib.h>
 
@@ -11,7 +12,7 @@ static yk_status open_as(yk_course *c, const yk_job *job, const char *name, cons
 {
     yk_status st = YK_OK;
     const yk_recipe *r = job->recipe;
-    *c = (yk_course){.job = job, .r = r, .name = name, .context = r->pretrain_seq};
+    *c = (yk_course){.job = job, .comm = job->comm, .r = r, .name = name, .context = r->pretrain_seq};
     if (!job->model)
         YK_FAIL(YK_ERR_INPUT, "there is no model to begin with; put `pretrain` before `%s` into `stages`", name);
     c->dir = yk_path("%s/%s", job->dir, name);
@@ -20,6 +21,7 @@ static yk_status open_as(yk_course *c, const yk_job *job, const char *name, cons
     if (!c->dir || !c->checkpoints || !c->path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     if (o->training && yk_comm_leads(job->comm)) YK_TRY(yk_mkdirs(c->checkpoints, err));
     yk_session_options enough = *o;
+    enough.comm = job->comm;
     if (enough.rows < c->context + 1) enough.rows = c->context + 1;
     YK_TRY(yk_session_open(&c->s, r, job->dir, job->team, &enough, err));
     YK_TRY(yk_session_load(&c->s, job->model, false, err));
@@ -80,7 +82,7 @@ void yk_course_free_paths(yk_list *paths)
 /* Of several ranks, by rank 0. */
 static yk_status answer(yk_course *c, yk_decoder *d, const yk_sampling *how, yk_request *r, yk_error *err)
 {
-    yk_comm *comm = c->job->comm;
+    yk_comm *comm = c->comm;
     return yk_comm_agree(comm, yk_comm_leads(comm) ? yk_decoder_run(d, r, 1, how, NULL, NULL, err) : YK_OK, err);
 }
 
@@ -91,8 +93,8 @@ yk_status yk_course_samples(yk_course *c, const yk_prompts *p, int64_t step, yk_
     yk_sampling how = yk_sampling_of(&c->s);
     yk_chat_ends(c->chat, &how);
     how.tokens = c->context;
-    if (yk_comm_leads(c->job->comm)) st = yk_decoder_new(&d, &c->s, 1, c->context, err);
-    YK_TRY(yk_comm_agree(c->job->comm, st, err));
+    if (yk_comm_leads(c->comm)) st = yk_decoder_new(&d, &c->s, 1, c->context, err);
+    YK_TRY(yk_comm_agree(c->comm, st, err));
     for (int64_t i = 0; i < p->n && st == YK_OK; i++) {
         const yk_sequence *q = (const void *)((const char *)p->first + (size_t)i * p->stride);
         yk_request r = {.prompt = q->ids.id, .length = q->prompt, .number = (uint64_t)i};
@@ -120,9 +122,11 @@ yk_status yk_course_finish(yk_course *c, const yk_learner *l, bool with_score, j
     json_t *document = json_pack("{s:s, s:I}", "kind", c->name, "step", (json_int_t)l->step);
     if (!document || !summary) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     const yk_weights before = yk_model_use(c->s.model, l->weights);
-    if (yk_comm_leads(c->job->comm)) st = yk_session_save(&c->s, c->path, with_score, document, err);
+    if (yk_comm_leads(c->comm)) st = yk_session_save(&c->s, c->path, with_score, document, err);
     yk_model_use(c->s.model, before);
+    YK_TRY(yk_comm_agree(c->comm, st, err));
     YK_TRY(yk_comm_agree(c->job->comm, st, err));
+    YK_TRY(yk_learner_balance(l, summary, err));
     YK_TRY(yk_learner_digest(l, hex, err));
     json_object_set_new(summary, "digest", json_string(hex));
     yk_course_add_digest(c, hex);

@@ -16,6 +16,7 @@ enum {
 
 typedef struct yk_course {
     const yk_job *job;
+    yk_comm *comm; /* of the job */
     const yk_recipe *r;
     const char *name;               /* of the stage */
     char *dir, *checkpoints, *path; /* <run>/<stage>, its checkpoints, its model.h5 */

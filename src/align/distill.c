@@ -184,7 +184,8 @@ static yk_status agree(distiller *x, double *share, yk_error *err)
 {
     agreement a = {.x = x};
     const yk_sequences *q = &x->heldout;
-    yk_status st = yk_pass_each(&x->c.s, q->item, sizeof *q->item, (int64_t)q->n, YK_PASS_LOSS, add_agreement, &a, err);
+    yk_status st = yk_pass_each(&x->c.s, x->c.comm, q->item, sizeof *q->item, (int64_t)q->n, YK_PASS_LOSS,
+                                add_agreement, &a, err);
     *share = a.tokens > 0 ? a.same / a.tokens : NAN;
     return st;
 }
@@ -195,7 +196,8 @@ static yk_status ask_teacher(distiller *x, yk_error *err)
     const yk_sequences *q = &x->heldout;
     YK_NEW(x->likeliest, q->n);
     for (size_t i = 0; i < q->n; i++) YK_NEW(x->likeliest[i], q->item[i].ids.n);
-    YK_TRY(yk_pass_each(&x->teacher.s, q->item, sizeof *q->item, (int64_t)q->n, YK_PASS_LOSS, keep_likeliest, x, err));
+    YK_TRY(yk_pass_each(&x->teacher.s, x->c.comm, q->item, sizeof *q->item, (int64_t)q->n, YK_PASS_LOSS,
+                        keep_likeliest, x, err));
 done:
     return st;
 }
@@ -220,7 +222,7 @@ static yk_status add_to_summary(distiller *x, double before, double after, yk_er
     yk_status st = YK_OK;
     yk_fit fit;
     json_t *own = json_object_get(x->c.job->summary, "distill");
-    YK_TRY(yk_sequences_fit(&fit, &x->teacher.s, &x->heldout, err));
+    YK_TRY(yk_sequences_fit(&fit, &x->teacher.s, x->c.comm, &x->heldout, err));
     json_object_update_new(own, json_pack("{s:o, s:o, s:I, s:{s:I, s:o, s:o, s:o}}", "agreement_before",
                                           yk_json_number_or_null(before), "agreement", yk_json_number_or_null(after),
                                           "parameters", (json_int_t)yk_model_parameters(x->c.s.model), "teacher",

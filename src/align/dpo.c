@@ -55,7 +55,8 @@ static void take_logp(void *context, int64_t i, const yk_session *s, int64_t row
 static yk_status logp_of(direct *w, const yk_pairs *p, double *out, yk_error *err)
 {
     taken t = {w, p, out};
-    return yk_pass_each(&w->x.c.s, p->sequence, sizeof *p->sequence, 2 * p->n, YK_PASS_LOSS, take_logp, &t, err);
+    return yk_pass_each(&w->x.c.s, w->x.c.comm, p->sequence, sizeof *p->sequence, 2 * p->n, YK_PASS_LOSS,
+                        take_logp, &t, err);
 }
 
 static yk_slope loss_of(const direct *w, double difference)

@@ -67,7 +67,7 @@ static yk_status contamination(measuring *x, bool heldout, yk_error *err)
     const yk_recipe *r = x->job->recipe;
     double items = 0, overlapping = 0;
     if (r->evaluate_contamination == 0) return YK_OK;
-    YK_TRY(yk_contamination_find(r, x->job->dir, x->job->team, x->task, x->n, heldout, &x->contamination, err));
+    YK_TRY(yk_contamination_find(x->job, x->task, x->n, heldout, &x->contamination, err));
     json_object_foreach (x->contamination, name, one) {
         items += json_number_value(json_object_get(one, "items"));
         overlapping += json_number_value(json_object_get(one, "overlapping"));

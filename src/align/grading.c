@@ -19,6 +19,7 @@ yk_status yk_grader_new(yk_grader *g, const yk_job *job, yk_error *err)
     g->weights = (yk_reward_weights){.accuracy = r->verify_reward_accuracy, .format = r->verify_reward_format,
                                      .length = r->verify_reward_length, .language = r->verify_reward_language,
                                      .length_target = r->verify_length_target, .length_max = r->verify_length_max};
+    g->comm = job->comm;
     return yk_verifier_new(&g->verifier, &o, err);
 }
 
@@ -30,7 +31,7 @@ void yk_grader_free(yk_grader *g)
 
 bool yk_grader_was_cut(const yk_grader *g)
 {
-    return yk_verifier_was_cut(g->verifier);
+    return yk_comm_any(g->comm, yk_verifier_was_cut(g->verifier));
 }
 
 const char *yk_problem_prompt(const yk_example *problem)
@@ -38,35 +39,65 @@ const char *yk_problem_prompt(const yk_example *problem)
     return problem->turn[problem->turns - 1].content;
 }
 
-yk_status yk_grade(const yk_grader *g, const yk_rollouts *x, yk_reward_parts *parts, yk_error *err)
+/* This rank's answers; own[n] gets what they earn. */
+static yk_status grade_own(const yk_grader *g, const yk_rollouts *x, yk_reward_parts *own, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_reward_item *item = NULL;
+    size_t n = 0;
     YK_NEW(item, x->n);
     for (int64_t i = 0; i < x->n; i++) {
+        if (!yk_comm_makes(g->comm, i)) continue;
         const yk_rollout *o = &x->item[i];
-        item[i] = (yk_reward_item){.prompt = yk_problem_prompt(o->example),
-                                   .response = o->text.data ? o->text.data : "", .length = o->text.len,
-                                   .tokens = o->length, .expected = o->example->answer, .kind = o->example->verifier};
+        item[n++] = (yk_reward_item){.prompt = yk_problem_prompt(o->example),
+                                     .response = o->text.data ? o->text.data : "", .length = o->text.len,
+                                     .tokens = o->length, .expected = o->example->answer,
+                                     .kind = o->example->verifier};
     }
-    YK_TRY(yk_reward_batch(g->verifier, item, (size_t)x->n, &g->weights, parts, err));
+    YK_TRY(yk_reward_batch(g->verifier, item, n, &g->weights, own, err));
 done:
     free(item);
     return st;
 }
 
+/* What all ranks' answers earned: `own` is this rank's, in order. */
+static void share_parts(const yk_grader *g, const yk_reward_parts *own, yk_buf *packed, yk_reward_parts *parts,
+                        int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (yk_comm_makes(g->comm, i)) yk_buf_add(&packed[i], own++, sizeof *own);
+    yk_comm_gather_texts(g->comm, packed, n);
+    for (int64_t i = 0; i < n; i++) memcpy(&parts[i], packed[i].data, sizeof *parts);
+}
+
+yk_status yk_grade(const yk_grader *g, const yk_rollouts *x, yk_reward_parts *parts, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_reward_parts *own = NULL;
+    yk_buf *packed = NULL;
+    YK_NEW(own, x->n);
+    YK_NEW(packed, x->n);
+    YK_TRY(grade_own(g, x, own, err));
+done:
+    st = yk_comm_agree(g->comm, st, err);
+    if (st == YK_OK) share_parts(g, own, packed, parts, x->n);
+    for (int64_t i = 0; packed && i < x->n; i++) yk_buf_free(&packed[i]);
+    free(packed);
+    free(own);
+    return st;
+}
+
 json_t *yk_grader_counts(const yk_grader *g, const json_t *before)
 {
+    enum { COUNTS = 6 };
+    static const char *const name[COUNTS] = {"regex_limits", "asked", "timeouts", "crashes", "rubbish", "starts"};
     const yk_verifier_counts c = yk_verifier_counts_of(g->verifier);
-    const struct {
-        const char *name;
-        int64_t count;
-    } all[] = {{"regex_limits", c.regex_limits}, {"asked", c.asked}, {"timeouts", c.timeouts}, {"crashes", c.crashes},
-               {"rubbish", c.rubbish}, {"starts", c.starts}};
+    int64_t count[COUNTS] = {c.regex_limits, c.asked, c.timeouts, c.crashes, c.rubbish, c.starts};
     json_t *x = json_object();
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        json_int_t had = json_integer_value(json_object_get(before, all[i].name));
-        json_object_set_new(x, all[i].name, json_integer(had + (json_int_t)all[i].count));
+    yk_comm_add_counts(g->comm, count, COUNTS);
+    for (size_t i = 0; i < COUNTS; i++) {
+        json_int_t had = json_integer_value(json_object_get(before, name[i]));
+        json_object_set_new(x, name[i], json_integer(had + (json_int_t)count[i]));
     }
     return x;
 }

@@ -8,17 +8,19 @@
 typedef struct yk_grader {
     yk_verifier *verifier;
     yk_reward_weights weights;
+    yk_comm *comm; /* ranks that grade; each has a verifier of its own */
 } yk_grader;
 yk_status yk_grader_new(yk_grader *g, const yk_job *job, yk_error *err);
 void yk_grader_free(yk_grader *g);
 
-/* parts[x->n] of the answers to problems. A slow verifier does not hold up a job that is to stop: ask
- * yk_grader_was_cut() before you use them, and marks, for anything that lasts. */
+/* parts[x->n] of the answers to problems, which ranks take by turns; all ranks get all. A slow verifier does not hold
+ * up a job that is to stop: ask yk_grader_was_cut() before you use them, and marks, for anything that lasts. */
 yk_status yk_grade(const yk_grader *g, const yk_rollouts *x, yk_reward_parts *parts, yk_error *err);
 
-bool yk_grader_was_cut(const yk_grader *g);
+bool yk_grader_was_cut(const yk_grader *g); /* of any rank */
 
-/* {regex_limits, asked, timeouts, crashes, rubbish, starts} so far, added to those of `before` (NULL: none). */
+/* {regex_limits, asked, timeouts, crashes, rubbish, starts} so far and of all ranks, added to those of `before` (NULL:
+ * none). */
 json_t *yk_grader_counts(const yk_grader *g, const json_t *before);
 
 enum { YK_MOST_KINDS = 64 };

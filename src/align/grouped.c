@@ -42,19 +42,25 @@ static void weigh(void *context, const yk_batch *batch, const float *value, cons
         const int64_t from = o->sequence.prompt, row = g->l->place[p].row + from - 1;
         const yk_grouped_answer a = {.old = o->logp + from, .reference = g->reference ? g->reference[i] + from : NULL,
                                      .n = o->length, .advantage = g->advantage[i]};
-        g->clipped += (double)yk_grouped_weigh(&g->terms, &a, value + row, weight + row, loss + row);
-        g->tokens += (double)a.n;
+        g->tally[0] += (double)yk_grouped_weigh(&g->terms, &a, value + row, weight + row, loss + row);
+        g->tally[1] += (double)a.n;
     }
 }
 
 yk_status yk_grouped_step(yk_grouped *g, yk_learner *l, int64_t first, int64_t n, yk_error *err)
 {
+    yk_status st = YK_OK;
     const yk_objective objective = {.weigh = weigh, .context = g};
     double tokens = 0;
     for (int64_t i = first; i < first + n; i++) tokens += (double)g->x->item[i].length;
     const yk_work work = {.items = n, .add = add_answer, .objective = &objective, .context = g,
+                          .tally = g->tally, .tallies = 2,
                           .unit = g->terms.by_sequence ? (double)n : tokens > 0 ? tokens : 1};
     g->l = l;
     g->first = first;
-    return yk_learner_step(l, &work, err);
+    YK_TRY(yk_learner_step(l, &work, err));
+    g->clipped += g->tally[0];
+    g->tokens += g->tally[1];
+done:
+    return st;
 }

@@ -37,6 +37,7 @@ typedef struct yk_grouped {
     double clipped, tokens;    /* ids that were learnt from, counted up */
     const yk_learner *l;       /* private, as is what follows: of the step */
     int64_t first;
+    double tally[2];           /* of those two, of a lane and then of all */
 } yk_grouped;
 
 /* One optimiser step on the answers first to first + n. Empty answers, and without a reference those of advantage 0,

@@ -230,7 +230,7 @@ static yk_status train_step(grpo *x, bool *stops, yk_error *err)
     YK_TRY(grade(x, &m, err));
     const double scoring = yk_now() - began - x->x.seconds;
     YK_TRY(check_divergence(x, &m, step, err));
-    *stops = yk_job_stops(x->c.job);
+    *stops = yk_learner_stops(&x->l);
     /* now that the policy is known to be near enough */
     if (step > 0 && (*stops || yk_learner_save_is_due(&x->l))) YK_TRY(save(x, err));
     if (*stops) goto done;
@@ -332,7 +332,7 @@ yk_status yk_grpo_stage(const yk_job *job, bool *finished, yk_error *err)
     YK_TRY(yk_course_open(&x.c, job, "grpo", YK_COURSE_ROWS, false, err));
     YK_TRY(open_all(&x, data, err));
     YK_TRY(resume(&x, err));
-    YK_TRY(yk_metrics_open(&x.c.metrics, x.c.job->comm, x.c.dir, x.l.step, err));
+    YK_TRY(yk_metrics_open(&x.c.metrics, x.c.comm, x.c.dir, x.l.step, err));
     yk_log("grpo       %lld problems, %lld held out, %lld steps of %lld x %lld answers", (long long)x.train.n,
            (long long)x.heldout.n, (long long)x.r->grpo_steps, (long long)x.r->grpo_prompts,
            (long long)x.r->grpo_group);

@@ -97,10 +97,10 @@ static void add_fit(void *context, int64_t i, const yk_session *s, int64_t row)
     sum->exact += exact;
 }
 
-yk_status yk_sequences_fit(yk_fit *fit, yk_session *s, const yk_sequences *q, yk_error *err)
+yk_status yk_sequences_fit(yk_fit *fit, yk_session *s, yk_comm *comm, const yk_sequences *q, yk_error *err)
 {
     fit_sums sum = {.q = q};
-    yk_status st = yk_pass_each(s, q->item, sizeof *q->item, (int64_t)q->n, YK_PASS_LOSS, add_fit, &sum, err);
+    yk_status st = yk_pass_each(s, comm, q->item, sizeof *q->item, (int64_t)q->n, YK_PASS_LOSS, add_fit, &sum, err);
     *fit = sum.tokens > 0 ? (yk_fit){sum.nats / sum.tokens, sum.right / sum.tokens, sum.exact / (double)q->n}
                           : (yk_fit){NAN, NAN, NAN};
     return st;
@@ -135,10 +135,7 @@ static void count_tokens(void *context, const yk_session *s)
 static yk_status evaluate(imitator *x, yk_error *err)
 {
     yk_status st = YK_OK;
-    yk_comm *comm = x->c->job->comm;
-    if (yk_comm_leads(comm)) st = yk_sequences_fit(&x->end, &x->c->s, x->o->heldout, err);
-    YK_TRY(yk_comm_agree(comm, st, err));
-    yk_comm_share(comm, &x->end, sizeof x->end);
+    YK_TRY(yk_sequences_fit(&x->end, &x->c->s, x->c->comm, x->o->heldout, err));
     if (x->l.step == 0) x->start = x->end;
     YK_TRY(yk_metrics_add(&x->c->metrics,
                           json_pack("{s:s, s:I, s:f, s:o, s:o, s:o}", "type", "eval", "step", (json_int_t)x->l.step,
@@ -254,7 +251,7 @@ yk_status yk_imitate(yk_course *c, const yk_imitation *o, bool *finished, yk_err
     YK_TRY(yk_learner_open(&x->l, c->job, &c->s, NULL, &l, err));
     YK_TRY(yk_deal_new(&x->deal, (uint64_t)c->r->seed, o->deal, o->n, err));
     YK_TRY(resume(x, err));
-    YK_TRY(yk_metrics_open(&c->metrics, c->job->comm, c->dir, x->l.step, err));
+    YK_TRY(yk_metrics_open(&c->metrics, c->comm, c->dir, x->l.step, err));
     yk_log("%-10s %zu examples, %lld held out, %lld steps of %lld", c->name, o->train->n, (long long)o->heldout->n,
            (long long)o->schedule.steps, (long long)o->batch);
     YK_TRY(loop(x, err));

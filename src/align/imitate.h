@@ -40,10 +40,10 @@ typedef struct yk_imitation {
 yk_status yk_imitate(yk_course *c, const yk_imitation *o, bool *finished, yk_error *err);
 
 /* What the weights in use make of sequences: nats an answer token, the share of these tokens that are the likeliest,
- * and the share of sequences all of whose are; NAN of no sequences. */
+ * and the share of sequences all of whose are; NAN of no sequences. The ranks of `comm` share the work. */
 typedef struct yk_fit {
     double loss, accuracy, exact;
 } yk_fit;
-yk_status yk_sequences_fit(yk_fit *fit, yk_session *s, const yk_sequences *q, yk_error *err);
+yk_status yk_sequences_fit(yk_fit *fit, yk_session *s, yk_comm *comm, const yk_sequences *q, yk_error *err);
 
 #endif

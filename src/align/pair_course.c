@@ -79,7 +79,7 @@ static yk_status loop(yk_pair_course *x, const yk_pair_stage *s, yk_error *err)
     yk_status st = YK_OK;
     const int64_t steps = x->o.schedule.steps;
     if (x->l.step == 0) YK_TRY(s->evaluate(s->context, err));
-    while (x->l.step < steps && !yk_job_stops(x->c.job)) {
+    while (x->l.step < steps && !yk_learner_stops(&x->l)) {
         double before = x->l.seconds;
         YK_TRY(yk_pair_course_step(x, &s->objective, err));
         YK_TRY(yk_metrics_add(&x->c.metrics, yk_learner_row(&x->l, x->l.seconds - before), err));
@@ -98,7 +98,7 @@ yk_status yk_pair_course_train(yk_pair_course *x, const yk_pair_stage *s, bool *
     yk_status st = YK_OK;
     *finished = false;
     YK_TRY(resume(x, s, err));
-    YK_TRY(yk_metrics_open(&x->c.metrics, x->c.job->comm, x->c.dir, x->l.step, err));
+    YK_TRY(yk_metrics_open(&x->c.metrics, x->c.comm, x->c.dir, x->l.step, err));
     yk_log("%-10s %lld pairs, %lld held out, %lld steps of %lld", x->o.name, (long long)x->train.n,
            (long long)x->heldout.n, (long long)x->o.schedule.steps, (long long)x->o.batch);
     YK_TRY(loop(x, s, err));

@@ -12,8 +12,9 @@ typedef enum yk_pass_kind { YK_PASS_LOSS, YK_PASS_SCORE } yk_pass_kind;
 typedef void (*yk_each_fn)(void *context, int64_t i, const yk_session *s, int64_t row);
 
 /* n sequences that lie `stride` bytes apart from `first` on, by the weights in use. The bits of a sequence's rows do
- * not depend on the others. YK_ERR_INTERNAL when one is longer than a pass. */
-yk_status yk_pass_each(yk_session *s, const yk_sequence *first, size_t stride, int64_t n, yk_pass_kind kind,
-                       yk_each_fn each, void *context, yk_error *err);
+ * not depend on the others. The ranks of `comm` compute sequences by turns, and `each` is called for all of them on
+ * every rank. YK_ERR_INTERNAL when one is longer than a pass. */
+yk_status yk_pass_each(yk_session *s, yk_comm *comm, const yk_sequence *first, size_t stride, int64_t n,
+                       yk_pass_kind kind, yk_each_fn each, void *context, yk_error *err);
 
 #endif

@@ -111,6 +111,7 @@ static yk_status open_learners(ppo *x, const char *data, yk_error *err)
     o.schedule.warmup = r->ppo_warmup;
     YK_TRY(yk_learner_open(&x->policy, x->c.job, &x->c.s, NULL, &o, err));
     o.schedule.peak = r->ppo_value_lr;
+    o.whole = true;
     YK_TRY(yk_learner_open(&x->critic, x->c.job, &x->c.s, &x->value, &o, err));
     yk_learner_also(&x->policy, "value.", x->value.weight);
     yk_learner_also(&x->policy, "value.optimizer.m.", x->critic.optimiser.m);
@@ -298,7 +299,7 @@ static yk_status train_step(ppo *x, bool *stops, yk_error *err)
     const double answered = yk_now();
     const means m = yk_experience_means_of(&x->e);
     YK_TRY(check_distance(x, &m, err));
-    *stops = yk_job_stops(x->c.job);
+    *stops = yk_learner_stops(&x->policy);
     if (step > 0 && (*stops || yk_learner_save_is_due(&x->policy))) YK_TRY(save(x, err));
     if (*stops) goto done;
     x->generating += x->e.x.seconds;
@@ -355,7 +356,7 @@ yk_status yk_ppo_stage(const yk_job *job, bool *finished, yk_error *err)
     YK_TRY(yk_course_open(&x.c, job, "ppo", YK_COURSE_ROWS, true, err));
     YK_TRY(open_all(&x, data, err));
     YK_TRY(resume(&x, err));
-    YK_TRY(yk_metrics_open(&x.c.metrics, x.c.job->comm, x.c.dir, x.policy.step, err));
+    YK_TRY(yk_metrics_open(&x.c.metrics, x.c.comm, x.c.dir, x.policy.step, err));
     yk_log("ppo        %lld prompts, %lld steps of %lld answers", (long long)x.train.n, (long long)x.r->ppo_steps,
            (long long)x.r->ppo_prompts);
     YK_TRY(loop(&x, last, err));

@@ -200,7 +200,7 @@ static yk_status make_part(yk_proposer *x, yk_proposed *p, int64_t n, const part
         if ((int64_t)ids->n + o->room > x->c->context) p[i].reason = YK_GATE_NO_ROOM;
         else request[i].prompt = ids->id, request[i].length = (int64_t)ids->n;
     }
-    YK_TRY(yk_decoder_run(x->decoder, request, (size_t)n, &how, NULL, NULL, err));
+    YK_TRY(yk_decoder_run_shared(x->decoder, x->c->comm, request, (size_t)n, &how, err));
     for (int64_t i = 0; i < n; i++)
         if (request[i].length > 0) o->take(x, &p[i], &request[i]);
 done:
@@ -253,7 +253,7 @@ static yk_status measure(yk_proposer *x, const yk_sequence *first, size_t stride
                          yk_error *err)
 {
     measured m = {first, stride, nats};
-    return yk_pass_each(&x->c->s, first, stride, n, YK_PASS_LOSS, take_nats, &m, err);
+    return yk_pass_each(&x->c->s, x->c->comm, first, stride, n, YK_PASS_LOSS, take_nats, &m, err);
 }
 
 yk_status yk_proposals_measure(yk_proposer *x, yk_proposed *p, int64_t n, yk_error *err)

@@ -81,6 +81,7 @@ done:
 static yk_status write_row(const proposing *x, const yk_proposed *p, FILE *f, yk_error *err)
 {
     yk_buf prompt = {0};
+    if (!f) return YK_OK;
     if (x->r->propose_with_passage) yk_buf_printf(&prompt, "%s\n\n", p->p.passage);
     yk_buf_puts(&prompt, p->p.question);
     json_t *row = json_pack("{s:s, s:s, s:s}", "prompt", prompt.data, "completion", p->p.answer, "kind", "proposed");
@@ -273,7 +274,7 @@ static yk_status open_all(proposing *x, yk_error *err)
     x->samples = json_array();
     x->path = yk_path("%s/train.jsonl", x->c.dir);
     if (!x->hash || !x->samples || !x->path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_mkdirs(x->c.dir, err));
+    if (yk_comm_leads(x->c.comm)) YK_TRY(yk_mkdirs(x->c.dir, err));
     YK_TRY(yk_passages_choose(&x->passages, x->r, x->c.job->dir, err));
     YK_TRY(yk_near_new(&x->near, x->r->propose_similarity, err));
     YK_TRY(read_rules(x, err));

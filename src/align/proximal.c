@@ -15,8 +15,8 @@ static yk_slope policy_loss(yk_proximal *p, double logp, uint64_t i, int64_t t)
 {
     const yk_slope d = yk_policy_loss(logp, (double)p->e->x.item[i].logp[t], (double)p->e->advantage[i][t], p->clip,
                                       p->clip);
-    p->clipped += d.clipped;
-    p->tokens++;
+    p->tally[0] += d.clipped;
+    p->tally[1]++;
     return d;
 }
 
@@ -67,10 +67,12 @@ yk_status yk_proximal_step(yk_proximal *p, yk_learner *policy, yk_learner *criti
     p->item = item;
     for (int i = 0; i < 2; i++) {
         const yk_work work = {.items = n, .add = add_answer, .objective = &objective[i], .context = p,
-                              .unit = tokens > 0 ? tokens : 1};
+                              .tally = p->tally, .tallies = i == 0 ? 2 : 0, .unit = tokens > 0 ? tokens : 1};
         p->l = learner[i];
         YK_TRY(yk_learner_step(learner[i], &work, err));
     }
+    p->clipped += p->tally[0];
+    p->tokens += p->tally[1];
 done:
     return st;
 }

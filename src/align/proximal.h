@@ -11,6 +11,7 @@ typedef struct yk_proximal {
     double clipped, tokens; /* ids of the policy's steps, counted up: those that the clip took the slope from; all */
     const yk_learner *l;    /* private, as is what follows: of the step */
     const uint64_t *item;
+    double tally[2];        /* of those two, of a lane and then of all */
 } yk_proximal;
 
 /* One optimiser step of the policy, then one of the critic, both on the answers item[n] of the experience. */

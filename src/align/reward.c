@@ -53,7 +53,8 @@ static yk_status evaluate(void *context, yk_error *err)
     double squares = 0;
     judged *j = w->x.l.step == 0 ? &w->before : &w->after;
     *j = (judged){0};
-    YK_TRY(yk_pass_each(&w->x.c.s, p->sequence, sizeof *p->sequence, 2 * p->n, YK_PASS_SCORE, take_score, w, err));
+    YK_TRY(yk_pass_each(&w->x.c.s, w->x.c.comm, p->sequence, sizeof *p->sequence, 2 * p->n, YK_PASS_SCORE,
+                        take_score, w, err));
     for (int64_t i = 0; i < p->n; i++) {
         double chosen = w->score[2 * i], rejected = w->score[2 * i + 1], d = chosen - rejected;
         j->accuracy += (d > 0 ? 1 : d < 0 ? 0 : 0.5) / n;

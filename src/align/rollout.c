@@ -61,7 +61,7 @@ yk_status yk_rollouts_make(yk_rollouts *x, yk_course *c, yk_decoder *d, const yk
     yk_status st = YK_OK;
     yk_request *request = NULL;
     const double began = yk_now();
-    *x = (yk_rollouts){0};
+    *x = (yk_rollouts){.comm = c->comm};
     YK_NEW(x->item, n * group);
     x->n = n * group;
     YK_NEW(request, x->n);
@@ -72,7 +72,7 @@ yk_status yk_rollouts_make(yk_rollouts *x, yk_course *c, yk_decoder *d, const yk
         request[i] = (yk_request){.prompt = o->sequence.ids.id, .length = (int64_t)o->sequence.ids.n,
                                   .number = number + (uint64_t)i};
     }
-    YK_TRY(yk_decoder_run(d, request, (size_t)x->n, how, NULL, NULL, err));
+    YK_TRY(yk_decoder_run_shared(d, x->comm, request, (size_t)x->n, how, err));
     for (int64_t i = 0; i < x->n; i++) {
         YK_TRY(take_answer(&x->item[i], c, &request[i], err));
         x->tokens += (double)x->item[i].length;
@@ -103,6 +103,7 @@ static json_t *message_of(yk_role role, const char *content, size_t n)
 
 yk_status yk_rollout_write(const yk_rollout *x, FILE *f, const char *path, yk_error *err)
 {
+    if (!f) return YK_OK;
     json_t *messages = json_array();
     for (size_t i = 0; i < x->example->turns; i++) {
         const yk_turn *t = &x->example->turn[i];
@@ -142,7 +143,7 @@ static yk_status take_all(const yk_rollouts *x, yk_session *s, yk_pass_kind kind
                           yk_error *err)
 {
     taken t = {x, out};
-    return yk_pass_each(s, &x->item->sequence, sizeof *x->item, x->n, kind, each, &t, err);
+    return yk_pass_each(s, x->comm, &x->item->sequence, sizeof *x->item, x->n, kind, each, &t, err);
 }
 
 yk_status yk_rollouts_logp(const yk_rollouts *x, yk_session *s, float **logp, yk_error *err)

@@ -19,6 +19,7 @@ typedef struct yk_rollout {
 typedef struct yk_rollouts {
     yk_rollout *item;
     int64_t n;
+    yk_comm *comm;          /* ranks that compute what is asked of them; NULL: this process alone */
     double seconds, tokens; /* spent in generating; made */
 } yk_rollouts;
 
@@ -29,13 +30,14 @@ yk_status yk_rollout_prompts(const yk_course *c, const yk_examples *e, int64_t m
 
 /* `group` answers to each of n prompts, those of a prompt side by side, with the weights in use. `number` names the
  * random numbers of the first; the others' follow. Prompts that leave no room in the context get an empty answer
- * (length 0). */
+ * (length 0). The ranks of the course's job take answers by turns, here and in what is asked of the rollouts below;
+ * all of them get all. */
 yk_status yk_rollouts_make(yk_rollouts *x, yk_course *c, yk_decoder *d, const yk_example *const *prompt, int64_t n,
                            int64_t group, const yk_sampling *how, uint64_t number, yk_error *err);
 void yk_rollouts_free(yk_rollouts *x);
 
 /* Appends {"messages": the prompt's and the answer's, "kind"} as a line, bytes that are not UTF-8 as U+FFFD; an
- * error names `path`. */
+ * error names `path`. f NULL: nothing. */
 yk_status yk_rollout_write(const yk_rollout *x, FILE *f, const char *path, yk_error *err);
 
 /* One float, zero, for each id of each rollout: rows[i][ids.n]. free() it. */

@@ -190,7 +190,7 @@ static yk_status measure_choices(yk_course *c, const yk_task *t, json_t *into, y
     double (*const length[3])(const char *) = {one, characters, bytes};
     bool single = true;
     YK_TRY(make_choices(&x, c, t, err));
-    YK_TRY(yk_pass_each(&c->s, x.q, sizeof *x.q, x.n, YK_PASS_LOSS, take_logp, &x, err));
+    YK_TRY(yk_pass_each(&c->s, c->comm, x.q, sizeof *x.q, x.n, YK_PASS_LOSS, take_logp, &x, err));
     for (int k = 0; k < 3; k++) YK_NEW(right[k], n);
     int64_t at = 0;
     for (size_t i = 0; i < n; i++) {
@@ -259,6 +259,7 @@ static yk_status make_problems(yk_problem_set *p, yk_grader *own, yk_course *c, 
                                        .ignore_punctuation = h->ignore_punctuation, .strip = h->strip};
         YK_TRY(yk_verifier_new(&own->verifier, &o, err));
         own->weights.accuracy = 1;
+        own->comm = g->comm;
         g = own;
     }
     YK_TRY(yk_problem_set_of(p, c, g, &t->examples, &t->files, err));

@@ -63,6 +63,22 @@ void yk_hash128_join(const char *first, const char *second, char hex[33])
     yk_hash128_hex(both, strlen(both), hex);
 }
 
+void yk_hash_sum_add(yk_hash_sum *h, const void *data, size_t n, uint64_t line)
+{
+    for (size_t at = 0; at < n; at += YK_HASH_LINE, line++) {
+        const size_t left = n - at;
+        const XXH128_hash_t one =
+            XXH3_128bits_withSeed((const char *)data + at, left < YK_HASH_LINE ? left : YK_HASH_LINE, line);
+        h->high += one.high64;
+        h->low += one.low64;
+    }
+}
+
+void yk_hash_sum_hex(yk_hash_sum h, char hex[33])
+{
+    hex128((XXH128_hash_t){.low64 = h.low, .high64 = h.high}, hex);
+}
+
 static void hex_bytes(const unsigned char *raw, unsigned n, char *hex)
 {
     for (unsigned i = 0; i < n; i++) snprintf(hex + 2 * i, 3, "%02x", raw[i]);

@@ -21,6 +21,17 @@ void yk_hash128_hex(const void *data, size_t n, char hex[33]);
 /* Of one hash after another, in hex; `hex` may be either. */
 void yk_hash128_join(const char *first, const char *second, char hex[33]);
 
+/* A hash that is a sum, so that the parts of an array can be hashed apart and added up: of the array's lines of 64
+ * bytes (the last one may be shorter) the 128-bit XXH3 with the line's number as seed, each half added modulo 2^64. */
+#define YK_HASH_LINE 64
+typedef struct yk_hash_sum {
+    uint64_t high, low;
+} yk_hash_sum;
+
+/* Adds the n bytes that begin with line `line`; all but the array's last part are whole lines. */
+void yk_hash_sum_add(yk_hash_sum *h, const void *data, size_t n, uint64_t line);
+void yk_hash_sum_hex(yk_hash_sum h, char hex[33]);
+
 void yk_sha256_hex(const void *data, size_t n, char hex[65]);
 yk_status yk_sha256_file(const char *path, char hex[65], yk_error *err);
 

@@ -1,5 +1,7 @@
 #include "base/log.h"
 
+#include "base/watch.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
@@ -69,6 +71,7 @@ void yk_progress(const char *format, ...)
 {
     bool terminal = isatty(STDERR_FILENO);
     double now = yk_now();
+    yk_watch_sign();
     if (screen.quiet || now - screen.last < (terminal ? 0.1 : 10.0)) return;
     screen.last = now;
     char text[512];

@@ -10,7 +10,7 @@ void yk_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void yk_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Replaces the live line; where standard error is no terminal, prints a plain line at most every
- * ten seconds. Call as often as you like: it limits its own rate. */
+ * ten seconds. Call as often as you like: it limits its own rate. The watchdog takes it for a sign of progress. */
 void yk_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void yk_progress_end(void); /* ends the live line, if one stands */
 

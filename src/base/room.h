@@ -2,10 +2,12 @@
 #ifndef YK_BASE_ROOM_H
 #define YK_BASE_ROOM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct yk_room {
     int64_t bytes;  /* INT64_MAX when nothing is known */
+    bool own;       /* sets it for this process alone; else it shares with others of its machine or job */
     const char *of; /* what sets the bound: "free memory of this machine", ... */
 } yk_room;
 

@@ -17,7 +17,9 @@ typedef enum yk_status {
     YK_ERR_BUSY = 7,     /* the run directory is in use by another process                     */
     YK_ERR_MEMORY = 8,   /* memory could not be had                                            */
     YK_ERR_SHAPE = 9,    /* a checkpoint or tokenizer of another shape than the recipe asks    */
-    YK_ERR_NUMERIC = 10  /* training left the finite numbers and gave up                       */
+    YK_ERR_NUMERIC = 10, /* training left the finite numbers and gave up                       */
+    YK_ERR_HANG = 11,    /* the watchdog ended the process (base/watch.h)                      */
+    YK_ERR_REPLICA = 12  /* ranks that must hold the same bits do not                          */
 } yk_status;
 
 typedef struct yk_error {

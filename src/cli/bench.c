@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "simd/fast.h"
+#include "train/measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,23 +61,16 @@ static void read_rows(const void *args, int64_t begin, int64_t end, int thread)
     s->sink[thread] = (double)(sum[0] ^ sum[1] ^ sum[2] ^ sum[3] ^ sum[4] ^ sum[5] ^ sum[6] ^ sum[7]);
 }
 
-static void update_rows(const void *args, int64_t begin, int64_t end, int thread)
-{
-    (void)thread;
-    const stream *s = args;
-    for (int64_t i = 16 * begin; i < 16 * end; i++) s->x[i] *= 1.000001f;
-}
-
-/* Gigabytes a second of `bytes` a float. */
-static double stream_rate(const yk_bench *b, const stream *s, yk_rows_fn fn, double bytes)
+/* Bytes a second. */
+static double read_rate(const yk_bench *b, const stream *s)
 {
     double t[REPEATS];
     for (int i = 0; i < REPEATS; i++) {
         double began = yk_now();
-        yk_team_rows(&b->team, STREAM / 16, 0, fn, s);
+        yk_team_rows(&b->team, STREAM / 16, 0, read_rows, s);
         t[i] = yk_now() - began;
     }
-    return bytes * STREAM / yk_bench_median(t, REPEATS) / 1e9;
+    return 4 * (double)STREAM / yk_bench_median(t, REPEATS);
 }
 
 static yk_status measure_peak(const yk_bench *b, json_t *result, yk_error *err)
@@ -88,15 +82,15 @@ static yk_status measure_peak(const yk_bench *b, json_t *result, yk_error *err)
     stream s = {k->alloc(STREAM * (int64_t)sizeof(float)), sink};
     if (!s.x) YK_FAIL(YK_ERR_MEMORY, "256 MB are needed for the bandwidth");
     if (b->team.threads > 1024) YK_FAIL(YK_ERR_USAGE, "--threads %d: at most 1024", b->team.threads);
-    yk_team_rows(&b->team, STREAM / 16, 0, update_rows, &s);
+    const double update = yk_measure_update(&b->team, s.x, STREAM);
     yk_processor_name(processor, sizeof processor);
     json_object_set_new(result, "processor", json_string(processor));
     json_object_set_new(result, "isa", json_string(k->name));
     json_object_set_new(result, "threads", json_integer(b->team.threads));
     json_object_set_new(result, "fp32_gflops", json_real(k->peak_flops(&b->team, 0.5) / 1e9));
     json_object_set_new(result, "bf16_gflops", json_real(b->k[YK_BF16]->peak_flops(&b->team, 0.5) / 1e9));
-    json_object_set_new(result, "read_gbs", json_real(stream_rate(b, &s, read_rows, 4)));
-    json_object_set_new(result, "update_gbs", json_real(stream_rate(b, &s, update_rows, 8)));
+    json_object_set_new(result, "read_gbs", json_real(read_rate(b, &s) / 1e9));
+    json_object_set_new(result, "update_gbs", json_real(update / 1e9));
 done:
     k->free(s.x);
     return st;
@@ -126,7 +120,8 @@ static void no_more(const json_t *result)
 }
 
 static const yk_bench_kind peak = {"peak", nothing, no_more};
-static const yk_bench_kind *const kinds[] = {&peak, &yk_bench_gemm, &yk_bench_step, &yk_bench_decode};
+static const yk_bench_kind *const kinds[] = {&peak, &yk_bench_gemm, &yk_bench_attention, &yk_bench_step,
+                                             &yk_bench_decode};
 
 /* As a run of that profile does; `fast` decides by the products of GPT-2's feed-forward block. */
 static yk_status pick_tables(yk_bench *b, json_t *result, yk_error *err)
@@ -155,7 +150,7 @@ static yk_status perform(int argc, char **argv, yk_error *err)
     YK_TRY(yk_parse(&yk_command_bench, argc, argv, 1, take, &b, err));
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(b.what, kinds[i]->name) == 0) kind = kinds[i];
-    if (!kind) YK_FAIL(YK_ERR_USAGE, "`%s`: expected peak, gemm, step or decode", b.what);
+    if (!kind) YK_FAIL(YK_ERR_USAGE, "`%s`: expected peak, gemm, attention, step or decode", b.what);
     YK_TRY(yk_team_make(&b.team, (int)b.threads, err));
     YK_TRY(pick_tables(&b, result, err));
     YK_TRY(measure_peak(&b, result, err));
@@ -180,7 +175,7 @@ static const struct argp_option option[] = {
     {"profile", 'f', "exact|fast", 0, "the recipe key `numerics` (exact)", 0},
     {"model", 'm', "NAME", 0, "step, decode: gpt2-124m, llama-34m or quickstart-2m", 0},
     {"batch", 'b', "B", 0, "step: sequences a step; decode: sequences side by side (1)", 0},
-    {"seq", 't', "T", 0, "step, decode: tokens a sequence", 0},
+    {"seq", 't', "T", 0, "attention, step, decode: tokens a sequence", 0},
     {"micro-batch", 'u', "N", 0, "step: sequences computed at once", 0},
     {"precision", 'p', "P", 0, "step, decode: fp32, bf16 or fp16 (bf16)", 0},
     {"recompute", 'r', "R", 0, "step: the recipe key of that name (none)", 0},
@@ -188,10 +183,10 @@ static const struct argp_option option[] = {
 };
 
 const yk_command yk_command_bench = {
-    "bench", "peak|gemm|step|decode", "measure this machine and the kernels",
-    "Measures the peak of multiply-adds and of memory; the matrix products of training; a whole training step "
-    "(forward, backward, AdamW) of a known model; or generating token by token. Shares are of the peak measured in the "
-    "same run.\v"
+    "bench", "peak|gemm|attention|step|decode", "measure this machine and the kernels",
+    "Measures the peak of multiply-adds and of memory; the matrix products of training; attention under each pattern "
+    "(model.attention); a whole training step (forward, backward, AdamW) of a known model; or generating token by "
+    "token. Shares are of the peak measured in the same run.\v"
     "Examples:\n  yoke bench gemm --against openblas\n"
     "  yoke bench step --model llama-34m --batch 8 --seq 512 --precision bf16 --json",
     option, perform};

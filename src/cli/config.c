@@ -98,6 +98,7 @@ void yk_print_manual(void)
     fputs(".SH ENVIRONMENT\n.TP\n.B YOKE_ISA\nForces an instruction set: ", stdout);
     yk_print_sets(stdout, ", ");
     puts(".\n.SH EXIT STATUS\n0 success, 1 internal error, a difference or something bad found, 2 usage, 3 recipe, 4 input, "
-         "5 input/output, 6 damaged file, 7 run directory in use, 8 memory, 9 shape mismatch, 10 numbers not finite.");
+         "5 input/output, 6 damaged file, 7 run directory in use, 8 memory, 9 shape mismatch, 10 numbers not finite, "
+         "11 a rank hangs, 12 ranks disagree.");
     yk_buf_free(&keys);
 }

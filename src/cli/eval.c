@@ -60,7 +60,7 @@ static yk_status heldout(const options *o, yk_error *err)
     YK_TRY(yk_domains_open(&domains, &x.r, o->run, err));
     for (size_t d = 0; d < x.r.corpora; d++) {
         yk_heldout one = {0};
-        yk_evaluate_shard(&x.s, &domains[d].heldout, x.r.evaluate_stride, 0, &one);
+        YK_TRY(yk_evaluate_shard(&x.s, NULL, &domains[d].heldout, x.r.evaluate_stride, 0, &one, err));
         double bpb = one.nats / M_LN2 / one.bytes;
         json_object_set_new(by_domain, domains[d].name, json_real(bpb));
         if (!o->json) printf("%-16s %.4f bits per byte\n", domains[d].name, bpb);

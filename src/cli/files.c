@@ -1,4 +1,4 @@
-/* Commands on files: inspect, diff, report. */
+/* Commands on files: inspect, diff, report, compare. */
 #include "cli/cli.h"
 #include "report/report.h"
 #include "store/checkpoint.h"
@@ -49,6 +49,31 @@ static yk_status report(int argc, char **argv, yk_error *err)
     return st;
 }
 
+enum { MOST_RUNS = 16 };
+
+typedef struct compared {
+    const char *run[MOST_RUNS], *to;
+    size_t runs;
+} compared;
+
+static bool take_run(void *context, int key, const char *text)
+{
+    compared *o = context;
+    if (key == 'o') o->to = text;
+    else if (key == 0 && o->runs < MOST_RUNS) o->run[o->runs++] = text;
+    else return false;
+    return true;
+}
+
+static yk_status compare(int argc, char **argv, yk_error *err)
+{
+    compared o = {.to = "compare.html"};
+    yk_status st = yk_parse(&yk_command_compare, argc, argv, 2, take_run, &o, err);
+    if (st == YK_OK) st = yk_compare_write(o.run, o.runs, o.to, err);
+    if (st == YK_OK) puts(o.to);
+    return st;
+}
+
 static const struct argp_option json_option[] = {{"json", 'j', NULL, 0, "print JSON", 0}, {0}};
 
 const yk_command yk_command_inspect = {
@@ -69,3 +94,13 @@ const yk_command yk_command_report = {
     "Makes report.html from the files of a run directory.\v"
     "Example:\n  yoke report runs/quickstart",
     NULL, report};
+
+static const struct argp_option compare_option[] = {
+    {"output", 'o', "FILE", 0, "where to (compare.html)", 0}, {0}};
+
+const yk_command yk_command_compare = {
+    "compare", "RUN_DIR RUN_DIR...", "one page about several runs: what differs, and what came of it",
+    "Writes one HTML page about up to 16 runs: the keys of their recipes that differ, their held-out loss over tokens and "
+    "over FLOPs of training, and the scores of their searches.\v"
+    "Example:\n  yoke compare runs/a runs/b --output a-or-b.html",
+    compare_option, compare};

@@ -15,7 +15,7 @@ const yk_command *const yk_commands[] = {
     &yk_command_run,     &yk_command_plan, &yk_command_generate,  &yk_command_chat,   &yk_command_eval,
     &yk_command_inspect, &yk_command_diff, &yk_command_tokenizer, &yk_command_export, &yk_command_import,
     &yk_command_config,  &yk_command_report, &yk_command_bench,
-    &yk_command_doctor,  NULL};
+    &yk_command_doctor,  &yk_command_coordcheck, &yk_command_grow, &yk_command_compare, NULL};
 
 static void stop(int signal)
 {

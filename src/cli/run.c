@@ -1,5 +1,6 @@
 #include "base/file.h"
 #include "base/log.h"
+#include "base/watch.h"
 #include "cli/cli.h"
 #include "comm/comm.h"
 #include "config/recipe.h"
@@ -7,8 +8,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { MAX_SETS = 256 };
+enum { MAX_SETS = 256, WATCHDOG_OF_RANKS = 600 /* seconds; who starts one process sees for himself that it hangs */ };
 
 typedef struct options {
     const char *recipe, *dir, *set[MAX_SETS];
@@ -32,6 +34,16 @@ static char *name_of(const char *recipe)
     return strndup(base, dot && dot != base ? (size_t)(dot - base) : strlen(base));
 }
 
+/* The ranks' watchdogs know each other by a number of this run. */
+static yk_status start_watch(const yk_recipe *r, const char *dir, yk_comm *comm, yk_error *err)
+{
+    uint64_t run = (uint64_t)(yk_now() * 1e9) ^ (uint64_t)getpid() << 32;
+    yk_comm_share(comm, &run, sizeof run);
+    const yk_watch_options o = {.dir = dir, .rank = yk_comm_rank(comm), .ranks = yk_comm_size(comm), .run = run,
+                                .seconds = r->watchdog >= 0 ? r->watchdog : comm ? WATCHDOG_OF_RANKS : 0};
+    return yk_watch_open(&o, err);
+}
+
 static yk_status perform_with(yk_comm *comm, int argc, char **argv, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -43,6 +55,7 @@ static yk_status perform_with(yk_comm *comm, int argc, char **argv, yk_error *er
     name = name_of(o.recipe);
     dir = o.dir ? strdup(o.dir) : r.run_dir[0] ? strdup(r.run_dir) : yk_path("runs/%s", name);
     if (!name || !dir) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    YK_TRY(start_watch(&r, dir, comm, err));
     YK_TRY(yk_run(&r, name, dir, comm, &yk_stop_asked, err));
 done:
     yk_recipe_free(&r);
@@ -59,6 +72,7 @@ static yk_status perform(int argc, char **argv, yk_error *err)
     if (!yk_comm_leads(comm)) yk_log_quiet();
     st = yk_comm_agree(comm, perform_with(comm, argc, argv, err), err);
     yk_comm_close(comm);
+    yk_watch_close();
     return st;
 }
 

@@ -166,7 +166,7 @@ static yk_status encode(const options *o, const yk_tokenizer *t, yk_buf *text, y
     yk_team team;
     encoding e = {.o = o};
     YK_TRY(yk_team_make(&team, 0, err));
-    YK_TRY(yk_batch_start(&e.batch, &team, t, o->parse, err));
+    YK_TRY(yk_batch_start(&e.batch, &team, NULL, t, o->parse, err));
     YK_TRY(each_text(o, text, add_text, &e, err));
     YK_TRY(flush(&e, err));
     if (o->count)

@@ -4,13 +4,15 @@
  * others need into one of its stages, enters, waits until all have entered, and reads. The next round takes the other
  * stage; who enters it has read, so that one counter is enough. A stage is small enough to stay in the caches: the
  * buffers themselves are read and written once. */
+#include "base/watch.h"
 #include "comm/world.h"
 
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
-enum { HEAD_BYTES = 4096, SPINS = 256 };
+enum { HEAD_BYTES = 4096, SPINS = 256, YIELDS = 20000, NAP = 50000 /* ns */ };
 
 int64_t yk_window_bytes(void)
 {
@@ -38,9 +40,16 @@ static void meet(yk_window *w)
 {
     const uint64_t round = w->rounds + 1;
     atomic_store_explicit(counter(w, w->rank), round, memory_order_release);
+    bool slow = false;
     for (int i = 0; i < w->ranks; i++)
-        for (int spin = 0; atomic_load_explicit(counter(w, i), memory_order_acquire) < round; spin++)
-            if (spin > SPINS) sched_yield();
+        for (int spin = 0; atomic_load_explicit(counter(w, i), memory_order_acquire) < round; spin++) {
+            if (spin < SPINS) continue;
+            if (!slow) yk_watch_wait(w->first + i);
+            slow = true;
+            if (spin > YIELDS) nanosleep(&(struct timespec){.tv_nsec = NAP}, NULL);
+            else sched_yield();
+        }
+    if (slow) yk_watch_waited();
 }
 
 typedef struct copy_args {
@@ -76,21 +85,22 @@ static int64_t length(yk_slice part, int64_t at, int64_t piece)
 }
 
 /* out = ((source[0] + source[1]) + (source[2] + source[3])) + ... */
-static void add_tree(const yk_window *w, const yk_kernels *k, const yk_team *team, float *out, int64_t n)
+static void add_tree(const yk_window *w, const yk_sum *s, const yk_team *team, float *out, int64_t n)
 {
     const int64_t room = YK_STAGE_FLOATS / w->ranks;
     for (int apart = 1; apart < w->ranks; apart *= 2)
         for (int i = 0; i < w->ranks; i += 2 * apart) {
             float *y = 2 * apart == w->ranks ? out : w->scratch + i / 2 * room;
-            k->add(team, &(yk_add){.y = y, .a = w->source[i], .b = w->source[i + apart], .n = n});
+            s->k->add(team, &(yk_add){.y = y, .a = w->source[i], .b = w->source[i + apart], .n = n,
+                                      .rounds = s->bf16});
             w->source[i] = y;
         }
 }
 
-void yk_node_sum(yk_window *w, const yk_kernels *k, const yk_team *team, float *x, const yk_slice *part)
+void yk_node_sum(yk_window *w, const yk_team *team, const yk_sum *s, const yk_slice *part)
 {
     const int64_t piece = YK_STAGE_FLOATS / w->ranks, most = longest(w, part);
-    float *own = x + part[w->rank].begin;
+    float *x = s->x, *own = x + part[w->rank].begin;
     for (int64_t at = 0; at < most; at += piece) {
         for (int i = 0; i < w->ranks; i++)
             if (i != w->rank)
@@ -101,7 +111,7 @@ void yk_node_sum(yk_window *w, const yk_kernels *k, const yk_team *team, float *
             w->source[i] = i == w->rank ? own + at : stage(w, i) + w->rank * piece;
         w->rounds++;
         const int64_t n = length(part[w->rank], at, piece);
-        if (n > 0) add_tree(w, k, team, own + at, n);
+        if (n > 0) add_tree(w, s, team, own + at, n);
     }
 }
 

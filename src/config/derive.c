@@ -204,6 +204,9 @@ yk_status yk_recipe_derive(yk_recipe *r, yk_error *err)
     double n = yk_recipe_parameters(r);
     YK_TRY(follow(r, &r->pretrain_batch, batch_for(n, r->lanes), dial, err));
     YK_TRY(derive_horizon(r, n, dial, err));
+    if (r->pretrain_lr == 0 && r->model_base_width)
+        return yk_fail_key(r, &r->pretrain_lr, err, "is not given, but model.base_width is %lld: give the rate that was "
+                           "found at that width", (long long)r->model_base_width);
     if (r->pretrain_lr == 0) {
         r->pretrain_lr = rate_for(n);
         YK_TRY(yk_origin_set(yk_origin_of(r, &r->pretrain_lr), YK_FROM_RULE, dial, err));
@@ -346,6 +349,44 @@ static yk_status check_model(const yk_recipe *r, yk_error *err)
     return YK_OK;
 }
 
+/* The kinds of attention, in the order of recipe.def, as bits. */
+enum { FULL = 1, WINDOW = 2, GLOBAL = 4, STRIDED = 8, SELECTED = 16 };
+
+static unsigned kind_of_attention(const yk_recipe *r)
+{
+    static const char *const words[] = {"full", "window", "global", "strided", "selected"};
+    unsigned kind = FULL;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(r->model_attention, words[i]) == 0) kind = 1u << i;
+    return kind;
+}
+
+/* A key of a pattern is given where its kind needs it, and nowhere else. */
+static yk_status check_attention(const yk_recipe *r, yk_error *err)
+{
+    const struct { const int64_t *value; unsigned needed, allowed; int64_t least; const char *kinds; } keys[] = {
+        {&r->model_window, WINDOW | GLOBAL | STRIDED, 0, 1, "window, global or strided"},
+        {&r->model_global_tokens, GLOBAL, STRIDED, 1, "global or strided"},
+        {&r->model_attention_stride, STRIDED, 0, 2, "strided"},
+        {&r->model_selected_blocks, SELECTED, 0, 3, "selected"},
+        {&r->model_full_every, 0, WINDOW | GLOBAL | STRIDED | SELECTED, 2, "not full"}};
+    const unsigned kind = kind_of_attention(r);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const long long value = *keys[i].value, least = keys[i].least;
+        const bool has_place = (kind & (keys[i].needed | keys[i].allowed)) != 0;
+        if (value != 0 && !has_place)
+            return yk_fail_key(r, keys[i].value, err, "is %lld, which has a meaning where model.attention is %s; it is "
+                               "%s: change one", value, keys[i].kinds, r->model_attention);
+        if (value < least && (value != 0 || (kind & keys[i].needed)))
+            return yk_fail_key(r, keys[i].value, err, "is %lld; model.attention: %s needs at least %lld", value,
+                               r->model_attention, least);
+    }
+    if (r->model_layers && r->model_full_every > r->model_layers)
+        return yk_fail_key(r, &r->model_full_every, err, "is %lld, more than model.layers, %lld: no layer would be "
+                           "full", (long long)r->model_full_every, (long long)r->model_layers);
+    return YK_OK;
+}
+
 static yk_status check_recompute(const yk_recipe *r, yk_error *err)
 {
     const char *p = r->recompute;
@@ -364,6 +405,9 @@ static yk_status check_local(const yk_recipe *r, yk_error *err)
     if (r->zero > 0)
         return yk_fail_key(r, &r->zero, err, "is %lld, but with pretrain.local_steps every lane has moments of its "
                            "own; set it to 0, or pretrain.local_steps to 0", (long long)r->zero);
+    if (r->pretrain_spike_factor > 0)
+        return yk_fail_key(r, &r->pretrain_spike_factor, err, "is %g, but steps of pretrain.local_steps are a lane's own "
+                           "and not judged; set it to 0, or pretrain.local_steps to 0", r->pretrain_spike_factor);
     if (every % steps != 0)
         return yk_fail_key(r, &r->pretrain_eval_every, err, "is %lld; it must be a multiple of pretrain.local_steps, "
                            "%lld, after which there are weights to evaluate", every, steps);
@@ -387,6 +431,12 @@ static yk_status check_training(const yk_recipe *r, yk_error *err)
     if ((r->pretrain_loss_scale & (r->pretrain_loss_scale - 1)) != 0)
         return yk_fail_key(r, &r->pretrain_loss_scale, err, "is %lld; it must be a power of two, or 0",
                            (long long)r->pretrain_loss_scale);
+    if (r->pretrain_spike_factor > 0 && strcmp(r->pretrain_on_spike, "rollback") == 0 &&
+        (r->pretrain_checkpoint_every == 0 ||
+         r->pretrain_keep < r->pretrain_rollback_steps / r->pretrain_checkpoint_every + 2))
+        return yk_fail_key(r, &r->pretrain_on_spike, err, "is rollback, for which pretrain.checkpoint_every (now %lld) "
+                           "must be set, and pretrain.keep (now %lld) at least 2 + rollback_steps / checkpoint_every",
+                           (long long)r->pretrain_checkpoint_every, (long long)r->pretrain_keep);
     if (r->ppo_minibatches > r->ppo_prompts)
         return yk_fail_key(r, &r->ppo_minibatches, err, "is %lld, more than the %lld of `ppo.prompts`",
                            (long long)r->ppo_minibatches, (long long)r->ppo_prompts);
@@ -441,6 +491,7 @@ yk_status yk_recipe_check_whole(const yk_recipe *r, yk_error *err)
 {
     yk_status st = YK_OK;
     YK_TRY(check_model(r, err));
+    YK_TRY(check_attention(r, err));
     YK_TRY(check_training(r, err));
     YK_TRY(check_local(r, err));
     YK_TRY(check_rungs(r, err));

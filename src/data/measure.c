@@ -11,7 +11,9 @@
 
 typedef struct counting {
     yk_bpe_trainer *trainer; /* NULL: only bytes */
+    yk_comm *comm;
     double share, bytes;     /* of documents taken; taken so far */
+    int64_t documents;       /* taken so far, by any rank */
     uint64_t seed;
 } counting;
 
@@ -21,7 +23,8 @@ static yk_status count_document(void *context, const yk_document *doc, yk_error 
     double place = (double)(yk_hash64(doc->text, doc->length, c->seed ^ 0x746f6b) >> 11) * 0x1p-53;
     if (place >= c->share) return YK_OK;
     c->bytes += (double)doc->length;
-    return c->trainer ? yk_bpe_trainer_add(c->trainer, doc->text, doc->length, err) : YK_OK;
+    if (!c->trainer || !yk_comm_makes(c->comm, c->documents++)) return YK_OK;
+    return yk_bpe_trainer_add(c->trainer, doc->text, doc->length, err);
 }
 
 static yk_status each_domain(const yk_recipe *r, const char *run_dir, counting *c, yk_error *err)
@@ -35,14 +38,16 @@ static yk_status each_domain(const yk_recipe *r, const char *run_dir, counting *
     return st;
 }
 
-yk_status yk_count_documents(const yk_recipe *r, const char *run_dir, yk_bpe_trainer *trainer, double *bytes,
-                             yk_error *err)
+yk_status yk_count_documents(const yk_recipe *r, const char *run_dir, yk_bpe_trainer *trainer, yk_comm *comm,
+                             double *bytes, yk_error *err)
 {
     yk_status st = YK_OK;
-    counting all = {.share = 1, .seed = (uint64_t)r->seed}, some = {.trainer = trainer, .seed = (uint64_t)r->seed};
+    counting all = {.share = 1, .seed = (uint64_t)r->seed};
+    counting some = {.trainer = trainer, .comm = comm, .seed = (uint64_t)r->seed};
     YK_TRY(each_domain(r, run_dir, &all, err));
     some.share = all.bytes > 0 ? (double)r->tokenizer_sample_bytes / all.bytes : 1;
     YK_TRY(each_domain(r, run_dir, &some, err));
+    YK_TRY(yk_bpe_trainer_share(trainer, comm, err));
     *bytes = some.bytes;
 done:
     return st;
@@ -159,7 +164,7 @@ yk_status yk_tokenizer_tune(const yk_recipe *r, const char *run_dir, const yk_te
     YK_TRY(yk_mkdirs(folder, err));
     YK_TRY(yk_bpe_trainer_new(&trainer, team, err));
     yk_progress("tokenizer  counting pieces");
-    YK_TRY(yk_count_documents(r, run_dir, trainer, &bytes, err));
+    YK_TRY(yk_count_documents(r, run_dir, trainer, NULL, &bytes, err));
     for (size_t i = 0; i < r->tokenizer_tune.n; i++) {
         int64_t vocab = 0;
         yk_parse_int(r->tokenizer_tune.item[i], &vocab);

@@ -10,9 +10,9 @@
 #include <jansson.h>
 
 /* Adds the training documents of a run's clean stage, or a sample of tokenizer.sample_bytes of them, chosen by
- * hash; *bytes is how much text was added. */
-yk_status yk_count_documents(const yk_recipe *r, const char *run_dir, yk_bpe_trainer *trainer, double *bytes,
-                             yk_error *err);
+ * hash; *bytes is how much text was added. The ranks of `comm` take documents by turns. */
+yk_status yk_count_documents(const yk_recipe *r, const char *run_dir, yk_bpe_trainer *trainer, yk_comm *comm,
+                             double *bytes, yk_error *err);
 
 /* Encodes the held-out documents and sets `by_domain` and `by_language`, {name: bytes a token}, in `into`. */
 yk_status yk_measure_tokenizer(const yk_recipe *r, const char *run_dir, const yk_tokenizer *t, json_t *into,

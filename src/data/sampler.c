@@ -25,8 +25,8 @@ struct yk_sampler {
     yk_sampler_options o;
     stream *streams;
     size_t domains;
-    uint16_t *domain;  /* [samples]           */
-    uint32_t *window;  /* [samples] of domain */
+    uint16_t *domain;  /* [samples + spare] */
+    uint32_t *window;  /* [samples + spare] of domain */
 };
 
 static double share_of(const yk_corpus *c, const yk_shard *s)
@@ -104,7 +104,7 @@ done:
 static void deal(yk_sampler *s, const yk_domain *domains, uint32_t *windows)
 {
     yk_rng rng = yk_rng_make(s->o.seed, YK_STREAM_DOMAIN, 0);
-    for (int64_t g = 0; g < s->o.samples; g++) {
+    for (int64_t g = 0; g < s->o.samples + s->o.spare; g++) {
         double u = yk_rng_uniform(&rng, (uint64_t)g);
         size_t d = 0;
         for (; d + 1 < s->domains && u >= domains[d].weight; d++) u -= domains[d].weight;
@@ -123,8 +123,8 @@ yk_status yk_sampler_new(yk_sampler **out, const yk_domain *domains, size_t n, c
     s->o = *o;
     s->domains = n;
     YK_NEW(s->streams, n);
-    YK_NEW(s->domain, o->samples);
-    YK_NEW(s->window, o->samples);
+    YK_NEW(s->domain, o->samples + o->spare);
+    YK_NEW(s->window, o->samples + o->spare);
     YK_NEW(windows, n);
     deal(s, domains, windows);
     for (size_t d = 0; d < n; d++) {
@@ -234,7 +234,7 @@ void yk_sampler_fill(const yk_sampler *s, int64_t sample, yk_sample *x)
     yk_rng rng = yk_rng_make(s->o.seed, YK_STREAM_MASK, UINT64_MAX);
     x->masked = yk_rng_uniform(&rng, (uint64_t)sample) < s->o.masked_share;
     if (x->masked) {
-        double done = (double)sample / (double)s->o.samples;
+        double done = (double)(sample < s->o.samples ? sample : s->o.samples) / (double)s->o.samples;
         double rate = s->o.mask_rate + (s->o.mask_rate_end - s->o.mask_rate) * done;
         yk_mask_sample(x, s->o.seq, rate, s->o.mask_span, s->o.mask, s->o.plain, s->o.seed, (uint64_t)sample);
     }

@@ -32,6 +32,7 @@ typedef struct yk_sampler yk_sampler;
 typedef struct yk_sampler_options {
     uint64_t seed;
     int64_t seq, samples; /* samples: how many the whole run draws */
+    int64_t spare;        /* and how many more there are for when some are passed over */
     int32_t begin, end, mask, plain;
     double masked_share, mask_rate, mask_rate_end;
     int64_t mask_span;

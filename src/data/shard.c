@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 static const char MAGIC[8] = "YKSHARD1";
-enum { BATCH_BYTES = 4 << 20 };
+enum { BATCH_BYTES = 4 << 20 }; /* a rank */
 
 typedef struct header {
     char magic[8];
@@ -128,7 +128,7 @@ static yk_status take(void *context, const yk_document *doc, yk_error *err)
     yk_status st = YK_OK;
     writer *w = context;
     YK_TRY(yk_batch_add(&w->batch, doc->text, doc->length, err));
-    if (w->batch.text.len >= BATCH_BYTES) YK_TRY(flush(w, err));
+    if (w->batch.text.len >= BATCH_BYTES * (size_t)yk_comm_size(w->batch.comm)) YK_TRY(flush(w, err));
 done:
     return st;
 }
@@ -154,20 +154,20 @@ done:
 }
 
 yk_status yk_shard_write(const char *documents, const char *shard, const yk_tokenizer *t, const yk_team *team,
-                         yk_error *err)
+                         yk_comm *comm, yk_error *err)
 {
     yk_status st = YK_OK;
     writer w = {.id_bytes = yk_tokenizer_vocab(t) <= 65536 ? 2 : 4};
-    YK_TRY(yk_batch_start(&w.batch, team, t, false, err));
+    YK_TRY(yk_batch_start(&w.batch, team, comm, t, false, err));
     YK_NEW(w.offset, 16);
     w.offset_room = 16;
     YK_TRY(yk_documents_read(documents, take, &w, err));
     YK_TRY(flush(&w, err));
-    YK_TRY(publish(&w, shard, err));
+    if (yk_comm_leads(comm)) YK_TRY(publish(&w, shard, err));
 done:
     yk_batch_free(&w.batch);
     free(w.offset);
     free(w.length);
     yk_buf_free(&w.out);
-    return st;
+    return yk_comm_agree(comm, st, err);
 }

@@ -7,6 +7,7 @@
 #define YK_DATA_SHARD_H
 
 #include "base/status.h"
+#include "comm/comm.h"
 #include "config/job.h"
 #include "token/tokenizer.h"
 
@@ -30,10 +31,11 @@ static inline int32_t yk_shard_id(const yk_shard *s, uint64_t i)
 yk_status yk_shard_open(yk_shard *s, const char *path, yk_error *err);
 void yk_shard_close(yk_shard *s);
 
-/* Encodes a document file (text/documents.h) into a shard, over the team; published at the end. No
- * special tokens are added: a document's ids are those of its text alone. */
+/* Encodes a document file (text/documents.h) into a shard, over the team and the ranks of `comm`;
+ * published at the end, by rank 0. No special tokens are added: a document's ids are those of its
+ * text alone. */
 yk_status yk_shard_write(const char *documents, const char *shard, const yk_tokenizer *t,
-                         const yk_team *team, yk_error *err);
+                         const yk_team *team, yk_comm *comm, yk_error *err);
 
 /* <dir>/data/<domain>.<train|heldout>.tok; free() it. */
 char *yk_shard_path(const char *run_dir, const char *domain, bool heldout);

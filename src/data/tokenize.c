@@ -15,7 +15,7 @@ static yk_status train(const yk_job *job, yk_tokenizer **t, json_t *report, yk_e
     double bytes, began = yk_now();
     YK_TRY(yk_bpe_trainer_new(&trainer, job->team, err));
     yk_progress("tokenizer  counting pieces");
-    YK_TRY(yk_count_documents(job->recipe, job->dir, trainer, &bytes, err));
+    YK_TRY(yk_count_documents(job->recipe, job->dir, trainer, job->comm, &bytes, err));
     YK_TRY(yk_bpe_trainer_learn(trainer, (int32_t)job->recipe->tokenizer_vocab, t, err));
     double seconds = yk_now() - began;
     json_object_set_new(report, "train_seconds", json_real(seconds));
@@ -39,7 +39,8 @@ static yk_status encode_domains(const yk_job *job, const yk_tokenizer *t, json_t
         to = yk_shard_path(job->dir, domain, i % 2);
         if (!from || !to) YK_FAIL(YK_ERR_MEMORY, "out of memory");
         yk_progress("tokenizer  encoding %s", domain);
-        YK_TRY(yk_shard_write(from, to, t, job->team, err));
+        YK_TRY(yk_shard_write(from, to, t, job->team, job->comm, err));
+        if (!yk_comm_leads(job->comm)) continue;
         YK_TRY(yk_shard_open(&s, to, err));
         bytes += (double)s.bytes;
         tokens += (double)s.tokens;
@@ -65,6 +66,7 @@ static void log_rates(const json_t *report, int32_t vocab)
 yk_status yk_tokenizer_stage(const yk_job *job, bool *finished, yk_error *err)
 {
     yk_status st = YK_OK;
+    const bool leads = yk_comm_leads(job->comm);
     yk_tokenizer *t = NULL;
     json_t *report = json_object();
     char *path = yk_path("%s/tokenizer/tokenizer.json", job->dir);
@@ -72,14 +74,15 @@ yk_status yk_tokenizer_stage(const yk_job *job, bool *finished, yk_error *err)
     char *data = yk_path("%s/data", job->dir);
     *finished = true;
     if (!report || !path || !report_path || !folder || !data) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_mkdirs(folder, err));
-    YK_TRY(yk_mkdirs(data, err));
+    if (leads) YK_TRY(yk_mkdirs(folder, err));
+    if (leads) YK_TRY(yk_mkdirs(data, err));
     if (job->recipe->tokenizer_path[0])
         YK_TRY(yk_tokenizer_load(&t, job->recipe->tokenizer_path, err));
     else
         YK_TRY(train(job, &t, report, err));
-    YK_TRY(yk_tokenizer_save(t, path, err));
+    if (leads) YK_TRY(yk_tokenizer_save(t, path, err));
     YK_TRY(encode_domains(job, t, report, err));
+    if (!leads) goto done; /* the rest is rank 0's, and quick */
     YK_TRY(yk_measure_tokenizer(job->recipe, job->dir, t, report, err));
     json_object_set_new(report, "vocab", json_integer(yk_tokenizer_vocab(t)));
     YK_TRY(yk_json_write(report_path, report, err));

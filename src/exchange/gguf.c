@@ -55,6 +55,9 @@ static yk_status choose(const yk_model_shape *s, const architecture **a, yk_erro
     const char *key = NULL;
     const bool free_heads = s->heads * s->head_size != s->width;
     *a = s->layernorm ? &gpt2 : s->qk_norm ? &qwen3 : s->qkv_bias ? &qwen2 : &llama;
+    if (s->pattern.window || s->pattern.blocks)
+        return yk_fail(err, YK_ERR_CONFIG, "a model whose model.attention is not full is not exported: no file that "
+                       "llama.cpp reads would compute the same");
     if (s->layernorm) {
         if (!s->gelu) key = "model.mlp: swiglu";
         else if (!s->learned_positions) key = "model.position: rope";

@@ -91,7 +91,7 @@ static const char *const not_this[YK_FEATURES][2] = {
     {"model.position: rope", "model.position: learned"}, {"model.bias: false", "model.bias: true"},
     {"model.qkv_bias: false", "model.qkv_bias: true"}, {"model.qk_norm: false", "model.qk_norm: true"},
     {"model.kv_heads = model.heads", ""}, {"model.heads x model.head_size = model.width", ""},
-    {"model.rope_factor: 1", ""}};
+    {"model.rope_factor: 1", ""}, {"model.attention: full", ""}};
 
 static unsigned features_of(const yk_model_shape *s)
 {
@@ -100,7 +100,8 @@ static unsigned features_of(const yk_model_shape *s)
            (s->bias ? YK_HAS_BIAS : s->qkv_bias ? YK_HAS_QKV_BIAS : 0) |
            (s->qk_norm ? YK_HAS_QK_NORM : 0) | (s->kv_heads != s->heads ? YK_HAS_GROUPS : 0) |
            (s->heads * s->head_size != s->width ? YK_HAS_FREE_HEADS : 0) |
-           (s->rope_factor > 1 && !s->learned_positions ? YK_HAS_ROPE_FACTOR : 0);
+           (s->rope_factor > 1 && !s->learned_positions ? YK_HAS_ROPE_FACTOR : 0) |
+           (s->pattern.window || s->pattern.blocks ? YK_HAS_PATTERN : 0);
 }
 
 /* Features in which a shape differs from what the kind must or may have. */

@@ -15,9 +15,10 @@ typedef enum yk_feature {
     YK_HAS_QK_NORM = 32,
     YK_HAS_GROUPS = 64,       /* fewer key heads than query heads */
     YK_HAS_FREE_HEADS = 128,  /* whose sizes do not sum to the width */
-    YK_HAS_ROPE_FACTOR = 256
+    YK_HAS_ROPE_FACTOR = 256,
+    YK_HAS_PATTERN = 512      /* layers that do not see all tokens */
 } yk_feature;
-enum { YK_FEATURES = 9 };
+enum { YK_FEATURES = 10 };
 
 /* Which rows of our matrix are theirs. */
 typedef enum yk_hf_part { YK_HF_WHOLE, YK_HF_QUERY, YK_HF_KEY, YK_HF_VALUE, YK_HF_GATE, YK_HF_UP } yk_hf_part;

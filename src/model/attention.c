@@ -1,12 +1,12 @@
 /* Attention block: y = x + W_o attention(rope(norm_q(W_q n)), rope(norm_k(W_k n)), W_v n), n = norm(x).
  * Grouped-query attention (Ainslie et al. 2023); QK-norm (Henry et al. 2020) is optional; no rope where positions are
- * learned. */
+ * learned. Each layer sees the keys of its pattern (pattern.c). */
 #include "model/layer.h"
 
 #include <math.h>
 
 enum { QKV = YK_OWN_PARAM, OUT = QKV + 2, QNORM = OUT + 2, KNORM };           /* parameters */
-enum { RAW = YK_OWN_SAVED, QUERY, KEY, QRSTD, KRSTD, MIXED, LSE };             /* saved      */
+enum { RAW = YK_OWN_SAVED, QUERY, KEY, QRSTD, KRSTD, MIXED, LSE, SELECTED };   /* saved      */
 enum { DMIXED = YK_OWN_SCRATCH, DQKV };                                       /* scratch    */
 
 typedef struct sizes {
@@ -18,6 +18,13 @@ static sizes sizes_of(const yk_model *m, int64_t rows)
     const yk_model_shape *s = &m->shape;
     int64_t q = s->heads * s->head_size, k = s->kv_heads * s->head_size;
     return (sizes){rows, s->width, s->heads, s->kv_heads, s->head_size, q, k, q + 2 * k};
+}
+
+/* Of a row: lists of selected blocks lie a YK_KEY_BLOCK of rows apart. */
+static int64_t list_floats(const yk_model *m, int64_t layer)
+{
+    int64_t bytes = m->shape.kv_heads * yk_layer_pattern(&m->shape, layer).blocks * (int64_t)sizeof(yk_chosen);
+    return (bytes / (int64_t)sizeof(float) + YK_KEY_BLOCK - 1) / YK_KEY_BLOCK;
 }
 
 static yk_status plan(yk_model *m, yk_node *n, yk_error *err)
@@ -40,6 +47,7 @@ static yk_status plan(yk_model *m, yk_node *n, yk_error *err)
     yk_declare_saved(m, n, RAW, YK_STORED, z.raw);
     yk_declare_saved(m, n, MIXED, YK_STORED, z.q);
     yk_declare_saved(m, n, LSE, YK_FLOAT, z.H);
+    yk_declare_saved(m, n, SELECTED, YK_FLOAT, list_floats(m, n->layer));
     yk_declare_scratch(m, n, DMIXED, YK_STORED, z.q);
     yk_declare_scratch(m, n, DQKV, YK_FLOAT, z.raw);
 done:
@@ -111,14 +119,24 @@ static void through_cache(const yk_node *n, const yk_pass *p, heads *h)
     h->k_row = h->v_row = 2 * z.k;
 }
 
+static yk_sparsity pattern_of(const yk_node *n, const yk_pass *p)
+{
+    const yk_model_shape *s = &p->m->shape;
+    yk_sparsity x = yk_layer_pattern(s, n->layer);
+    if (x.blocks == 0) return x;
+    x.selected = p->cache ? p->cache->selected + n->layer * yk_selected_lists(s, p->cache->rows) * x.blocks
+                          : yk_saved(p, n, SELECTED);
+    return x;
+}
+
 static yk_attention attention_of(const yk_node *n, const yk_pass *p, const heads *h)
 {
     sizes z = sizes_of(p->m, p->batch->rows);
     return (yk_attention){.o = yk_saved(p, n, MIXED), .lse = yk_saved(p, n, LSE), .q = h->q, .k = h->k, .v = h->v,
                           .segment = p->batch->segment, .segments = p->batch->segments, .heads = z.H, .kv_heads = z.K,
                           .head_size = z.D, .q_row = h->q_row, .k_row = h->k_row, .v_row = h->v_row, .o_row = z.q,
-                          .dq_row = z.raw, .dkv_row = z.raw, .scale = 1.0f / sqrtf((float)z.D),
-                          .scratch = p->m->kernel_scratch};
+                          .dq_row = z.raw, .dkv_row = z.raw, .pattern = pattern_of(n, p),
+                          .scale = 1.0f / sqrtf((float)z.D), .scratch = p->m->kernel_scratch};
 }
 
 static void forward(const yk_node *n, yk_pass *p)
@@ -128,6 +146,7 @@ static void forward(const yk_node *n, yk_pass *p)
     heads h = make_heads(n, p);
     if (p->cache) through_cache(n, p, &h);
     yk_attention attention = attention_of(n, p, &h);
+    if (attention.pattern.blocks > 0) p->m->k->attention_select(&p->m->team, &attention);
     p->m->k->attention_forward(&p->m->team, &attention);
     p->y = yk_saved(p, n, YK_OUTPUT);
     yk_linear_forward(n, p, OUT, p->y, YK_FLOAT, yk_saved(p, n, MIXED), p->x);

@@ -15,6 +15,7 @@ typedef struct yk_node {
     int64_t layer;
     int phase; /* index into model->phase */
     int param[YK_NODE_SLOTS];       /* index into model->params   */
+    int first_param, params;        /* they follow one another    */
     int64_t saved[YK_NODE_SLOTS];   /* byte offset in the arena   */
     bool shared[YK_NODE_SLOTS];     /* lies in what the segments that are computed again have in common */
     int64_t scratch[YK_NODE_SLOTS]; /* byte offset in the arena   */
@@ -76,13 +77,13 @@ struct yk_model {
     int64_t max_rows;
     yk_node *node;
     int nodes;
+    int *visit, visits; /* of a training pass, see yk_model_visits */
     yk_param *param;
     int params, param_room;
     int64_t floats;
     yk_weights own;
     float *weight, *gradient; /* in use */
     int64_t saved_bytes, shared_bytes, shared_now, scratch_bytes, scratch_now;
-    int resident; /* first node of the segment whose activations the shared part holds */
     char *saved, *scratch;  /* arenas */
     float *stream;          /* backward: [max_rows, C] */
     void *kernel_scratch;
@@ -91,7 +92,12 @@ struct yk_model {
     float **input;          /* [nodes] what each node was given in forward */
     yk_memory memory;
     yk_phase phase[YK_PHASES];
+    yk_watcher watcher; /* begins NULL: there is none */
 };
+
+/* Fills m->visit: forward, then backward, before which a segment whose activations are not those that the shared part
+ * holds is computed again. */
+void yk_order_visits(struct yk_model *m);
 
 /* Declarations; shapes are checked and recorded, memory comes later. Saved and scratch tensors have `width` numbers of
  * a type a row. */
@@ -122,6 +128,10 @@ static inline void *yk_at(const yk_pass *p, void *stored, int64_t i)
 {
     return (char *)stored + i * yk_type_size(p->m->k, YK_STORED);
 }
+
+/* The pattern of a layer, and how many lists of selected blocks `rows` key rows have at most. */
+yk_sparsity yk_layer_pattern(const yk_model_shape *s, int64_t layer);
+int64_t yk_selected_lists(const yk_model_shape *s, int64_t rows);
 
 /* The norm that a block begins with, RMSNorm or LayerNorm: p->x -> NORMED; backward: DNORMED -> p->d, added to it or
  * not, and NORMED again where `again`. */

@@ -28,7 +28,10 @@ yk_model_shape yk_model_shape_of(const yk_recipe *r, int64_t vocab)
                             .learned_positions = strcmp(r->model_position, "learned") == 0, .bias = r->model_bias,
                             .qkv_bias = r->model_qkv_bias, .rope_theta = r->model_rope_theta,
                             .rope_factor = r->model_rope_factor, .rope_original = r->model_rope_original,
-                            .norm_eps = r->model_norm_eps, .init_std = r->model_init_std,
+                            .pattern = {.window = r->model_window, .global = r->model_global_tokens,
+                                        .stride = r->model_attention_stride, .blocks = r->model_selected_blocks},
+                            .full_every = r->model_full_every,
+                            .base_width = r->model_base_width, .norm_eps = r->model_norm_eps, .init_std = r->model_init_std,
                             .recompute_attention = strcmp(r->recompute, "attention") == 0,
                             .recompute_blocks = blocks_again(r->recompute)};
 }
@@ -36,6 +39,20 @@ yk_model_shape yk_model_shape_of(const yk_recipe *r, int64_t vocab)
 static int64_t to_16(int64_t n)
 {
     return (n + 15) / 16 * 16;
+}
+
+static yk_width_role role_of(const yk_node *n, int slot, yk_init init)
+{
+    if (n->kind == &yk_head_kind && slot == YK_NORM) return YK_READOUT;
+    if (n->kind == &yk_head_kind || n->kind == &yk_embed_kind) return YK_FIXED;
+    return init == YK_INIT_NORMAL || init == YK_INIT_RESIDUAL ? YK_HIDDEN : YK_FIXED;
+}
+
+static void set_multipliers(yk_param *p, const yk_model_shape *s, yk_width_role role)
+{
+    const double r = s->base_width ? (double)s->width / (double)s->base_width : 1;
+    p->rate = role == YK_FIXED ? 1 : 1 / r;
+    p->initial = role == YK_HIDDEN ? 1 / sqrt(r) : p->rate;
 }
 
 yk_status yk_declare_param(yk_model *m, yk_node *n, int slot, const char *suffix, int64_t rows, int64_t columns,
@@ -46,6 +63,7 @@ yk_status yk_declare_param(yk_model *m, yk_node *n, int slot, const char *suffix
     yk_param *p = &m->param[m->params];
     *p = (yk_param){.rank = columns ? 2 : 1, .shape = {rows, columns}, .init = init, .decay = decay};
     p->multiplies = columns && (n->kind != &yk_embed_kind || (m->shape.tied && slot == 0));
+    set_multipliers(p, &m->shape, role_of(n, slot, init));
     p->count = columns ? rows * columns : rows;
     p->offset = m->floats;
     m->floats += to_16(p->count);
@@ -53,6 +71,7 @@ yk_status yk_declare_param(yk_model *m, yk_node *n, int slot, const char *suffix
         snprintf(p->name, sizeof p->name, "model.layers.%lld.%s", (long long)n->layer, suffix);
     else
         snprintf(p->name, sizeof p->name, "%s", suffix);
+    if (n->params++ == 0) n->first_param = m->params;
     n->param[slot] = m->params++;
 done:
     return st;
@@ -103,7 +122,9 @@ static yk_status plan_nodes(yk_model *m, yk_error *err)
     m->nodes = (int)(2 * L + 2);
     YK_NEW(m->node, m->nodes);
     YK_NEW(m->input, m->nodes);
+    YK_NEW(m->visit, 3 * m->nodes);
     cut_segments(m);
+    yk_order_visits(m);
     for (int i = 0; i < m->nodes; i++) {
         yk_node *n = &m->node[i];
         bool first = i == 0, last = i == m->nodes - 1;
@@ -249,16 +270,17 @@ done:
     return st;
 }
 
-yk_status yk_model_plan(const yk_model_shape *shape, int64_t max_rows, bool training, const yk_kernels *kernels,
-                        const yk_team *team, yk_memory *memory, int64_t *floats, yk_error *err)
+yk_status yk_model_outline(yk_model **out, const yk_model_shape *shape, int64_t max_rows, bool training,
+                           const yk_kernels *kernels, const yk_team *team, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_model *m = NULL;
     YK_TRY(make_plan(&m, shape, max_rows, training, kernels, team, err));
-    *memory = memory_of(m);
-    memory->packed = packed_bytes(m, NULL, false);
-    memory->packed_back = packed_bytes(m, NULL, true);
-    *floats = m->floats;
+    m->memory = memory_of(m);
+    m->memory.packed = packed_bytes(m, NULL, false);
+    m->memory.packed_back = packed_bytes(m, NULL, true);
+    *out = m;
+    m = NULL;
 done:
     yk_model_free(m);
     return st;
@@ -288,6 +310,7 @@ void yk_model_free(yk_model *m)
     free(m->node);
     free(m->param);
     free(m->input);
+    free(m->visit);
     for (int i = 0; i < YK_WAYS; i++) free(m->packed[i].at);
     free(m);
 }
@@ -312,12 +335,13 @@ void yk_model_initialise(yk_model *m, uint64_t seed)
         const yk_param *p = &m->param[i];
         float *w = m->weight + p->offset;
         if (p->init == YK_INIT_ZEROS || p->init == YK_INIT_ONES) {
-            for (int64_t j = 0; j < p->count; j++) w[j] = p->init == YK_INIT_ONES ? 1.0f : 0.0f;
+            const float value = p->init == YK_INIT_ONES ? (float)p->initial : 0.0f;
+            for (int64_t j = 0; j < p->count; j++) w[j] = value;
             continue;
         }
         uint64_t major = yk_hash64(p->name, strlen(p->name), 0);
         fill_args args = {w, yk_rng_make(seed, YK_STREAM_INIT, major),
-                          p->init == YK_INIT_RESIDUAL ? residual : m->shape.init_std};
+                          p->initial * (p->init == YK_INIT_RESIDUAL ? residual : m->shape.init_std)};
         yk_team_rows(&m->team, p->count, 0, fill_normal, &args);
     }
     yk_model_weights_changed(m);
@@ -399,7 +423,8 @@ double yk_model_flops_per_token(const yk_model *m, int64_t seq)
     double multiplying = 0;
     for (int i = 0; i < m->params; i++)
         if (m->param[i].multiplies) multiplying += (double)m->param[i].count;
-    return 6.0 * multiplying + 6.0 * (double)(m->shape.layers * seq * m->shape.heads * m->shape.head_size);
+    double pairs = yk_model_density(&m->shape, seq) * (double)(m->shape.layers * seq);
+    return 6.0 * multiplying + 6.0 * pairs * (double)(m->shape.heads * m->shape.head_size);
 }
 
 float *yk_model_weights(const yk_model *m)
@@ -463,33 +488,36 @@ void yk_model_reset_phases(yk_model *m)
     for (int i = 0; i < YK_PHASES; i++) m->phase[i].forward = m->phase[i].backward = 0;
 }
 
-static void walk_up(yk_model *m, yk_pass *p, int first, int last)
+static void compute(yk_model *m, yk_pass *p, int node, bool backward)
 {
-    for (int i = first; i <= last; i++) {
-        double began = yk_now();
-        m->input[i] = p->y;
+    const yk_node *n = &m->node[node];
+    const bool watched = m->watcher.begins;
+    if (watched) m->watcher.begins(m->watcher.context, node, backward);
+    const double began = yk_now();
+    (backward ? n->kind->backward : n->kind->forward)(n, p);
+    *(backward ? &m->phase[n->phase].backward : &m->phase[n->phase].forward) += yk_now() - began;
+    if (watched) m->watcher.ended(m->watcher.context, node, backward);
+}
+
+static void walk_up(yk_model *m, yk_pass *p)
+{
+    for (int i = 0; i < m->nodes; i++) {
         p->x = p->y;
-        m->node[i].kind->forward(&m->node[i], p);
-        m->phase[m->node[i].phase].forward += yk_now() - began;
-        if (m->node[i].recompute) m->resident = m->node[i].first;
+        compute(m, p, i, false);
     }
 }
 
 static void walk_down(yk_model *m, yk_pass *p)
 {
     p->training = true;
-    walk_up(m, p, 0, m->nodes - 1);
     p->d = m->stream;
-    for (int i = m->nodes - 1; i >= 0; i--) {
-        const yk_node *n = &m->node[i];
-        double began = yk_now();
-        if (n->recompute && m->resident != n->first) {
-            p->y = m->input[n->first];
-            walk_up(m, p, n->first, n->last);
-        }
+    for (int v = 0; v < m->visits; v++) {
+        const bool backward = m->visit[v] < 0, again = !backward && v >= m->nodes;
+        const int i = backward ? ~m->visit[v] : m->visit[v];
+        if (again && i == m->node[i].first) p->y = m->input[i];
+        if (!backward) m->input[i] = p->y;
         p->x = m->input[i];
-        n->kind->backward(n, p);
-        m->phase[n->phase].backward += yk_now() - began;
+        compute(m, p, i, backward);
     }
 }
 
@@ -512,7 +540,7 @@ void yk_model_distil(yk_model *m, const yk_batch *batch, const yk_teaching *teac
 void yk_model_forward(yk_model *m, const yk_batch *batch)
 {
     yk_pass p = {.m = m, .batch = batch, .wanted = YK_NORMED_ROWS};
-    walk_up(m, &p, 0, m->nodes - 1);
+    walk_up(m, &p);
 }
 
 void yk_model_logits(yk_model *m, const yk_batch *batch, int64_t first, int64_t rows, float *logits)
@@ -520,16 +548,21 @@ void yk_model_logits(yk_model *m, const yk_batch *batch, int64_t first, int64_t 
     yk_head_logits(&m->node[m->nodes - 1], &(yk_pass){.m = m, .batch = batch}, first, rows, logits);
 }
 
+void yk_model_output(const yk_model *m, int node, int64_t rows, float *y)
+{
+    m->k->download(y, m->saved + m->node[node].saved[YK_OUTPUT], rows * m->shape.width * (int64_t)sizeof *y);
+}
+
 void yk_model_evaluate(yk_model *m, const yk_batch *batch, float *loss, int32_t *best, float *entropy)
 {
     yk_pass p = {.m = m, .batch = batch, .loss = loss, .best = best, .entropy = entropy};
-    walk_up(m, &p, 0, m->nodes - 1);
+    walk_up(m, &p);
 }
 
 void yk_model_score(yk_model *m, const yk_batch *batch, float *score)
 {
     yk_pass p = {.m = m, .batch = batch, .wanted = YK_SCORES, .score = score};
-    walk_up(m, &p, 0, m->nodes - 1);
+    walk_up(m, &p);
 }
 
 void yk_model_finish_gradients(yk_model *m, int64_t begin, int64_t end)
@@ -538,25 +571,29 @@ void yk_model_finish_gradients(yk_model *m, int64_t begin, int64_t end)
     const yk_param *table = &m->param[m->node[0].param[0]]; /* the first: it begins at 0 */
     float *g = m->gradient, *second = m->gradient + m->floats;
     if (end > table->count) end = table->count;
-    if (begin < end)
-        m->k->add(&m->team, &(yk_add){.y = g + begin, .a = g + begin, .b = second + begin, .n = end - begin});
-    m->k->zero(&m->team, second, table->count * (int64_t)sizeof(float));
+    if (begin >= end) return;
+    m->k->add(&m->team, &(yk_add){.y = g + begin, .a = g + begin, .b = second + begin, .n = end - begin});
+    m->k->zero(&m->team, second + begin, (end - begin) * (int64_t)sizeof(float));
 }
 
 yk_status yk_cache_new(yk_cache *c, const yk_model *m, int64_t rows, yk_error *err)
 {
     int64_t bytes = m->shape.layers * rows * 2 * m->shape.kv_heads * m->shape.head_size * yk_type_size(m->k, YK_STORED);
-    c->rows = rows;
-    c->kv = m->k->alloc(bytes);
-    return c->kv ? YK_OK
-                 : yk_fail(err, YK_ERR_MEMORY, "the key-value cache of %lld tokens needs %lld bytes",
-                           (long long)rows, (long long)bytes);
+    int64_t lists = m->shape.layers * yk_selected_lists(&m->shape, rows) * m->shape.pattern.blocks;
+    *c = (yk_cache){.rows = rows, .kv = m->k->alloc(bytes)};
+    if (c->kv && lists > 0) c->selected = m->k->alloc(lists * (int64_t)sizeof *c->selected);
+    if (c->kv && (c->selected || lists == 0)) return YK_OK;
+    yk_cache_free(c, m);
+    return yk_fail(err, YK_ERR_MEMORY, "the key-value cache of %lld tokens needs %lld bytes", (long long)rows,
+                   (long long)(bytes + lists * (int64_t)sizeof *c->selected));
 }
 
 void yk_cache_free(yk_cache *c, const yk_model *m)
 {
     if (c->kv) m->k->free(c->kv);
+    if (c->selected) m->k->free(c->selected);
     c->kv = NULL;
+    c->selected = NULL;
 }
 
 void yk_model_decode(yk_model *m, yk_cache *cache, const yk_batch *batch, const int32_t *cache_row,
@@ -564,5 +601,5 @@ void yk_model_decode(yk_model *m, yk_cache *cache, const yk_batch *batch, const 
 {
     yk_pass p = {.m = m, .batch = batch, .wanted = YK_LOGITS, .cache = cache, .cache_row = cache_row,
                  .logit_row = wanted_row, .logit_rows = wanted, .logits = logits};
-    walk_up(m, &p, 0, m->nodes - 1);
+    walk_up(m, &p);
 }

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/status.h"
 #include "base/team.h"
+#include "comm/comm.h"
 #include "config/recipe.h"
 #include "simd/kernels.h"
 
@@ -28,6 +29,9 @@ typedef struct yk_model_shape {
     double rope_theta, norm_eps, init_std;
     double rope_factor; /* above 1: slow turns are slowed down, as in Llama 3 (yk_rope_turn) */
     int64_t rope_original; /* ... by which positions it was trained before that */
+    int64_t base_width;    /* of the maximal-update parametrisation; 0: off */
+    yk_sparsity pattern;   /* which keys a query sees (simd/kernels.h); lists are made by the model */
+    int64_t full_every;    /* ... in all layers but each full_every-th, which is full; 0: in all */
     bool recompute_attention; /* backward computes attention blocks again */
     int64_t recompute_blocks; /* 0, or whole blocks again, so many at a time; neither changes a bit */
 } yk_model_shape;
@@ -40,6 +44,15 @@ yk_model_shape yk_model_shape_of(const yk_recipe *r, int64_t vocab);
 /* How a parameter starts. */
 typedef enum yk_init { YK_INIT_ZEROS, YK_INIT_ONES, YK_INIT_NORMAL, YK_INIT_RESIDUAL } yk_init;
 
+/* What width does to a parameter under the maximal-update parametrisation (muP; Yang, Hu et al. 2022, "Tensor Programs
+ * V", table 8). With r = C / base width:
+ *   YK_FIXED   embeddings, output projection, gains and biases: as they are;
+ *   YK_HIDDEN  matrices from width to width: initial values x 1 / sqrt(r), learning rate x 1 / r;
+ *   YK_READOUT gain of the final norm: both x 1 / r. So the logits are divided by r, as there by a multiplier of the
+ *              output projection, which may therefore be tied to the embedding; exported models need no such key.
+ * Weight decay stays at rate x decay of the base width (Wang, Aitchison 2024). */
+typedef enum yk_width_role { YK_FIXED, YK_HIDDEN, YK_READOUT } yk_width_role;
+
 /* A parameter, declared once by the node that uses it (layer.h). */
 typedef struct yk_param {
     char name[64];
@@ -49,6 +62,7 @@ typedef struct yk_param {
     yk_init init;
     bool decay;      /* weight decay applies */
     bool multiplies; /* takes part in a matrix product, for FLOP counts */
+    double initial, rate; /* what its role multiplies initial values and learning rate by */
 } yk_param;
 
 /* A micro-batch. Documents are segments: rows of one attend to rows of the same alone. */
@@ -87,12 +101,36 @@ double yk_rope_turn(const yk_model_shape *s, int64_t i);
 
 int64_t yk_model_floats(const yk_model *m);         /* of the flat arrays, padding included */
 int64_t yk_model_parameters(const yk_model *m);     /* numbers that are learnt */
-double yk_model_flops_per_token(const yk_model *m, int64_t seq); /* forward + backward: 6 P + 6 L T H D */
+
+/* Forward + backward: 6 P + 6 L T H D, the last term by yk_model_density. */
+double yk_model_flops_per_token(const yk_model *m, int64_t seq);
+
+/* The share of the pairs of query and key of a causal document of `seq` tokens that the pattern keeps, over all layers;
+ * 1 where all are full. A query's own key counts half, as in T / 2 keys of a full layer. */
+double yk_model_density(const yk_model_shape *s, int64_t seq);
 float *yk_model_weights(const yk_model *m);         /* [floats] */
 float *yk_model_gradients(const yk_model *m);       /* [gradient floats]; NULL unless training */
 int64_t yk_model_gradient_floats(const yk_model *m); /* floats, plus the embedding's second gradient when tied */
 
-/* Seconds that the nodes of a kind took since the model was made or reset; what is computed again counts in both.
+/* Nodes compute one after another. visits: of a training pass in order, i when node i goes forward, be it again, ~i
+ * when it goes backward. reads: of the flat weights, the ranges that such a visit reads. finals: of the flat gradients,
+ * the ranges that no node below changes any more when this one has gone backward, of all nodes each number once. A
+ * range that is not used is empty. */
+enum { YK_MOST_RANGES = 2 };
+int yk_model_nodes(const yk_model *m);
+const int *yk_model_visits(const yk_model *m, int *count);
+void yk_model_reads(const yk_model *m, int visit, yk_slice range[YK_MOST_RANGES]);
+void yk_model_finals(const yk_model *m, int node, yk_slice range[YK_MOST_RANGES]);
+
+/* Told when a node begins and has ended to compute; NULL: nobody is. */
+typedef struct yk_watcher {
+    void (*begins)(void *context, int node, bool backward);
+    void (*ended)(void *context, int node, bool backward);
+    void *context;
+} yk_watcher;
+void yk_model_watch(yk_model *m, const yk_watcher *w);
+
+/* Seconds that the nodes of a kind took since the model was made or reset; what is computed again is forward.
  * NULL after the last kind. The head's loss is computed in backward. */
 typedef struct yk_phase {
     const char *name;
@@ -123,10 +161,10 @@ typedef struct yk_memory {
 yk_memory yk_model_memory(const yk_model *m);
 int64_t yk_memory_sum(yk_memory m);
 
-/* What yk_model_new and yk_model_pack would allocate, without allocating it; *floats is the length of the
- * flat arrays. */
-yk_status yk_model_plan(const yk_model_shape *shape, int64_t max_rows, bool training, const yk_kernels *kernels,
-                        const yk_team *team, yk_memory *memory, int64_t *floats, yk_error *err);
+/* A model without memory, which can be asked for its shape, parameters, counts and memory (what yk_model_new and
+ * yk_model_pack would allocate) but computes nothing. */
+yk_status yk_model_outline(yk_model **m, const yk_model_shape *shape, int64_t max_rows, bool training,
+                           const yk_kernels *kernels, const yk_team *team, yk_error *err);
 
 /* What training descends where that is more than a cross-entropy with weights known beforehand: a function of one
  * value a row, the log-probability of its target or, of the score head, its score. Rows whose weight in the batch is 0
@@ -165,18 +203,23 @@ void yk_model_distil(yk_model *m, const yk_batch *batch, const yk_teaching *teac
 void yk_model_forward(yk_model *m, const yk_batch *batch);
 void yk_model_logits(yk_model *m, const yk_batch *batch, int64_t first, int64_t rows, float *logits);
 
+/* What a node put out in the last pass over so many rows: y[rows,C], read by the host. Node 0 is the embedding, nodes
+ * 2 l + 1 and 2 l + 2 are attention and mlp of layer l; only of models that recompute nothing. */
+void yk_model_output(const yk_model *m, int node, int64_t rows, float *y);
+
 /* Forward alone, with the same bits; entropy[N] (or NULL) as in yk_objective. */
 void yk_model_evaluate(yk_model *m, const yk_batch *batch, float *loss, int32_t *best, float *entropy);
 void yk_model_score(yk_model *m, const yk_batch *batch, float *score); /* [N] of the score head, every row */
 
 /* Adds the embedding's two gradients (as input and as output projection) when tied, as far as they lie in [begin, end)
  * of the flat arrays; once a step, after the lanes were merged, because the order of additions may not depend on the
- * micro-batch. Clears the whole second one. */
+ * micro-batch. Clears that part of the second one. */
 void yk_model_finish_gradients(yk_model *m, int64_t begin, int64_t end);
 
-/* Keys and values of `rows` positions for every layer. */
+/* Keys and values of `rows` positions for every layer, and the blocks that queries selected. */
 typedef struct yk_cache {
-    void *kv; /* [L][rows][2 K D], stored */
+    void *kv;            /* [L][rows][2 K D], stored */
+    yk_chosen *selected; /* [L] lists of yk_sparsity; NULL: nothing is selected */
     int64_t rows;
 } yk_cache;
 yk_status yk_cache_new(yk_cache *c, const yk_model *m, int64_t rows, yk_error *err);

@@ -27,34 +27,35 @@ typedef struct yk_adamw_options {
 typedef struct yk_optimiser {
     yk_model *model;
     yk_comm *comm;    /* ranks that share the moments; NULL: all are here */
-    yk_slice own;     /* of the flat arrays, what is updated here */
-    float *m, *v;     /* [own.end - own.begin]: first and second moments */
+    bool weights_stay; /* a step leaves the weights of the others' slices as they are (ZeRO stage 3) */
+    int64_t owned;    /* floats of the flat arrays that are updated here: the slices of this rank */
+    float *m, *v;     /* [owned] of them: first and second moments */
     double *partial;  /* block sums of the norm */
+    double most_norm; /* a gradient with a larger one is not applied; INFINITY at first */
     yk_adamw_options o;
 } yk_optimiser;
 
-/* comm: every rank holds the moments of its slice (ZeRO stage 1; Rajbhandari et al. 2020); NULL: all of them. */
+/* comm: every rank holds the moments of its slices (ZeRO stage 1; Rajbhandari et al. 2020); NULL: all of them. */
 yk_status yk_optimiser_new(yk_optimiser *o, yk_model *model, const yk_kernels *k, const yk_adamw_options *options,
                            yk_comm *comm, yk_error *err);
 void yk_optimiser_free(yk_optimiser *o, const yk_kernels *k);
 
-/* One step of the weights that the model uses with their gradients x scale (1 / sum of target weights). *norm is the
- * global norm before clipping: double sums of fixed blocks, added in index order. A norm that is not finite leaves
- * weights and moments as they are, clears the gradients and returns false. `step` counts the steps not skipped,
- * from 1. Ranks that share moments read their slice of the gradients, and exchange block sums and weights. */
+/* One step of the weights that the model uses with their gradients x scale (1 / sum of target weights); the rate of a
+ * parameter is lr x its own (yk_param), its decay lr x decay. *norm is the global norm before clipping: double sums of
+ * fixed blocks, added in index order. A norm that is not finite, or above most_norm, leaves weights and moments as they
+ * are, clears the gradients and returns false. `step` counts the steps not skipped, from 1. Ranks that share moments
+ * read their slices of the gradients, and exchange block sums and weights. */
 bool yk_optimiser_step(yk_optimiser *o, const yk_kernels *k, const yk_team *team, double scale, double lr,
                        int64_t step, double *norm);
 
 /* The moments as whole arrays: the optimiser's own, or, where ranks share them, memory of rank 0 (NULL elsewhere) that
- * holds all of them after collect and is dealt out by deal. YK_ERR_MEMORY on rank 0 alone: an agreement must follow
- * begin. */
+ * holds all of them after collect. YK_ERR_MEMORY on rank 0 alone: an agreement must follow begin. */
 typedef struct yk_moments {
     float *m, *v;
     bool is_copy;
 } yk_moments;
 yk_status yk_moments_begin(yk_moments *x, const yk_optimiser *o, const yk_kernels *k, yk_error *err);
 void yk_moments_collect(yk_moments *x, const yk_optimiser *o);
-void yk_moments_deal(const yk_moments *x, yk_optimiser *o);
 void yk_moments_end(yk_moments *x, const yk_kernels *k);
 
 #endif

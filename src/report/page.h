@@ -15,6 +15,7 @@ yk_status yk_page_courses(yk_buf *out, const yk_record *r, yk_error *err);
 
 /* In run_parts.c: where time went, what the model says. */
 void yk_page_time(yk_buf *out, const yk_record *r);
+void yk_page_balance(yk_buf *out, const yk_record *r); /* of runs of several ranks */
 yk_status yk_page_samples(yk_buf *out, const yk_record *r, yk_error *err);
 void yk_page_recipe(yk_buf *out, const yk_record *r);
 
@@ -27,6 +28,9 @@ void yk_page_tokenizer(yk_buf *out, const yk_record *r);
 
 /* In tune_parts.c: the trials of a search. */
 yk_status yk_page_tune(yk_buf *out, const yk_record *r, yk_error *err);
+
+/* A page up to and with <body>. */
+void yk_page_open(yk_buf *out, const char *name, const char *what);
 
 /* Opens a <section> with a heading and, unless NULL, a sentence below it. */
 void yk_page_heading(yk_buf *out, const char *id, const char *title, const char *note);

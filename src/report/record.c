@@ -90,6 +90,7 @@ static yk_status add_eval(yk_record *r, json_t *line, yk_error *err)
     json_t *by_domain = json_object_get(line, "by_domain");
     yk_eval_row row = {.step = yk_json_number(line, "step"),
                        .tokens = yk_json_number(line, "tokens"),
+                       .flops = yk_json_number(line, "flops"),
                        .bpb = yk_json_number(line, "bpb"),
                        .masked_accuracy = yk_json_number(line, "masked_accuracy"),
                        .by_domain = json_is_object(by_domain) ? by_domain : NULL};

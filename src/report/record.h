@@ -17,7 +17,7 @@ typedef struct yk_step_row {
 } yk_step_row;
 
 typedef struct yk_eval_row {
-    double step, tokens, bpb, masked_accuracy;
+    double step, tokens, flops, bpb, masked_accuracy; /* flops: of training so far */
     json_t *by_domain; /* owned; NULL: none */
 } yk_eval_row;
 

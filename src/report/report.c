@@ -131,17 +131,22 @@ static void notes(yk_buf *out, const yk_record *r)
     yk_buf_puts(out, "</div>\n");
 }
 
+void yk_page_open(yk_buf *out, const char *name, const char *what)
+{
+    yk_html_add(out,
+                "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\"><head>"
+                "<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" content=\"width=device-width, "
+                "initial-scale=1\"/>\n<title>%s · Yoke %s</title>\n<style>\n",
+                name, what);
+    yk_html_style(out);
+    yk_buf_puts(out, "</style></head>\n<body>\n");
+}
+
 static yk_status page(yk_buf *out, const yk_record *r, yk_error *err)
 {
     yk_status st = YK_OK;
     const char *version = yk_json_text(r->summary, "version");
-    yk_html_add(out,
-                "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\"><head>"
-                "<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" content=\"width=device-width, "
-                "initial-scale=1\"/>\n<title>%s · Yoke training report</title>\n<style>\n",
-                r->name);
-    yk_html_style(out);
-    yk_buf_puts(out, "</style></head>\n<body>\n");
+    yk_page_open(out, r->name, "training report");
     header(out, r);
     yk_buf_puts(out, "<main>\n");
     if (r->summary) tiles(out, r->summary);
@@ -157,6 +162,7 @@ static yk_status page(yk_buf *out, const yk_record *r, yk_error *err)
     yk_page_dropped(out, r);
     yk_page_tokenizer(out, r);
     yk_page_time(out, r);
+    yk_page_balance(out, r);
     yk_page_recipe(out, r);
     yk_html_add(out,
                 "</main>\n<footer><p>Made by Yoke%s%s from the files of the run directory; "

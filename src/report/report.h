@@ -25,6 +25,11 @@
  * YK_ERR_INPUT when the directory holds no run. */
 yk_status yk_report_write(const char *run_dir, yk_error *err);
 
+/* Writes one page about several runs, at least two: the keys of their recipes that differ beside what came of them, their
+ * held-out loss over tokens and over FLOPs of training, and, of runs with a search, its scores over the key that was
+ * searched first. */
+yk_status yk_compare_write(const char *const *run_dirs, size_t n, const char *path, yk_error *err);
+
 /* The end-of-run table (where the time went, the main figures) from summary.json's content: UTF-8
  * text of at most 80 columns, appended. `summary` may be NULL. */
 void yk_report_table(json_t *summary, yk_buf *out);

@@ -84,6 +84,48 @@ void yk_page_time(yk_buf *out, const yk_record *r)
         yk_seconds(total).text);
 }
 
+static void balance_row(yk_buf *out, json_t *phases, const char *phase, bool seconds)
+{
+    static const char *const figure[] = {"min", "avg", "max"};
+    json_t *of = yk_json_at(phases, phase);
+    yk_html_add(out, "<tr><th scope=\"row\">%s</th>", phase);
+    for (size_t i = 0; i < sizeof figure / sizeof *figure; i++) {
+        const double x = yk_json_number(of, figure[i]);
+        yk_html_add(out, "<td class=\"num\">%s</td>", seconds ? yk_seconds(x).text : yk_count(x).text);
+    }
+    yk_buf_puts(out, "</tr>\n");
+}
+
+static void balance_table(yk_buf *out, json_t *b, const char *stage)
+{
+    static const char *const phase[] = {"forward", "backward", "update", "exchange"};
+    json_t *phases = yk_json_at(b, "phases");
+    yk_html_add(out,
+                "<h3>%s: %s ranks</h3><div class=\"scroll slim\"><table><thead><tr><th>A rank's</th>"
+                "<th class=\"num\">least</th><th class=\"num\">mean</th><th class=\"num\">most</th></tr></thead>"
+                "<tbody>\n",
+                stage, yk_count(yk_json_number(b, "ranks")).text);
+    for (size_t i = 0; i < sizeof phase / sizeof *phase; i++) balance_row(out, phases, phase[i], true);
+    balance_row(out, phases, "rows", false);
+    yk_html_add(out, "</tbody></table></div><p class=\"note\">Lost to unequal ranks %s, to the exchange %s: %s.</p>\n",
+                yk_percent(yk_json_number(b, "imbalance"), 1).text, yk_percent(yk_json_number(b, "network"), 1).text,
+                yk_json_text(b, "advice"));
+}
+
+void yk_page_balance(yk_buf *out, const yk_record *r)
+{
+    static const char *const stage[] = {"pretrain", "sft"};
+    bool any = false;
+    for (size_t i = 0; i < sizeof stage / sizeof *stage; i++) {
+        json_t *b = yk_json_at(json_object_get(r->summary, stage[i]), "balance");
+        if (!b) continue;
+        if (!any) yk_page_heading(out, "balance", "How evenly ranks were busy", NULL);
+        balance_table(out, b, stage[i]);
+        any = true;
+    }
+    if (any) yk_buf_puts(out, "</section>\n");
+}
+
 static void one_sample(yk_buf *out, json_t *sample)
 {
     const char *prompt = yk_json_text(sample, "prompt"), *text = yk_json_text(sample, "text");

@@ -154,6 +154,29 @@ static void course_rows(yk_buf *out, json_t *summary)
     }
 }
 
+/* Of a stage that several ranks performed: what each took, from the one that took least to the one that took most. */
+static void balance_rows(yk_buf *out, json_t *summary, const char *stage)
+{
+    static const char *const phase[] = {"forward", "backward", "update", "exchange"};
+    json_t *b = yk_json_at(json_object_get(summary, stage), "balance");
+    char text[128];
+    if (!b) return;
+    yk_buf_printf(out, "%s of %s ranks, seconds\n", stage, yk_count(yk_json_number(b, "ranks")).text);
+    for (size_t i = 0; i < sizeof phase / sizeof *phase; i++) {
+        json_t *of = yk_json_at(yk_json_at(b, "phases"), phase[i]);
+        const double avg = yk_json_number(of, "avg");
+        snprintf(text, sizeof text, "from %s to %s", yk_fixed(yk_json_number(of, "min"), 2).text,
+                 yk_fixed(yk_json_number(of, "max"), 2).text);
+        figure(out, phase[i], yk_fixed(avg, 2).text, text);
+    }
+    snprintf(text, sizeof text, "and to the exchange %s", yk_percent(yk_json_number(b, "network"), 1).text);
+    figure(out, "lost to unequal ranks", yk_percent(yk_json_number(b, "imbalance"), 1).text, text);
+    yk_buf_puts(out, "  ");
+    cell(out, yk_json_text(b, "advice"), 77, false);
+    end_line(out);
+    yk_buf_puts(out, "\n");
+}
+
 void yk_report_table(json_t *summary, yk_buf *out)
 {
     double start = yk_json_number(summary, "pretrain.heldout_bpb.start");
@@ -166,6 +189,8 @@ void yk_report_table(json_t *summary, yk_buf *out)
     double scale = yk_json_number(summary, "pretrain.loss_scale");
     char value[128], beside[128] = "";
     stage_rows(out, yk_json_at(summary, "stages"));
+    balance_rows(out, summary, "pretrain");
+    balance_rows(out, summary, "sft");
     tuned_rows(out, summary);
     course_rows(out, summary);
     if (!isnan(end)) {
@@ -183,6 +208,10 @@ void yk_report_table(json_t *summary, yk_buf *out)
     figure(out, "tokens per second",
            yk_count(yk_json_number(summary, "pretrain.tokens_per_s")).text,
            isnan(peak) ? NULL : beside);
+    snprintf(beside, sizeof beside, "%s of the exchanges hidden",
+             yk_percent(yk_json_number(summary, "pretrain.exchange_hidden"), 0).text);
+    figure(out, "waited for other ranks", yk_seconds(yk_json_number(summary, "pretrain.exchange_seconds")).text,
+           beside);
     snprintf(beside, sizeof beside, "loss scale %s", yk_count(scale).text);
     if (skipped > 0)
         figure(out, "skipped steps", yk_count(skipped).text, scale > 1 ? beside : "not finite");

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/machine.h"
+#include "base/watch.h"
 #include "comm/comm.h"
 #include "comm/launcher.h"
 #include "config.h"
@@ -36,7 +37,7 @@ typedef struct stage {
     yk_status (*stamp)(const yk_recipe *r, char hex[33], yk_error *err);
     const char *model; /* in the run directory: the model it leaves, or the folder of its checkpoints; or NULL */
     const char *leaves; /* another file there that later stages need; or NULL */
-    bool by_all;        /* ranks; else rank 0 performs it, and the others wait */
+    bool alone;         /* rank 0 performs it, and the others wait; else all do */
 } stage;
 
 static const char *const clean_keys[] = {"seed", "corpus.", "clean.", NULL};
@@ -60,12 +61,11 @@ static const char *const evaluate_keys[] = {"evaluate.", "verify.", NULL};
 static const stage stages[] = {
     {"clean", yk_clean_stage, clean_keys, {"corpus"}, .output = yk_documents_path, .stamp = yk_corpus_stamp},
     {"tokenizer", yk_tokenizer_stage, tokenizer_keys, {"tokenizer"}, .output = yk_shard_path},
-    {"questions", yk_questions_stage, questions_keys, {"questions"}, .stamp = yk_questions_stamp},
+    {"questions", yk_questions_stage, questions_keys, {"questions"}, .stamp = yk_questions_stamp, .alone = true},
     {"tune", yk_tune_stage, tune_keys, {"tune"}, .output = NULL},
-    {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, .model = "checkpoints",
-     .by_all = true},
+    {"pretrain", yk_pretrain_stage, pretrain_keys, {"pretrain", "model", "isa", "digest"}, .model = "checkpoints"},
     {"propose", yk_propose_stage, propose_keys, {"propose", "digest"}, .stamp = yk_questions_stamp},
-    {"sft", yk_sft_stage, sft_keys, {"sft", "digest"}, .model = "sft/model.h5", .by_all = true},
+    {"sft", yk_sft_stage, sft_keys, {"sft", "digest"}, .model = "sft/model.h5"},
     {"distill", yk_distill_stage, distill_keys, {"distill", "digest"}, .model = "distill/model.h5"},
     {"reward", yk_reward_stage, reward_keys, {"reward", "digest"}, .leaves = "reward/model.h5"},
     {"ppo", yk_ppo_stage, ppo_keys, {"ppo", "digest"}, .model = "ppo/model.h5"},
@@ -180,10 +180,9 @@ static yk_status perform_by_ranks(run *u, const stage *s, bool *finished, yk_err
     yk_status st = YK_OK;
     yk_job job = u->job;
     yk_comm *comm = job.comm;
-    if (!s->by_all) job.comm = NULL;
-    if (!s->by_all && comm && s->model)
-        yk_warn("stage %s: rank 0 performs it alone for now; the other %d ranks wait", s->name, yk_comm_size(comm) - 1);
-    if (s->by_all || yk_comm_leads(comm)) st = yk_context(err, s->perform(&job, finished, err), "stage %s", s->name);
+    if (s->alone) job.comm = NULL;
+    yk_watch_phase(s->name, -1);
+    if (!s->alone || yk_comm_leads(comm)) st = yk_context(err, s->perform(&job, finished, err), "stage %s", s->name);
     YK_TRY(yk_comm_agree(comm, st, err));
     if (comm) YK_TRY(share_outcome(u, finished, err));
 done:
@@ -387,7 +386,6 @@ static yk_status check_ranks(const run *u, yk_error *err)
         YK_FAIL(YK_ERR_CONFIG, "%d ranks cannot share %lld lanes: start a power of two of them, at most `lanes`, or "
                 "raise `lanes`, which is the most ranks a run can ever use (and changes its result)", ranks,
                 (long long)r->lanes);
-    if (r->zero > 2) YK_FAIL(YK_ERR_CONFIG, "zero: 3 (weights dealt out) is not built yet; 2 is the most");
 done:
     yk_buf_free(&text);
     return st;
@@ -440,6 +438,7 @@ yk_status yk_run(const yk_recipe *r, const char *name, const char *dir, yk_comm 
     YK_TRY(yk_comm_share_text(comm, &u.model, err));
     u.job.model = u.model;
     YK_TRY(perform_all(&u, &finished, err));
+    yk_watch_phase("report", -1);
     YK_TRY(yk_comm_agree(comm, leads ? end(&u, finished, err) : YK_OK, err));
 done:
     st = yk_comm_agree(comm, st, err); /* ranks that failed where the others did not */

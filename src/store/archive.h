@@ -1,5 +1,4 @@
-/* The reading side of a checkpoint file: verified, listed in name order, read a tensor at a
- * time. */
+/* The reading side of a checkpoint, be it a file or a set: verified, listed in name order, read a tensor at a time. */
 #ifndef YK_STORE_ARCHIVE_H
 #define YK_STORE_ARCHIVE_H
 
@@ -9,31 +8,40 @@
 #include <hdf5.h>
 #include <stdbool.h>
 
-typedef struct yk_entry {
-    char name[YK_MAX_TENSOR_NAME + 1];
-    int rank;
-    int64_t shape[YK_MAX_RANK];
-    int64_t count;
-    char hash[33]; /* as recorded */
-} yk_entry;
+/* Where a part of a tensor of a set lies. */
+typedef struct yk_piece {
+    size_t tensor, member; /* which of the set's */
+    int64_t begin;         /* its first element */
+    const yk_stored *entry; /* of the member */
+} yk_piece;
 
 typedef struct yk_archive {
     const char *path; /* the caller's */
-    yk_seal seal;
-    hid_t file, tensors;
-    yk_entry *entry; /* by name, strcmp */
+    const char *format;
+    yk_seal seal; /* of a set: bytes of all files, hash of the manifest */
+    hid_t file, tensors; /* not of a set */
+    yk_stored *entry;     /* by name, strcmp */
     size_t n, cap;
+    struct yk_archive *member; /* of a set: its files, closed, */
+    size_t members;
+    char *member_path; /* this one's, when it is a member */
+    yk_piece *piece;   /* and their tensors in order of what they are part of */
+    size_t pieces, piece_room;
 } yk_archive;
 
-/* Verifies the seal, opens, lists. Anything a checkpoint of ours cannot hold (links, filters,
- * external storage, other types, more elements than the file has bytes for) is YK_ERR_DAMAGED. */
+/* Verifies the seal, opens, lists; of a set the manifest and all files, which must hold each element of each tensor
+ * once. Anything a checkpoint of ours cannot hold (links, filters, external storage, other types, more elements than
+ * the file has bytes for) is YK_ERR_DAMAGED. */
 yk_status yk_archive_open(yk_archive *a, const char *path, yk_error *err);
 void yk_archive_close(yk_archive *a); /* harmless after a failed open */
 
-const yk_entry *yk_archive_find(const yk_archive *a, const char *name); /* NULL: none */
+const yk_stored *yk_archive_find(const yk_archive *a, const char *name); /* NULL: none */
+
+/* The tensor of that name and shape. YK_ERR_SHAPE: there is none, or it has another. */
+yk_status yk_archive_expect(const yk_archive *a, const yk_tensor *t, const yk_stored **e, yk_error *err);
 
 /* Fills out[e->count] and verifies the tensor's hash. */
-yk_status yk_archive_read(const yk_archive *a, const yk_entry *e, float *out, yk_error *err);
+yk_status yk_archive_read(const yk_archive *a, const yk_stored *e, float *out, yk_error *err);
 
 yk_status yk_archive_document(const yk_archive *a, json_t **document, yk_error *err);
 

@@ -261,36 +261,16 @@ done:
     return st;
 }
 
-static yk_status same_shape(const yk_archive *a, const yk_tensor *t, yk_error *err)
-{
-    char wanted[YK_SHAPE_TEXT], found[YK_SHAPE_TEXT];
-    const yk_entry *e = yk_archive_find(a, t->name);
-    yk_shape_text(t->rank, t->shape, wanted);
-    if (!e)
-        return yk_fail(
-            err, YK_ERR_SHAPE,
-            "%s: has no tensor %s, which should be %s: it was written by another recipe; use "
-            "that recipe, or another --run-dir",
-            a->path, t->name, wanted);
-    bool same = e->rank == t->rank;
-    for (int i = 0; same && i < t->rank; i++) same = e->shape[i] == t->shape[i];
-    if (same) return YK_OK;
-    return yk_fail(
-        err, YK_ERR_SHAPE,
-        "%s: tensor %s is %s in the file and should be %s: it was written by another recipe; use "
-        "that recipe, or another --run-dir",
-        a->path, t->name, yk_shape_text(e->rank, e->shape, found), wanted);
-}
-
 yk_status yk_checkpoint_load(const char *path, yk_tensor *tensors, size_t n, json_t **document,
                              yk_error *err)
 {
     yk_status st = YK_OK;
     yk_archive a;
+    const yk_stored *e;
     json_t *found = NULL;
     if (document) *document = NULL;
     YK_TRY(yk_archive_open(&a, path, err));
-    for (size_t i = 0; i < n; i++) YK_TRY(same_shape(&a, &tensors[i], err));
+    for (size_t i = 0; i < n; i++) YK_TRY(yk_archive_expect(&a, &tensors[i], &e, err));
     for (size_t i = 0; i < n; i++)
         YK_TRY(yk_archive_read(&a, yk_archive_find(&a, tensors[i].name), tensors[i].data, err));
     if (document) YK_TRY(yk_archive_document(&a, &found, err));

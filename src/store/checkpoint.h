@@ -1,4 +1,5 @@
-/* Checkpoints: named tensors and a JSON document in one HDF5 file, hashed a tensor and as a whole.
+/* Checkpoints: named tensors and a JSON document in one HDF5 file, hashed a tensor and as a whole; of several ranks one
+ * such file each and a manifest (store/set.h), whose path readers take in place of a file's.
  *
  * Layout: bytes 0..511 are the HDF5 userblock and hold the seal (store/seal.h): format, length and
  * XXH3 hash of everything after it. The seal is written last, before the rename, and verified
@@ -8,7 +9,8 @@
  * the root attribute `format`. No times are stored: the same content gives the same file.
  * doc/formats.md has the details.
  *
- * HDF5 keeps one state a process: call these functions from one thread at a time. */
+ * HDF5 keeps one state a process: call these functions from one thread at a time. While a learner writes a checkpoint
+ * aside (train/saving.h) that is the writer's. */
 #ifndef YK_STORE_CHECKPOINT_H
 #define YK_STORE_CHECKPOINT_H
 
@@ -26,6 +28,15 @@ typedef struct yk_tensor {
     int64_t shape[YK_MAX_RANK];
     float *data; /* row-major; written from, or filled by load */
 } yk_tensor;
+
+/* What is recorded of a stored tensor. */
+typedef struct yk_stored {
+    char name[YK_MAX_TENSOR_NAME + 1];
+    int rank;
+    int64_t shape[YK_MAX_RANK];
+    int64_t count;
+    char hash[33]; /* in a file: XXH3 of the bytes; in a set: yk_hash_sum */
+} yk_stored;
 
 /* Writes `<path>.part`, syncs it, renames it over `path`: a kill at any moment leaves the old file
  * or the new one. Space is reserved first. YK_ERR_IO (no space, quota, limit, ...) says what is
@@ -56,16 +67,23 @@ yk_status yk_checkpoint_inspect(const char *path, int as_json, yk_error *err);
  * count. */
 yk_status yk_checkpoint_diff(const char *a, const char *b, int *differ, yk_error *err);
 
-/* <dir>/step-<9 digits>.h5, the file of a step; free() it. NULL when memory is exhausted. */
+/* <dir>/step-<9 digits>.h5, the file of a step; of several ranks .json, the manifest, and .r<rank>of<ranks>.h5, their
+ * files. free() them. NULL when memory is exhausted. */
 char *yk_checkpoint_step_path(const char *dir, int64_t step);
+char *yk_checkpoint_set_path(const char *dir, int64_t step);
+char *yk_checkpoint_rank_path(const char *dir, int64_t step, int rank, int ranks);
 
-/* The newest step-<n>.h5 in `dir` whose seal holds; free(*path). A damaged one is warned about and
- * the one before it taken. *path is NULL when there are none (or no directory). YK_ERR_DAMAGED:
- * there are some, and none is whole. */
+/* Whether the file is whole; of a set all files. YK_ERR_DAMAGED says what is not. */
+yk_status yk_checkpoint_check(const char *path, yk_error *err);
+
+/* The checkpoint of the newest step in `dir` that is whole; free(*path). A damaged one is warned about and the one
+ * before it taken. *path is NULL when there are none (or no directory). YK_ERR_DAMAGED: there are some, and none is
+ * whole. */
 yk_status yk_checkpoint_latest(const char *dir, char **path, yk_error *err);
 
-/* Removes all step-<n>.h5 in `dir` but the `keep` (at least 1) newest, and what killed saves left
- * (step-<n>.h5.part). Other files, such as best.h5, are not touched. */
+/* Removes all checkpoints in `dir` but those of the `keep` (at least 1) newest steps, of sets the manifest first, and
+ * what killed saves left (files of sets without a manifest, <name>.part): none may be under way. Other files, such as
+ * best.h5, are not touched. */
 yk_status yk_checkpoint_prune(const char *dir, int keep, yk_error *err);
 
 #endif

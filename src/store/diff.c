@@ -15,7 +15,7 @@ static uint32_t bits_of(float x)
 }
 
 /* "[3,17]" for element i of a row-major tensor. */
-static const char *place_text(const yk_entry *e, int64_t i, char out[YK_SHAPE_TEXT])
+static const char *place_text(const yk_stored *e, int64_t i, char out[YK_SHAPE_TEXT])
 {
     int64_t place[YK_MAX_RANK];
     for (int d = e->rank - 1; d >= 0; d--) {
@@ -25,32 +25,38 @@ static const char *place_text(const yk_entry *e, int64_t i, char out[YK_SHAPE_TE
     return yk_shape_text(e->rank, place, out);
 }
 
-static bool equal_shapes(const yk_entry *x, const yk_entry *y)
+static bool equal_shapes(const yk_stored *x, const yk_stored *y)
 {
     return x->rank == y->rank && memcmp(x->shape, y->shape, sizeof x->shape) == 0;
 }
 
-static yk_status show_elements(const yk_archive *a, const yk_archive *b, const yk_entry *ea,
-                               const yk_entry *eb, yk_error *err)
+/* Shows where two tensors of one shape differ first, in x[i] and y[i], and in how many elements. */
+static void show_elements(const yk_archive *a, const yk_archive *b, const yk_stored *e, const float *x, const float *y)
 {
-    yk_status st = YK_OK;
-    float *x = NULL, *y = NULL;
     int64_t first = -1, differ = 0;
     char place[YK_SHAPE_TEXT];
-    YK_NEW(x, ea->count);
-    YK_NEW(y, eb->count);
-    YK_TRY(yk_archive_read(a, ea, x, err));
-    YK_TRY(yk_archive_read(b, eb, y, err));
-    for (int64_t i = 0; i < ea->count; i++)
+    for (int64_t i = 0; i < e->count; i++)
         if (bits_of(x[i]) != bits_of(y[i])) {
             if (first < 0) first = i;
             differ++;
         }
-    if (first < 0) YK_FAIL(YK_ERR_DAMAGED, "tensor %s: equal content under two hashes", ea->name);
-    printf("first difference: %s%s, and in %" PRId64 " of its %" PRId64 " elements\n", ea->name,
-           place_text(ea, first, place), differ, ea->count);
+    printf("first difference: %s%s, and in %" PRId64 " of its %" PRId64 " elements\n", e->name,
+           place_text(e, first, place), differ, e->count);
     printf("  %.9g (0x%08" PRIx32 ") in %s\n", (double)x[first], bits_of(x[first]), a->path);
     printf("  %.9g (0x%08" PRIx32 ") in %s\n", (double)y[first], bits_of(y[first]), b->path);
+}
+
+static yk_status compare(const yk_archive *a, const yk_archive *b, const yk_stored *ea, const yk_stored *eb, bool shows,
+                         bool *same, yk_error *err)
+{
+    yk_status st = YK_OK;
+    float *x = NULL, *y = NULL;
+    YK_NEW(x, ea->count);
+    YK_NEW(y, eb->count);
+    YK_TRY(yk_archive_read(a, ea, x, err));
+    YK_TRY(yk_archive_read(b, eb, y, err));
+    *same = memcmp(x, y, (size_t)ea->count * sizeof *x) == 0;
+    if (shows && !*same) show_elements(a, b, ea, x, y);
 done:
     free(x);
     free(y);
@@ -58,18 +64,14 @@ done:
 }
 
 /* ea or eb is NULL where the tensor is in one file only. */
-static yk_status show_first(const yk_archive *a, const yk_archive *b, const yk_entry *ea,
-                            const yk_entry *eb, yk_error *err)
+static void show_shapes(const yk_archive *a, const yk_archive *b, const yk_stored *ea, const yk_stored *eb)
 {
     char sa[YK_SHAPE_TEXT], sb[YK_SHAPE_TEXT];
     if (!ea || !eb)
         printf("first difference: %s is only in %s\n", (ea ? ea : eb)->name, (ea ? a : b)->path);
-    else if (!equal_shapes(ea, eb))
-        printf("first difference: %s is %s in %s, %s in %s\n", ea->name,
-               yk_shape_text(ea->rank, ea->shape, sa), a->path,
-               yk_shape_text(eb->rank, eb->shape, sb), b->path);
-    else return show_elements(a, b, ea, eb, err);
-    return YK_OK;
+    else
+        printf("first difference: %s is %s in %s, %s in %s\n", ea->name, yk_shape_text(ea->rank, ea->shape, sa),
+               a->path, yk_shape_text(eb->rank, eb->shape, sb), b->path);
 }
 
 /* Walks both lists in name order; shows the first difference, counts all. */
@@ -79,10 +81,12 @@ static yk_status walk(const yk_archive *a, const yk_archive *b, int *differ, siz
     yk_status st = YK_OK;
     for (size_t i = 0, j = 0; i < a->n || j < b->n; ++*names) {
         int order = i == a->n ? 1 : j == b->n ? -1 : strcmp(a->entry[i].name, b->entry[j].name);
-        const yk_entry *ea = order <= 0 ? &a->entry[i++] : NULL;
-        const yk_entry *eb = order >= 0 ? &b->entry[j++] : NULL;
-        if (ea && eb && equal_shapes(ea, eb) && strcmp(ea->hash, eb->hash) == 0) continue;
-        if ((*differ)++ == 0) YK_TRY(show_first(a, b, ea, eb, err));
+        const yk_stored *ea = order <= 0 ? &a->entry[i++] : NULL;
+        const yk_stored *eb = order >= 0 ? &b->entry[j++] : NULL;
+        bool same = false;
+        if (ea && eb && equal_shapes(ea, eb)) YK_TRY(compare(a, b, ea, eb, *differ == 0, &same, err));
+        else if (*differ == 0) show_shapes(a, b, ea, eb);
+        *differ += !same;
     }
 done:
     return st;

@@ -1,5 +1,6 @@
 #include "store/archive.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -12,6 +13,7 @@
 typedef struct figures {
     double min, max, mean, rms; /* of the finite elements; 0 when there are none */
     int64_t finite;
+    char hash[33]; /* which does not depend on how a set cuts the tensor */
 } figures;
 
 static figures figures_of(const float *x, int64_t n)
@@ -34,13 +36,16 @@ static figures figures_of(const float *x, int64_t n)
     return f;
 }
 
-static yk_status read_figures(const yk_archive *a, const yk_entry *e, figures *f, yk_error *err)
+static yk_status read_figures(const yk_archive *a, const yk_stored *e, figures *f, yk_error *err)
 {
     yk_status st = YK_OK;
     float *x = NULL;
     YK_NEW(x, e->count);
+    yk_hash_sum sum = {0};
     YK_TRY(yk_archive_read(a, e, x, err));
     *f = figures_of(x, e->count);
+    yk_hash_sum_add(&sum, x, (size_t)e->count * sizeof *x, 0);
+    yk_hash_sum_hex(sum, f->hash);
 done:
     free(x);
     return st;
@@ -55,12 +60,12 @@ static yk_status as_json_text(const yk_archive *a, json_t *document, yk_error *e
 {
     yk_status st = YK_OK;
     json_t *list = json_array();
-    json_t *all = json_pack("{s:s, s:I, s:s, s:O, s:O}", "format", YK_CHECKPOINT_FORMAT, "bytes",
+    json_t *all = json_pack("{s:s, s:I, s:s, s:O, s:O}", "format", a->format, "bytes",
                             (json_int_t)a->seal.bytes, "xxh3", a->seal.hash, "tensors", list,
                             "document", document);
     if (!all) YK_FAIL(YK_ERR_MEMORY, "%s: no memory for its description", a->path);
     for (size_t i = 0; i < a->n; i++) {
-        const yk_entry *e = &a->entry[i];
+        const yk_stored *e = &a->entry[i];
         figures f;
         YK_TRY(read_figures(a, e, &f, err));
         json_t *shape = json_array();
@@ -69,7 +74,7 @@ static yk_status as_json_text(const yk_archive *a, json_t *document, yk_error *e
             json_pack("{s:s, s:o, s:I, s:o, s:o, s:o, s:o, s:I, s:s}", "name", e->name, "shape",
                       shape, "elements", (json_int_t)e->count, "min", number(&f, f.min), "max",
                       number(&f, f.max), "mean", number(&f, f.mean), "rms", number(&f, f.rms),
-                      "not_finite", (json_int_t)(e->count - f.finite), "xxh3", e->hash);
+                      "not_finite", (json_int_t)(e->count - f.finite), "xxh3", f.hash);
         if (json_array_append_new(list, row) != 0)
             YK_FAIL(YK_ERR_MEMORY, "%s: no memory for its description", a->path);
     }
@@ -97,17 +102,17 @@ static yk_status as_table(const yk_archive *a, json_t *document, yk_error *err)
     printf("%-*s  %-*s %12s %13s %13s %13s %13s  xxh3\n", wide, "tensor", shapes, "shape",
            "elements", "min", "max", "mean", "rms");
     for (size_t i = 0; i < a->n; i++) {
-        const yk_entry *e = &a->entry[i];
+        const yk_stored *e = &a->entry[i];
         figures f;
         YK_TRY(read_figures(a, e, &f, err));
         printf("%-*s  %-*s %12" PRId64 " %13.6g %13.6g %13.6g %13.6g  %s", wide, e->name, shapes,
                yk_shape_text(e->rank, e->shape, shape), e->count, f.min, f.max, f.mean, f.rms,
-               e->hash);
+               f.hash);
         if (f.finite < e->count) printf("  %" PRId64 " not finite", e->count - f.finite);
         putchar('\n');
     }
     printf("\n%zu tensors, %" PRId64 " elements, %s, format %s, xxh3 %s\n\n", a->n, elements,
-           yk_human_bytes((double)a->seal.bytes, size), YK_CHECKPOINT_FORMAT, a->seal.hash);
+           yk_human_bytes((double)a->seal.bytes, size), a->format, a->seal.hash);
     json_dumpf(document, stdout, JSON_INDENT(2));
     putchar('\n');
 done:

@@ -1,11 +1,13 @@
-/* The clean stage: batches of raw documents are cleaned by the team, then de-duplicated, split and written in corpus
- * order by one thread, so that the output is one for any number of threads. */
+/* The clean stage: batches of raw documents are cleaned by the teams of all ranks, then de-duplicated, split and
+ * written in corpus order by one thread of rank 0, so that the output is one for any number of threads and ranks. Every
+ * rank reads all documents, and cleans its own. */
 #include "text/clean.h"
 
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "comm/comm.h"
 #include "text/dedup.h"
 #include "text/documents.h"
 #include "text/holdout.h"
@@ -47,8 +49,9 @@ typedef struct cleaner {
     yk_dedup *dedup;
     yk_quality **quality;   /* [threads] */
     yk_language **language; /* [threads] */
-    item *items;
+    item *items;    /* [BATCH_DOCUMENTS] */
     size_t n;
+    yk_buf *packed; /* [BATCH_DOCUMENTS] items that another rank has cleaned; reasons stand there */
     yk_status *st; /* [threads] */
     yk_error *err; /* [threads] */
     json_t *dropped, *samples, *domains;
@@ -123,8 +126,93 @@ static void clean_items(const void *args, int64_t begin, int64_t end, int thread
 {
     const cleaner *c = args;
     for (int64_t i = begin; i < end && c->st[thread] == YK_OK; i++)
-        c->st[thread] = clean_item(c, &c->items[i], thread, &c->err[thread]);
+        if (yk_comm_makes(c->job->comm, i)) c->st[thread] = clean_item(c, &c->items[i], thread, &c->err[thread]);
 }
+
+/* --- what ranks tell each other -------------------------------------------------------------- */
+
+/* An item: its text and reason, then its parts, each with its reason and, unless it has one, its signature. */
+static void pack_text(yk_buf *out, const char *text, size_t n)
+{
+    yk_buf_add(out, &n, sizeof n);
+    yk_buf_add(out, text, n);
+    yk_buf_add(out, "", 1);
+}
+
+static void pack_reason(yk_buf *out, const char *reason)
+{
+    pack_text(out, reason ? reason : "", reason ? strlen(reason) : 0);
+}
+
+static void pack_item(const cleaner *c, const item *x, yk_buf *out)
+{
+    pack_text(out, x->text.data, x->text.len);
+    pack_reason(out, x->raw.reason);
+    for (size_t i = 0; i < x->n; i++) {
+        const part *p = &x->parts[i];
+        yk_buf_add(out, p, sizeof *p);
+        pack_reason(out, p->reason);
+        if (!p->reason) yk_buf_add(out, p->signature, yk_dedup_size(c->dedup) * sizeof *p->signature);
+    }
+}
+
+static const char *unpack_text(const yk_buf *in, size_t *at, size_t *n)
+{
+    memcpy(n, in->data + *at, sizeof *n);
+    const char *text = in->data + *at + sizeof *n;
+    *at += sizeof *n + *n + 1;
+    return text;
+}
+
+static const char *unpack_reason(const yk_buf *in, size_t *at)
+{
+    size_t n;
+    const char *text = unpack_text(in, at, &n);
+    return n ? text : NULL;
+}
+
+static yk_status unpack_item(const cleaner *c, const yk_buf *in, item *x, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const size_t signature = yk_dedup_size(c->dedup);
+    size_t at = 0, n;
+    const char *text = unpack_text(in, &at, &n);
+    yk_buf_add(&x->text, text, n);
+    x->raw.reason = unpack_reason(in, &at);
+    while (at < in->len) {
+        YK_ROOM(x->parts, x->n, x->room);
+        part *p = &x->parts[x->n++];
+        memcpy(p, in->data + at, sizeof *p);
+        p->signature = NULL; /* an address of the other rank's, as was the reason */
+        at += sizeof *p;
+        p->reason = unpack_reason(in, &at);
+        if (p->reason) continue;
+        YK_NEW(p->signature, signature);
+        memcpy(p->signature, in->data + at, signature * sizeof *p->signature);
+        at += signature * sizeof *p->signature;
+    }
+done:
+    return st;
+}
+
+/* Rank 0 gets the items that the others have cleaned. */
+static yk_status share_items(cleaner *c, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_comm *comm = c->job->comm;
+    if (!comm) return YK_OK;
+    for (size_t i = 0; i < c->n; i++) {
+        yk_buf_clear(&c->packed[i]);
+        if (yk_comm_makes(comm, (int64_t)i)) pack_item(c, &c->items[i], &c->packed[i]);
+    }
+    yk_comm_gather_texts(comm, c->packed, (int64_t)c->n);
+    for (size_t i = 0; i < c->n && yk_comm_leads(comm); i++)
+        if (!yk_comm_makes(comm, (int64_t)i)) YK_TRY(unpack_item(c, &c->packed[i], &c->items[i], err));
+done:
+    return st;
+}
+
+/* --- one after another ----------------------------------------------------------------------- */
 
 static void drop(cleaner *c, const char *reason, const char *source, const char *text, size_t n)
 {
@@ -198,19 +286,37 @@ static void free_items(cleaner *c)
     c->n = 0;
 }
 
-static yk_status settle_batch(cleaner *c, yk_error *err)
+static yk_status clean_batch(cleaner *c, yk_error *err)
 {
-    yk_status st = YK_OK;
     yk_team_rows(c->job->team, (int64_t)c->n, 1, clean_items, c);
     for (int t = 0; t < c->job->team->threads; t++)
         if (c->st[t] != YK_OK) {
             *err = c->err[t];
             return c->st[t];
         }
-    for (size_t i = 0; i < c->n; i++) YK_TRY(settle_item(c, &c->items[i], err));
+    return YK_OK;
+}
+
+static yk_status settle_batch(cleaner *c, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_comm *comm = c->job->comm;
+    YK_TRY(yk_comm_agree(comm, clean_batch(c, err), err));
+    st = share_items(c, err);
+    for (size_t i = 0; st == YK_OK && i < c->n && yk_comm_leads(comm); i++) st = settle_item(c, &c->items[i], err);
+    YK_TRY(yk_comm_agree(comm, st, err));
 done:
     free_items(c);
     return st;
+}
+
+/* Whether the domain has all it may; rank 0 knows. */
+static bool is_full(const cleaner *c)
+{
+    const int64_t limit = c->r->clean_max_domain_bytes;
+    bool full = limit && c->now.bytes >= limit;
+    yk_comm_share(c->job->comm, &full, sizeof full);
+    return full;
 }
 
 static yk_status read_domain(cleaner *c, const yk_corpus *corpus, bool *finished, yk_error *err)
@@ -218,7 +324,6 @@ static yk_status read_domain(cleaner *c, const yk_corpus *corpus, bool *finished
     yk_status st = YK_OK;
     yk_reader *reader = NULL;
     bool end = false;
-    int64_t limit = c->r->clean_max_domain_bytes;
     YK_TRY(yk_reader_open(&reader, corpus, (uint64_t)c->r->seed, err));
     while (!end) {
         size_t bytes = 0;
@@ -230,11 +335,9 @@ static yk_status read_domain(cleaner *c, const yk_corpus *corpus, bool *finished
         yk_progress("clean      %s: %lld documents, %.1f MB kept of %.1f MB", corpus->domain,
                     (long long)(c->now.documents + (int64_t)c->holdout.n),
                     (double)(c->now.bytes + c->holdout.bytes) / 1e6, (double)c->now.raw_bytes / 1e6);
-        if (limit && c->now.bytes >= limit) break;
-        if (*c->job->stop || (c->job->deadline > 0 && yk_now() > c->job->deadline)) {
-            *finished = false;
-            break;
-        }
+        if (is_full(c)) break;
+        *finished = !yk_comm_any(c->job->comm, yk_job_stops(c->job));
+        if (!*finished) break;
     }
 done:
     free_items(c);
@@ -258,29 +361,21 @@ static yk_status domain_is_empty(const cleaner *c, const yk_corpus *corpus, yk_e
     return st;
 }
 
-static yk_status clean_domain(cleaner *c, const yk_corpus *corpus, bool *finished, yk_error *err)
+static yk_status commit(yk_docwriter **w, yk_error *err)
+{
+    const yk_status st = yk_docwriter_commit(*w, err);
+    *w = NULL;
+    return st;
+}
+
+/* The domain's files and counts, by rank 0. */
+static yk_status publish(cleaner *c, const yk_corpus *corpus, yk_error *err)
 {
     yk_status st = YK_OK;
-    char *train = yk_documents_path(c->job->dir, corpus->domain, false);
-    char *heldout = yk_documents_path(c->job->dir, corpus->domain, true);
-    c->now = (tally){.languages = json_object()};
-    c->holdout = (yk_holdout){.fraction = c->r->clean_heldout_fraction, .most_bytes = c->r->clean_heldout_bytes};
-    if (!train || !heldout || !c->now.languages) YK_FAIL(YK_ERR_MEMORY, "out of memory");
-    YK_TRY(yk_docwriter_open(&c->train, train, err));
-    YK_TRY(yk_docwriter_open(&c->heldout, heldout, err));
-    YK_TRY(read_domain(c, corpus, finished, err));
-    if (!*finished) goto done;
     for (yk_document d; yk_holdout_next(&c->holdout, &d);) YK_TRY(write_document(c, true, &d, err));
-    if (c->now.documents == 0 || c->now.heldout_documents == 0) {
-        st = domain_is_empty(c, corpus, err);
-        goto done;
-    }
-    st = yk_docwriter_commit(c->train, err);
-    c->train = NULL;
-    YK_TRY(st);
-    st = yk_docwriter_commit(c->heldout, err);
-    c->heldout = NULL;
-    YK_TRY(st);
+    if (c->now.documents == 0 || c->now.heldout_documents == 0) return domain_is_empty(c, corpus, err);
+    YK_TRY(commit(&c->train, err));
+    YK_TRY(commit(&c->heldout, err));
     c->documents += c->now.documents + c->now.heldout_documents;
     c->bytes += c->now.bytes + c->now.heldout_bytes;
     json_object_set_new(c->domains, corpus->domain,
@@ -289,6 +384,23 @@ static yk_status clean_domain(cleaner *c, const yk_corpus *corpus, bool *finishe
                                   "raw_bytes", (json_int_t)c->now.raw_bytes, "heldout_documents",
                                   (json_int_t)c->now.heldout_documents, "heldout_bytes",
                                   (json_int_t)c->now.heldout_bytes, "languages", c->now.languages));
+done:
+    return st;
+}
+
+static yk_status clean_domain(cleaner *c, const yk_corpus *corpus, bool *finished, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const bool leads = yk_comm_leads(c->job->comm);
+    char *train = yk_documents_path(c->job->dir, corpus->domain, false);
+    char *heldout = yk_documents_path(c->job->dir, corpus->domain, true);
+    c->now = (tally){.languages = json_object()};
+    c->holdout = (yk_holdout){.fraction = c->r->clean_heldout_fraction, .most_bytes = c->r->clean_heldout_bytes};
+    if (!train || !heldout || !c->now.languages) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (leads) YK_TRY(yk_docwriter_open(&c->train, train, err));
+    if (leads) YK_TRY(yk_docwriter_open(&c->heldout, heldout, err));
+    YK_TRY(read_domain(c, corpus, finished, err));
+    if (*finished) YK_TRY(yk_comm_agree(c->job->comm, leads ? publish(c, corpus, err) : YK_OK, err));
 done:
     yk_docwriter_abandon(c->train);
     yk_docwriter_abandon(c->heldout);
@@ -337,6 +449,7 @@ static yk_status start(cleaner *c, yk_error *err)
     YK_NEW(c->quality, threads);
     YK_NEW(c->language, threads);
     YK_NEW(c->items, BATCH_DOCUMENTS);
+    YK_NEW(c->packed, BATCH_DOCUMENTS);
     YK_NEW(c->st, threads);
     YK_NEW(c->err, threads);
     for (int t = 0; t < threads; t++) {
@@ -362,12 +475,15 @@ yk_status yk_clean_stage(const yk_job *job, bool *finished, yk_error *err)
     if (job->recipe->corpora == 0)
         YK_FAIL(YK_ERR_CONFIG, "the recipe has no `corpus:`; name files or folders there (see README, \"Your own "
                 "text\")");
-    YK_TRY(yk_mkdirs(dir, err));
+    const bool leads = yk_comm_leads(job->comm);
+    if (leads) YK_TRY(yk_mkdirs(dir, err));
     YK_TRY(start(&c, err));
     for (size_t i = 0; i < job->recipe->corpora && *finished; i++)
         YK_TRY(clean_domain(&c, &job->recipe->corpus[i], finished, err));
-    if (*finished) YK_TRY(write_report(&c, yk_now() - began, err));
+    if (*finished && leads) YK_TRY(write_report(&c, yk_now() - began, err));
 done:
+    for (int i = 0; c.packed && i < BATCH_DOCUMENTS; i++) yk_buf_free(&c.packed[i]);
+    free(c.packed);
     for (int t = 0; t < job->team->threads; t++) {
         if (c.quality) yk_quality_free(c.quality[t]);
         if (c.language) yk_language_free(c.language[t]);

@@ -217,6 +217,7 @@ enum { BATCH_LINES = 1024, BATCH_BYTES = 4 << 20, KEPT_BYTES = 64 << 10, DOCUMEN
 /* Lines at a time, met side by side. */
 typedef struct meeting {
     yk_overlap *o;
+    yk_comm *comm;
     yk_buf line[BATCH_LINES];
     size_t n;
     yk_status st[BATCH_LINES];
@@ -229,23 +230,27 @@ static void meet_lines(const void *args, int64_t begin, int64_t end, int thread)
     yk_error err;
     (void)thread;
     for (int64_t i = begin; i < end; i++) {
-        json_t *x = json_loadb(m->line[i].data, m->line[i].len, 0, NULL);
-        yk_buf_clear(&text);
-        gather(x, &text);
-        m->st[i] = yk_overlap_meet(m->o, text.data ? text.data : "", text.len, &err);
-        json_decref(x);
+        if (yk_comm_makes(m->comm, i)) {
+            json_t *x = json_loadb(m->line[i].data, m->line[i].len, 0, NULL);
+            yk_buf_clear(&text);
+            gather(x, &text);
+            m->st[i] = yk_overlap_meet(m->o, text.data ? text.data : "", text.len, &err);
+            json_decref(x);
+        }
         if (m->line[i].cap > KEPT_BYTES) yk_buf_free(&m->line[i]);
     }
     yk_buf_free(&text);
 }
 
-yk_status yk_overlap_meet_file(yk_overlap *o, const char *path, const yk_team *team, yk_error *err)
+yk_status yk_overlap_meet_file(yk_overlap *o, const char *path, const yk_team *team, yk_comm *comm,
+                               yk_error *err)
 {
     yk_status st = YK_OK;
     yk_stream_in *s = NULL;
     meeting *m = NULL;
     YK_NEW(m, 1);
     m->o = o;
+    m->comm = comm;
     YK_TRY(yk_stream_open(&s, path, err));
     for (bool end = false; !end;) {
         m->n = 0;
@@ -261,5 +266,26 @@ done:
     for (size_t i = 0; m && i < BATCH_LINES; i++) yk_buf_free(&m->line[i]);
     free(m);
     yk_stream_close(s);
+    return st;
+}
+
+yk_status yk_overlap_share(yk_overlap *o, yk_comm *comm, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const int size = yk_comm_size(comm);
+    const size_t slots = o->grams.slots;
+    yk_buf *met = NULL;
+    if (!comm) return YK_OK;
+    YK_NEW(met, size);
+    yk_buf_reserve(&met[yk_comm_rank(comm)], slots);
+    for (size_t i = 0; i < slots; i++) yk_buf_add(&met[yk_comm_rank(comm)], &(char){o->met[i]}, 1);
+done:
+    st = yk_comm_agree(comm, st, err);
+    if (st == YK_OK) yk_comm_gather_texts(comm, met, size);
+    for (int r = 0; st == YK_OK && r < size; r++)
+        for (size_t i = 0; i < slots; i++)
+            if (met[r].data[i]) o->met[i] = true;
+    for (int r = 0; met && r < size; r++) yk_buf_free(&met[r]);
+    free(met);
     return st;
 }

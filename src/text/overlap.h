@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "base/team.h"
+#include "comm/comm.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,8 +39,10 @@ yk_status yk_overlap_seal(yk_overlap *o, yk_error *err);
 yk_status yk_overlap_meet(yk_overlap *o, const char *text, size_t n, yk_error *err); /* thread-safe */
 
 /* Meets the objects of a JSON lines file, plain, .gz or .zst: an object is one text, its members' texts a line each,
- * but for those named kind, verifier, role, source and lang. Lines that are no JSON are passed over. */
-yk_status yk_overlap_meet_file(yk_overlap *o, const char *path, const yk_team *team, yk_error *err);
+ * but for those named kind, verifier, role, source and lang. Lines that are no JSON are passed over. The ranks of
+ * `comm` take lines by turns, and then tell each other what they met. */
+yk_status yk_overlap_meet_file(yk_overlap *o, const char *path, const yk_team *team, yk_comm *comm, yk_error *err);
+yk_status yk_overlap_share(yk_overlap *o, yk_comm *comm, yk_error *err);
 
 /* Whether an item overlaps with what was met, and the first words that it shares: text[from, to). */
 typedef struct yk_met {

@@ -3,10 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-yk_status yk_batch_start(yk_batch *b, const yk_team *team, const yk_tokenizer *t, bool specials, yk_error *err)
+yk_status yk_batch_start(yk_batch *b, const yk_team *team, yk_comm *comm, const yk_tokenizer *t, bool specials,
+                         yk_error *err)
 {
     yk_status st = YK_OK;
-    *b = (yk_batch){.team = team};
+    *b = (yk_batch){.team = team, .comm = comm};
     YK_NEW(b->encoder, team->threads);
     YK_NEW(b->st, team->threads);
     YK_NEW(b->err, team->threads);
@@ -51,12 +52,13 @@ static void encode_rows(const void *args, int64_t begin, int64_t end, int thread
     const yk_batch *b = args;
     for (size_t i = (size_t)begin; i < (size_t)end && b->st[thread] == YK_OK; i++) {
         b->ids[i].n = 0;
+        if (!yk_comm_makes(b->comm, (int64_t)i)) continue;
         b->st[thread] = yk_encode(b->encoder[thread], b->text.data + b->begin[i], yk_batch_length(b, i), &b->ids[i],
                                   &b->err[thread]);
     }
 }
 
-yk_status yk_batch_encode(yk_batch *b, yk_error *err)
+static yk_status encode_own(yk_batch *b, yk_error *err)
 {
     while (b->ids_room < b->n) {
         size_t room = b->ids_room ? 2 * b->ids_room : 256;
@@ -73,6 +75,41 @@ yk_status yk_batch_encode(yk_batch *b, yk_error *err)
             return b->st[t];
         }
     return YK_OK;
+}
+
+static yk_status take_ids(const yk_buf *in, yk_ids *ids, yk_error *err)
+{
+    yk_status st = YK_OK;
+    ids->n = in->len / sizeof *ids->id;
+    while (ids->cap < ids->n) YK_ROOM(ids->id, ids->n - 1, ids->cap);
+    if (in->len) memcpy(ids->id, in->data, in->len);
+done:
+    return st;
+}
+
+/* All ranks get the ids of all texts. */
+static yk_status share_ids(yk_batch *b, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_buf *packed = NULL;
+    YK_NEW(packed, b->n);
+    for (size_t i = 0; i < b->n; i++)
+        if (yk_comm_makes(b->comm, (int64_t)i))
+            yk_buf_add(&packed[i], b->ids[i].id, b->ids[i].n * sizeof *b->ids[i].id);
+done:
+    st = yk_comm_agree(b->comm, st, err);
+    if (st == YK_OK) yk_comm_gather_texts(b->comm, packed, (int64_t)b->n);
+    for (size_t i = 0; st == YK_OK && i < b->n; i++)
+        if (!yk_comm_makes(b->comm, (int64_t)i)) st = take_ids(&packed[i], &b->ids[i], err);
+    for (size_t i = 0; packed && i < b->n; i++) yk_buf_free(&packed[i]);
+    free(packed);
+    return st;
+}
+
+yk_status yk_batch_encode(yk_batch *b, yk_error *err)
+{
+    yk_status st = yk_comm_agree(b->comm, encode_own(b, err), err);
+    return st == YK_OK && b->comm ? share_ids(b, err) : st;
 }
 
 void yk_batch_clear(yk_batch *b)

@@ -2,6 +2,7 @@
 #ifndef YK_TOKEN_BATCH_H
 #define YK_TOKEN_BATCH_H
 
+#include "comm/comm.h"
 #include "token/tokenizer.h"
 
 typedef struct yk_batch {
@@ -10,13 +11,16 @@ typedef struct yk_batch {
     yk_ids *ids;            /* [n] after yk_batch_encode */
     size_t ids_room;
     const yk_team *team;
+    yk_comm *comm;        /* ranks that have the same texts and encode them by turns; NULL: this process alone */
     yk_encoder **encoder; /* [threads] */
     yk_status *st;
     yk_error *err;
 } yk_batch;
 
-/* Keeps pointers to team and tokenizer. `specials`: see yk_encoder_specials. Fills *b; free it whatever happens. */
-yk_status yk_batch_start(yk_batch *b, const yk_team *team, const yk_tokenizer *t, bool specials, yk_error *err);
+/* Keeps pointers to team, ranks and tokenizer. `specials`: see yk_encoder_specials. Fills *b; free it whatever
+ * happens. */
+yk_status yk_batch_start(yk_batch *b, const yk_team *team, yk_comm *comm, const yk_tokenizer *t, bool specials,
+                         yk_error *err);
 void yk_batch_free(yk_batch *b);
 
 yk_status yk_batch_add(yk_batch *b, const char *text, size_t n, yk_error *err);

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/status.h"
 #include "base/team.h"
+#include "comm/comm.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -95,10 +96,12 @@ void yk_tokenizer_decode(const yk_tokenizer *t, const int32_t *ids, size_t n, yk
 
 /* Training: documents are added one after another, then any number of vocabularies are learnt from the counts.
  * Counts are exact and ties go to the smaller pair of ids (as in Hugging Face's trainer), so the result is one
- * for any number of threads. Memory is bounded by the distinct pieces. */
+ * for any number of threads and ranks. Memory is bounded by the distinct pieces. */
 typedef struct yk_bpe_trainer yk_bpe_trainer;
 yk_status yk_bpe_trainer_new(yk_bpe_trainer **b, const yk_team *team, yk_error *err);
 yk_status yk_bpe_trainer_add(yk_bpe_trainer *b, const char *text, size_t n, yk_error *err);
+/* The ranks of `comm` have added documents of their own: afterwards each has the counts of all. */
+yk_status yk_bpe_trainer_share(yk_bpe_trainer *b, yk_comm *comm, yk_error *err);
 yk_status yk_bpe_trainer_learn(yk_bpe_trainer *b, int32_t vocab, yk_tokenizer **t, yk_error *err);
 void yk_bpe_trainer_free(yk_bpe_trainer *b);
 

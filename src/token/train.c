@@ -192,6 +192,49 @@ done:
     return st;
 }
 
+static void pack_pieces(const piece_set *s, yk_buf *out)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        yk_buf_add(out, &s->list[i].count, sizeof s->list[i].count);
+        yk_buf_add(out, &s->list[i].length, sizeof s->list[i].length);
+        yk_buf_add(out, s->pool.data + s->list[i].at, s->list[i].length);
+    }
+}
+
+static yk_status add_pieces(piece_set *s, const yk_buf *in, yk_error *err)
+{
+    yk_status st = YK_OK;
+    for (size_t at = 0; at < in->len;) {
+        piece p;
+        memcpy(&p.count, in->data + at, sizeof p.count);
+        memcpy(&p.length, in->data + at + sizeof p.count, sizeof p.length);
+        at += sizeof p.count + sizeof p.length;
+        YK_TRY(count_piece(s, in->data + at, p.length, p.count, err));
+        at += p.length;
+    }
+done:
+    return st;
+}
+
+yk_status yk_bpe_trainer_share(yk_bpe_trainer *b, yk_comm *comm, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const int size = yk_comm_size(comm), rank = yk_comm_rank(comm);
+    yk_buf *packed = NULL;
+    if (!comm) return YK_OK;
+    st = flush(b, err);
+    YK_TRY(yk_comm_agree(comm, st, err));
+    YK_NEW(packed, size);
+    pack_pieces(&b->set[0], &packed[rank]);
+    yk_comm_gather_texts(comm, packed, size);
+    for (int r = 0; r < size; r++)
+        if (r != rank) YK_TRY(add_pieces(&b->set[0], &packed[r], err));
+done:
+    for (int r = 0; packed && r < size; r++) yk_buf_free(&packed[r]);
+    free(packed);
+    return yk_comm_agree(comm, st, err);
+}
+
 /* What one learning works on: pieces as symbols, pairs with counts and the pieces they occur in. */
 typedef struct word {
     size_t at;

@@ -28,6 +28,7 @@ typedef struct worker {
 
 typedef struct batch {
     const yk_team *team;
+    yk_comm *comm;
     worker *workers;
     yk_buf text;   /* the documents of the batch, one after the other    */
     size_t *ends;  /* where document i ends in text                      */
@@ -108,31 +109,43 @@ static yk_status take_document(void *context, const yk_document *doc, yk_error *
 {
     yk_status st = YK_OK;
     batch *b = context;
+    b->raw += (int64_t)doc->length;
+    if (!yk_comm_makes(b->comm, b->documents++)) goto done;
     bool full = b->text.len > 0 && b->text.len + doc->length > BATCH_BYTES;
     if (full || b->count == BATCH_DOCUMENTS) YK_TRY(compress_batch(b, err));
     YK_ROOM(b->ends, b->count, b->cap);
     yk_buf_add(&b->text, doc->text, doc->length);
     b->ends[b->count++] = b->text.len;
-    b->documents++;
-    b->raw += (int64_t)doc->length;
+done:
+    return st;
+}
+
+static yk_status compress_file(batch *b, const char *path, yk_error *err)
+{
+    yk_status st = YK_OK;
+    YK_NEW(b->workers, b->team->threads);
+    YK_TRY(yk_documents_read(path, take_document, b, err));
+    YK_TRY(compress_batch(b, err));
 done:
     return st;
 }
 
 yk_status yk_baseline_add(yk_baseline *sum, const char *documents_path, const yk_team *team,
-                          yk_error *err)
+                          yk_comm *comm, yk_error *err)
 {
     yk_status st = YK_OK;
-    batch b = {.team = team};
-    YK_NEW(b.workers, team->threads);
-    YK_TRY(yk_documents_read(documents_path, take_document, &b, err));
-    YK_TRY(compress_batch(&b, err));
+    batch b = {.team = team, .comm = comm};
+    int64_t bytes[2] = {0};
+    YK_TRY(yk_comm_agree(comm, compress_file(&b, documents_path, err), err));
+    for (int t = 0; t < team->threads; t++) {
+        bytes[0] += b.workers[t].gzip_bytes;
+        bytes[1] += b.workers[t].xz_bytes;
+    }
+    yk_comm_add_counts(comm, bytes, 2);
     sum->documents += b.documents;
     sum->raw += b.raw;
-    for (int t = 0; t < team->threads; t++) {
-        sum->gzip += b.workers[t].gzip_bytes;
-        sum->xz += b.workers[t].xz_bytes;
-    }
+    sum->gzip += bytes[0];
+    sum->xz += bytes[1];
 done:
     for (int t = 0; b.workers && t < team->threads; t++) {
         if (b.workers[t].gzip_ready) deflateEnd(&b.workers[t].gzip);
@@ -149,7 +162,7 @@ yk_status yk_baseline_bpb(const char *documents_path, const yk_team *team, doubl
 {
     yk_status st = YK_OK;
     yk_baseline sum = {0};
-    YK_TRY(yk_baseline_add(&sum, documents_path, team, err));
+    YK_TRY(yk_baseline_add(&sum, documents_path, team, NULL, err));
     if (sum.raw == 0)
         YK_FAIL(YK_ERR_INPUT, "%s: holds no text to compress: raise clean.heldout_fraction",
                 documents_path);

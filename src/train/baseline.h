@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "base/team.h"
+#include "comm/comm.h"
 
 #include <stdint.h>
 
@@ -27,10 +28,11 @@ typedef struct yk_baseline {
  * tests/train/test_baseline.c holds them to it.
  *
  * Memory: at most 16 MB of documents (or one document, if longer) are held at a time, and the
- * encoder takes about 11.5 times the dictionary a thread. The sums do not depend on the team.
+ * encoder takes about 11.5 times the dictionary a thread. The ranks of `comm` take documents by
+ * turns; the sums depend neither on them nor on the team.
  * Errors: those of yk_documents_read; YK_ERR_MEMORY. */
 yk_status yk_baseline_add(yk_baseline *sum, const char *documents_path, const yk_team *team,
-                          yk_error *err);
+                          yk_comm *comm, yk_error *err);
 
 /* 8 * compressed / raw, in bits per byte, over all documents of one file. YK_ERR_INPUT when they
  * hold no text. */

@@ -46,6 +46,10 @@ typedef bool (*yk_emit_fn)(void *context, const char *bytes, size_t n);
 yk_status yk_decoder_run(yk_decoder *d, yk_request *r, size_t n, const yk_sampling *how, yk_emit_fn emit, void *context,
                          yk_error *err);
 
+/* Answers n requests by the ranks of `comm`, which take them by turns; afterwards all ranks have all answers. */
+yk_status yk_decoder_run_shared(yk_decoder *d, yk_comm *comm, yk_request *r, size_t n, const yk_sampling *how,
+                                yk_error *err);
+
 /* Sampling without limits that ends at the session's end token and never makes the mask token. */
 yk_sampling yk_sampling_of(const yk_session *s);
 

@@ -31,14 +31,17 @@ static yk_status heldout(const yk_job *job, yk_session *s, const yk_domain *doma
     const yk_recipe *r = job->recipe;
     yk_heldout all = {0};
     yk_masked masked = {0};
-    int32_t common;
+    int32_t common = 0;
     json_t *by_domain = json_object(), *pretrain = json_object_get(job->summary, "pretrain");
-    YK_TRY(commonest(domains, r->corpora, yk_tokenizer_vocab(s->tokenizer), &common, err));
+    if (yk_comm_leads(job->comm)) st = commonest(domains, r->corpora, yk_tokenizer_vocab(s->tokenizer), &common, err);
+    YK_TRY(yk_comm_agree(job->comm, st, err));
+    yk_comm_share(job->comm, &common, sizeof common);
     for (size_t d = 0; d < r->corpora; d++) {
         yk_heldout one = {0};
         yk_progress("evaluate   %s", domains[d].name);
-        yk_evaluate_shard(s, &domains[d].heldout, r->evaluate_stride, 0, &one);
-        if (s->mask >= 0) yk_evaluate_masked(s, &domains[d].heldout, common, r->pretrain_eval_tokens, &masked);
+        YK_TRY(yk_evaluate_shard(s, job->comm, &domains[d].heldout, r->evaluate_stride, 0, &one, err));
+        if (s->mask >= 0)
+            yk_evaluate_masked(s, job->comm, &domains[d].heldout, common, r->pretrain_eval_tokens, &masked);
         json_object_set_new(by_domain, domains[d].name, json_real(one.nats / M_LN2 / one.bytes));
         all.nats += one.nats;
         all.bytes += one.bytes;
@@ -70,7 +73,7 @@ static yk_status compressors(const yk_job *job, yk_error *err)
         path = yk_documents_path(job->dir, job->recipe->corpus[d].domain, true);
         if (!path) YK_FAIL(YK_ERR_MEMORY, "out of memory");
         yk_progress("evaluate   gzip -9 and xz -9e on %s", job->recipe->corpus[d].domain);
-        YK_TRY(yk_baseline_add(&all, path, job->team, err));
+        YK_TRY(yk_baseline_add(&all, path, job->team, job->comm, err));
         double raw = (double)(all.raw - before.raw) / 8;
         json_object_set_new(by_domain, job->recipe->corpus[d].domain,
                             json_pack("{s:f, s:f}", "gzip_bpb", (double)(all.gzip - before.gzip) / raw, "xz_bpb",
@@ -96,7 +99,7 @@ yk_status yk_evaluate_stage(const yk_job *job, bool *finished, yk_error *err)
     YK_TRY(yk_run_newest(job->dir, &latest, err));
     YK_TRY(yk_session_open(&s, job->recipe, job->dir, job->team, &(yk_session_options){.rows = rows}, err));
     YK_TRY(yk_session_load(&s, latest, false, err));
-    YK_TRY(yk_domains_open(&domains, job->recipe, job->dir, err));
+    YK_TRY(yk_comm_agree(job->comm, yk_domains_open(&domains, job->recipe, job->dir, err), err));
     YK_TRY(heldout(job, &s, domains, err));
     if (job->recipe->evaluate_compressors) YK_TRY(compressors(job, err));
 done:

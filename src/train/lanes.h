@@ -5,7 +5,7 @@
  * compute them in one of two ways, with the same bits:
  *   in blocks:  rank r takes lanes [r, r + 1) lanes / size; ranks perform the upper part of the tree, once a step;
  *   by turns:   in turn t rank r takes lane t size + r; ranks perform the lower part, once a turn, and what waits for a
- *               neighbour is the own slice alone: more traffic, less memory (ZeRO stage 2). */
+ *               neighbour is the own slices alone: more traffic, less memory (ZeRO stage 2). */
 #ifndef YK_TRAIN_LANES_H
 #define YK_TRAIN_LANES_H
 
@@ -17,26 +17,34 @@ typedef struct yk_lanes {
     yk_comm *comm;
     const yk_kernels *k;
     yk_team team;
-    bool by_turns;
+    bool by_turns, bf16; /* bf16: what enters an addition of the tree is rounded to it first */
     int64_t turns;    /* lanes that this rank computes */
-    yk_slice part[2]; /* of the gradients, which is summed here: all of them, or the own slices */
-    int levels;
+    yk_slice *part;   /* [parts] of the gradients, which are summed here: all of them, or the own slices */
+    int parts, levels;
+    int64_t turn, *missing; /* of a turn's sum over ranks: [buckets] floats that are not final yet, */
+    int next;               /* the node whose gradients are the next to become final, */
+    int64_t ticket;         /* and the last exchange that was begun */
     float **partial;  /* [levels] sums of 2^level turns over those parts, waiting for their right neighbours */
 } yk_lanes;
 
 /* The number of ranks is a power of two and divides `lanes`. */
 yk_status yk_lanes_new(yk_lanes *l, yk_model *model, const yk_kernels *k, const yk_team *team, yk_comm *comm,
-                       int64_t lanes, bool by_turns, yk_error *err);
+                       int64_t lanes, bool by_turns, bool bf16, yk_error *err);
 void yk_lanes_free(yk_lanes *l);
 
 /* The lane of this rank's turn; and where it stands among those of all ranks, in order of ranks and then of turns. */
 int64_t yk_lanes_at(const yk_lanes *l, int64_t turn);
 int64_t yk_lanes_place(const yk_lanes *l, int64_t lane);
 
-/* Whether yk_lanes_merge of this turn is an exchange of all ranks. */
+/* Whether ranks sum up in this turn: an exchange of all. */
 bool yk_lanes_meet(const yk_lanes *l, int64_t turn);
 
-/* The model's gradients are those of the turn's lane. After the last turn their own slice (yk_comm_slice) is the sum
+/* Of a turn in which ranks meet, during its last pass: node `node` has gone backward. Where exchanges overlap
+ * (yk_comm_overlaps) the sums over ranks of what is final begin; elsewhere they all begin in merge. The first call is
+ * of the last node. A rank may leave them all out: one without a row in this turn. */
+void yk_lanes_backward(yk_lanes *l, int64_t turn, int node);
+
+/* The model's gradients are those of the turn's lane. After the last turn their own slices (yk_comm_slice) are the sum
  * over all lanes, finished (yk_model_finish_gradients); the rest is undefined. */
 void yk_lanes_merge(yk_lanes *l, int64_t turn);
 

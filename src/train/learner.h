@@ -5,10 +5,12 @@
 
 #include "config/job.h"
 #include "optim/optim.h"
+#include "train/dealt.h"
 #include "train/lanes.h"
 #include "train/local.h"
 #include "train/loss_scale.h"
 #include "train/session.h"
+#include "train/spikes.h"
 
 #include <jansson.h>
 
@@ -19,8 +21,11 @@ typedef struct yk_learner_options {
     const char *data;        /* hash over what is learnt from, which it must agree in too */
     yk_schedule schedule;    /* schedule.steps: how long it trains */
     yk_adamw_options adamw;
+    bool deals_weights;      /* with zero 3; every lane then has as many passes. Without it zero 3 is zero 2 */
     int64_t checkpoint_every, keep; /* steps, 0: about one a minute; recent ones kept */
-    yk_local_options local;         /* whether lanes learn on their own */
+    bool whole; /* every rank holds all moments, whatever `zero` says: they are another learner's yk_learner_also */
+    bool judges_spikes;      /* by the recipe's group `pretrain` */
+    yk_local_options local;  /* whether lanes learn on their own */
 } yk_learner_options;
 
 /* Other numbers [floats of the model] that checkpoints hold, under names with a prefix. */
@@ -30,14 +35,21 @@ typedef struct yk_also {
 } yk_also;
 enum { YK_MOST_ALSO = 4 };
 
-/* The sums of a lane, before its tallies; and after how many steps in a row that were not finite a learner gives up. */
-enum { YK_LANE_LOSS, YK_LANE_WEIGHT, YK_LANE_SUMS };
-enum { YK_GIVE_UP_AFTER = 20 };
+/* What is recorded of a lane in a step, before its tallies. */
+enum { YK_LANE_LOSS, YK_LANE_WEIGHT, YK_LANE_SECONDS, YK_LANE_ROWS, YK_LANE_SUMS };
 
 /* An item of the step at hand whose rows the session holds, from `row` on. */
 typedef struct yk_place {
     int64_t item, row;
 } yk_place;
+
+/* Of this rank, in all steps of this process. */
+typedef struct yk_step_times {
+    double seconds, forward, backward, update, exchange; /* exchange: with waiting for other ranks */
+    double rows;         /* computed */
+    double lost, uneven; /* of all ranks: seconds and rows of the rank with most of them above the mean, step by step */
+} yk_step_times;
+typedef struct yk_saving yk_saving;
 
 typedef struct yk_learner {
     const yk_job *job;
@@ -46,15 +58,25 @@ typedef struct yk_learner {
     yk_learner_options o;
     yk_optimiser optimiser;
     yk_lanes lanes;
+    yk_dealt dealt;
     yk_loss_scale loss_scale;
     yk_local *local; /* NULL: lanes learn together */
-    int64_t step, applied, skipped, skipped_in_a_row;
+    yk_spikes spikes;
+    int64_t step, applied, skipped;
     char began_with[33]; /* hash over the weights, in which a checkpoint must agree */
     char chain[33];     /* hash over the losses of all steps so far */
     double seconds;     /* of all steps so far */
+    yk_comm_times exchange, exchanged; /* of the last step; of all steps of this process */
     int64_t sent;       /* bytes, from this rank to others, in the steps of this process */
+    int64_t turn;       /* whose last pass is under way; -1: none is */
     double saved;       /* yk_now() of the last checkpoint */
     double *record;     /* [lanes][YK_LANE_SUMS + tallies] of the step */
+    yk_step_times times;
+    double waited;      /* seconds that training stood still for checkpoints so far */
+    yk_saving *saving;  /* one that is under way, or NULL */
+    int64_t saved_step; /* of the last one, or of the one gone on from; -1: none */
+    float *copy;        /* of what is saved, from the first save on; NULL: there is no memory for it, */
+    bool says_waits;    /* which was said */
     bool counts_flushed;
     yk_place *place;    /* [places] of the pass at hand, in order: what an objective needs to tell rows apart */
     int64_t places;
@@ -65,6 +87,7 @@ typedef struct yk_learner {
     int64_t passes;                 /* over several, weights that were packed once a step pay */
     double loss, norm, rate, scale; /* scale: of the loss */
     bool step_skipped;
+    yk_remedy remedy; /* for it, but that of an overflow under a dynamic loss scale, which is the scale's */
     int64_t flushed; /* elements of its gradient that bf16 flushes, if counts_flushed */
 } yk_learner;
 
@@ -91,19 +114,28 @@ typedef struct yk_work {
     const yk_objective *objective; /* NULL: cross-entropy with the rows' weights, or */
     const yk_teaching *teaching;   /* distillation with them; NULL: none */
     void *context;                 /* of both functions; the objective has its own */
-    double *tally; /* [tallies] that `passed` adds to: 0 before a lane; after the step the sums over lanes in order */
+    double *tally; /* [tallies] that `passed` or the objective adds to: 0 before a lane; after the step the sums over
+                      lanes in order */
     int tallies;   /* at most YK_MOST_TALLIES */
     double z_loss;
     double unit; /* the gradient of the sum over rows is divided by this; 0: by the sum of the weights of all rows */
 } yk_work;
 
 /* One optimiser step. Lanes are computed one after another and merged by the fixed tree; the losses of rows are summed
- * in order inside their lane. A step whose loss or gradient is not finite is skipped and counted; YK_ERR_NUMERIC after
- * many in a row. The chain of losses grows by the step's. The ranks of job->comm compute lanes side by side. */
+ * in order inside their lane. A step whose loss or gradient is not finite, or a spike (train/spikes.h), is not applied
+ * but counted; the caller goes back to a checkpoint where the remedy is that. YK_ERR_NUMERIC when it is to give up. The
+ * chain of losses grows by the step's. The ranks of job->comm compute lanes side by side. */
 yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err);
 
-/* For train/local.c: one lane of a step, its gradient into the model's; record [YK_LANE_SUMS + tallies]. */
+/* For train/local.c. One lane of a step, its gradient into the model's, and what is recorded of it: record
+ * [YK_LANE_SUMS + tallies]. Seconds that this rank spent with the others so far. When all ranks have the step's records
+ * of all lanes: how unequal they were. */
 yk_status yk_learner_lane(yk_learner *l, const yk_work *w, int64_t lane, double *record, yk_error *err);
+double yk_learner_talking(const yk_learner *l);
+void yk_learner_count_balance(yk_learner *l, const yk_work *w);
+
+/* Bytes that model, optimiser, lanes, batch and ranks' buffers take: what yk_needs_of says beforehand. */
+int64_t yk_learner_memory(const yk_learner *l);
 
 /* {"type": "step", step, loss, lr, grad_norm, seconds, skipped, loss_scale}: the begin of a metrics row. */
 json_t *yk_learner_row(const yk_learner *l, double seconds);
@@ -111,17 +143,32 @@ json_t *yk_learner_row(const yk_learner *l, double seconds);
 /* Checkpoints from now on hold, and resuming reads, these numbers too: a value model's, a reference's. */
 void yk_learner_also(yk_learner *l, const char *prefix, float *base);
 
-/* {step, applied, skipped, loss_scale, losses, seconds}: what a checkpoint says of a learner beside its tensors, for a
- * second learner whose tensors are the first one's yk_learner_also. */
+/* {step, applied, skipped, loss_scale, losses, seconds, checkpoint_seconds}: what a checkpoint says of a learner beside
+ * its tensors, for a second learner whose tensors are the first one's yk_learner_also. */
 json_t *yk_learner_counters(const yk_learner *l);
 yk_status yk_learner_take_counters(yk_learner *l, const json_t *counters, yk_error *err);
 
-/* Saves weights, both moments and a document: the learner's state and the members of `extra` (or NULL; not taken). Of
- * several ranks all call these, and rank 0 writes and reads. */
-yk_status yk_learner_save(yk_learner *l, const char *path, const json_t *extra, yk_error *err);
-yk_status yk_learner_save_step(yk_learner *l, const json_t *extra, yk_error *err); /* and prunes old ones */
+/* Checkpoints, written aside (train/saving.h); all ranks call these. The document holds the learner's state and the
+ * members of `extra` (or NULL; not taken). What goes wrong aside is told by the next of these calls or by the next
+ * step. */
+
+/* Weights and both moments into the folder, by every rank its slice; then old ones are pruned. When it returns after
+ * the last step, or when the run stops, all is written. A step that is saved already is not saved again. */
+yk_status yk_learner_save_step(yk_learner *l, const json_t *extra, yk_error *err);
+/* The weights alone, as one file of rank 0. */
+yk_status yk_learner_save_model(yk_learner *l, const char *path, const json_t *extra, yk_error *err);
+yk_status yk_learner_finish_save(yk_learner *l, yk_error *err); /* waits for what is under way */
+yk_status yk_learner_poll_save(yk_learner *l, yk_error *err);   /* the same if all ranks have written */
+void yk_learner_drop_save(yk_learner *l); /* waits for this rank's file alone: the learner is closed */
 bool yk_learner_save_is_due(const yk_learner *l);
 bool yk_learner_save_is_late(const yk_learner *l); /* by this rank's clock */
+
+/* Before anything but a step reads the weights: rank 0 has all of them (of weights dealt out; collective). */
+void yk_learner_whole(yk_learner *l);
+/* Bytes of the copy that saves take, from the first one on, on a rank that owns so many floats of what is saved; whole:
+ * how many floats the flat arrays have on rank 0, which saves models, elsewhere 0. Where they, and as much again, cannot
+ * be had, training waits until a checkpoint is written. */
+int64_t yk_saving_bytes(int64_t whole, int64_t owned);
 
 /* Whether the run is to end here: a signal or the deadline came to one of the ranks. */
 bool yk_learner_stops(const yk_learner *l);
@@ -130,7 +177,16 @@ bool yk_learner_stops(const yk_learner *l);
  * was made with other keys or data, or from other weights. */
 yk_status yk_learner_resume(yk_learner *l, json_t **document, yk_error *err);
 
-/* Over the weights and both moments in declaration order, then the chain of losses. */
+/* Before a resume: the moments of a checkpoint that has them, as that of a grown model (train/grow.h), and how many
+ * steps they are of; *document (new). */
+yk_status yk_learner_inherit(yk_learner *l, const char *path, json_t **document, yk_error *err);
+
+/* Goes back to the checkpoint of a step in the folder, but for the number of ways back so far; *document (new) is NULL,
+ * and nothing happened, when that one is no longer there. */
+yk_status yk_learner_return(yk_learner *l, int64_t step, json_t **document, yk_error *err);
+
+/* Over the weights, which rank 0 has (yk_learner_whole), and both moments in declaration order, then the chain of
+ * losses. */
 yk_status yk_learner_digest(const yk_learner *l, char hex[33], yk_error *err);
 
 /* How many of x[n] are not zero and below 2^-56, which bf16 flushes (numerics contract, rule 4). */

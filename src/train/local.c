@@ -2,11 +2,12 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/room.h"
 #include "train/learner.h"
+#include "train/replicas.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* What is told of a lane behind its loss, weight and tallies; and once a rank. */
 enum { NORM, FLUSHED, OWN_SUMS };
@@ -27,26 +28,11 @@ done:
     return st;
 }
 
-/* A rank of one lane was asked for already (yk_needs_of). */
-static yk_status lanes_fit(const yk_learner *l, yk_error *err)
-{
-    const int64_t floats = yk_model_floats(l->s->model), each = 3 * floats * (int64_t)sizeof(float);
-    const yk_room room = yk_room_left("");
-    char need[32], there[32];
-    if (l->lanes.turns - 1 <= room.bytes / each) return YK_OK;
-    return yk_fail(err, YK_ERR_MEMORY, "this rank has %lld of %lld lanes, whose weights and moments need another %s, "
-                   "and there are %s (%s); share the lanes among more ranks, or set pretrain.local_steps to 0",
-                   (long long)l->lanes.turns, (long long)l->job->recipe->lanes,
-                   yk_human_bytes((double)each * (double)(l->lanes.turns - 1), need),
-                   yk_human_bytes((double)room.bytes, there), room.of);
-}
-
 yk_status yk_local_open(yk_learner *l, yk_error *err)
 {
     yk_status st = YK_OK;
     const int64_t lanes = l->job->recipe->lanes;
     if (!l->o.local.steps) return YK_OK;
-    YK_TRY(lanes_fit(l, err));
     YK_NEW(l->local, 1);
     yk_local *x = l->local;
     x->heard = NOTHING_HEARD;
@@ -126,7 +112,9 @@ static yk_status step_lane(yk_learner *l, const yk_work *w, int64_t turn, double
     if (told[YK_LANE_WEIGHT] == 0) goto done;
     const double unit = w->unit > 0 ? w->unit / (double)l->job->recipe->lanes : told[YK_LANE_WEIGHT];
     const double scale = isfinite(told[YK_LANE_LOSS]) ? 1 / (unit * l->scale) : NAN;
+    const double began = yk_now();
     yk_optimiser_step(x->optimiser, l->s->k, &l->s->team, scale, l->rate, lane->applied + 1, &own[NORM]);
+    l->times.update += yk_now() - began;
 done:
     return st;
 }
@@ -187,24 +175,26 @@ static yk_status count_lane(yk_learner *l, int64_t i, const double *told, double
         return YK_OK;
     }
     yk_warn("step %lld: loss or gradient of lane %lld is not finite; it skips the step", step, (long long)i);
-    if (++lane->skipped_in_a_row < YK_GIVE_UP_AFTER) return YK_OK;
-    return yk_fail(err, YK_ERR_NUMERIC, "%d steps of lane %lld in a row were not finite, the last is %lld; lower %s.lr "
-                   "and run again: it goes on from the last checkpoint", YK_GIVE_UP_AFTER, (long long)i, step,
-                   l->o.kind);
+    if (++lane->skipped_in_a_row < l->spikes.o.give_up_after) return YK_OK;
+    return yk_fail(err, YK_ERR_NUMERIC, "%lld steps of lane %lld in a row were not finite, the last is %lld; lower %s.lr "
+                   "and run again: it goes on from the last checkpoint", (long long)l->spikes.o.give_up_after, (long long)i,
+                   step, l->o.kind);
 }
 
 /* Lanes of all ranks, in order. */
 static yk_status conclude(yk_learner *l, const yk_work *w, yk_error *err)
 {
     yk_status st = YK_OK;
-    const int64_t lanes = l->job->recipe->lanes;
+    const int64_t lanes = l->job->recipe->lanes, recorded = YK_LANE_SUMS + w->tallies;
     double loss = 0, weight = 0, norm = 0, flushed = 0;
     for (int i = 0; i < w->tallies; i++) w->tally[i] = 0;
     l->step++;
     l->step_skipped = false;
+    l->remedy = YK_REMEDY_NONE;
     l->scale = l->local->lane[0].loss_scale.value;
     for (int64_t i = 0; i < lanes; i++) {
         const double *told = told_of(l, w, i), *own = told + YK_LANE_SUMS + w->tallies;
+        memcpy(l->record + i * recorded, told, (size_t)recorded * sizeof *told);
         loss += told[YK_LANE_LOSS];
         weight += told[YK_LANE_WEIGHT];
         for (int j = 0; j < w->tallies; j++) w->tally[j] += told[YK_LANE_SUMS + j];
@@ -213,6 +203,7 @@ static yk_status conclude(yk_learner *l, const yk_work *w, yk_error *err)
         l->scale = fmin(l->scale, l->local->lane[i].loss_scale.value);
         if (st == YK_OK) st = count_lane(l, i, told, own[NORM], err);
     }
+    yk_learner_count_balance(l, w);
     l->loss = loss / weight;
     l->norm = norm / (double)lanes;
     l->flushed = (int64_t)(flushed / (double)lanes);
@@ -242,20 +233,18 @@ yk_status yk_local_step(yk_learner *l, const yk_work *w, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_local *x = l->local;
-    const yk_weights before = yk_model_use(l->s->model, l->weights);
     if (l->step == l->o.local.after) part(l);
     if (!yk_local_is_between(l, l->step)) begin_round(l);
     l->rate = l->o.local.share * yk_learning_rate(&l->o.schedule, l->step + 1);
     l->places = l->passes = 0;
-    yk_session_clear(l->s);
     for (int64_t turn = 0; turn < l->lanes.turns && st == YK_OK; turn++)
         st = step_lane(l, w, turn, told_of(l, w, yk_lanes_at(&l->lanes, turn)), err);
     YK_TRY(tell(l, w, st, err));
     x->packs = l->passes > l->lanes.turns;
     YK_TRY(conclude(l, w, err));
+    YK_TRY(yk_replicas_step(l, err));
     yk_model_use(l->s->model, l->weights);
     if (!yk_local_is_between(l, l->step)) meet(l);
 done:
-    yk_model_use(l->s->model, before);
     return st;
 }

@@ -67,26 +67,29 @@ bool yk_local_is_between(const struct yk_learner *l, int64_t step);
  * first. */
 bool yk_local_heard(const struct yk_learner *l, bool *stops, bool *due);
 
+/* Floats of a rank of so many lanes: all but the moments of one, which are the learner's own; and the most that a
+ * checkpoint holds of lanes. */
+static inline int64_t yk_local_floats_of(int64_t turns, int64_t floats)
+{
+    return (3 * turns - 1) * floats; /* a lane's weights and moments, the outer velocity */
+}
+static inline int64_t yk_local_owned_of(int64_t turns, int64_t floats)
+{
+    return 3 * turns * floats;
+}
+int64_t yk_local_floats(const struct yk_learner *l); /* 0 when lanes learn together */
+
 /* --- checkpoints (local_state.c) ---------------------------------------------------------------- */
 
-/* What lanes hold after `step`, under their names: lane.<i>.optimizer.m. and .v. of all lanes but the first, whose
- * moments are the learner's own, and between outer steps lane.<i>. for weights. */
-typedef struct yk_lane_part {
-    char prefix[48];
-    float *base; /* [floats of the model]; NULL where another rank owns it */
-    int owner;
-} yk_lane_part;
-typedef struct yk_lane_parts {
-    yk_lane_part *part;
-    int64_t n;
-    float **copy; /* [n] on rank 0: of parts that other ranks own, else NULL */
-} yk_lane_parts;
+/* Whether lanes have learnt on their own by now. */
+bool yk_local_parted(const struct yk_learner *l);
 
-/* Memory on rank 0 for what others own: an agreement must follow. collect brings it there, deal from there. */
-yk_status yk_lane_parts_begin(yk_lane_parts *x, const struct yk_learner *l, int64_t step, yk_error *err);
-void yk_lane_parts_collect(const yk_lane_parts *x, const struct yk_learner *l);
-void yk_lane_parts_deal(const yk_lane_parts *x, const struct yk_learner *l);
-void yk_lane_parts_end(yk_lane_parts *x, const struct yk_learner *l);
+/* What they hold then, one rank each (train/saving.h): lane.<i>.optimizer.m. and .v. of all lanes but the first, whose
+ * moments are the learner's own, and between outer steps lane.<i>. for weights. Returns how many; before the first
+ * step on their own none. */
+struct yk_state_part;
+int yk_local_most_parts(const struct yk_learner *l);
+int yk_local_parts(const struct yk_learner *l, struct yk_state_part *part);
 
 /* [{applied, skipped_in_a_row, loss_scale}] of all lanes; NULL while they learn together. */
 json_t *yk_local_counters(const struct yk_learner *l);

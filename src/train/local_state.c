@@ -1,13 +1,16 @@
 /* What a checkpoint holds of lanes that learn on their own. */
-#include "base/mem.h"
-#include "train/learner.h"
+#include "train/saving.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
-static int64_t bytes_of(const yk_learner *l)
+int64_t yk_local_floats(const yk_learner *l)
 {
-    return yk_model_floats(l->s->model) * (int64_t)sizeof(float);
+    return l->local ? yk_local_floats_of(l->lanes.turns, yk_model_floats(l->s->model)) : 0;
+}
+
+bool yk_local_parted(const yk_learner *l)
+{
+    return l->local && l->step > l->o.local.after;
 }
 
 /* The worker of a lane, if it is this rank's. */
@@ -17,70 +20,33 @@ static const yk_worker *worker_of(const yk_learner *l, int64_t lane)
     return turn >= 0 && turn < l->lanes.turns ? &l->local->worker[turn] : NULL;
 }
 
-static void add_part(yk_lane_parts *x, const yk_learner *l, int64_t lane, const char *what, float *base)
+int yk_local_most_parts(const yk_learner *l)
 {
-    yk_lane_part *p = &x->part[x->n++];
-    *p = (yk_lane_part){.base = base, .owner = (int)(lane / l->lanes.turns)};
-    snprintf(p->prefix, sizeof p->prefix, "lane.%lld.%s", (long long)lane, what);
+    return l->local ? 3 * (int)l->job->recipe->lanes : 0;
 }
 
-static yk_status make_copies(yk_lane_parts *x, const yk_learner *l, yk_error *err)
+static void name_part(const yk_learner *l, yk_state_part *part, int64_t lane, const char *what, float *base)
 {
-    yk_status st = YK_OK;
-    for (int64_t i = 0; i < x->n; i++) {
-        if (x->part[i].owner == 0) continue;
-        if (!(x->copy[i] = l->s->k->alloc(bytes_of(l))))
-            YK_FAIL(YK_ERR_MEMORY, "no memory for the lanes of other ranks, which checkpoints hold: %lld x %lld bytes",
-                    (long long)x->n, (long long)bytes_of(l));
-        x->part[i].base = x->copy[i];
-    }
-done:
-    return st;
+    *part = (yk_state_part){.base = base, .owner = (int)(lane / l->lanes.turns)};
+    snprintf(part->prefix, sizeof part->prefix, "lane.%lld.%s", (long long)lane, what);
 }
 
-yk_status yk_lane_parts_begin(yk_lane_parts *x, const yk_learner *l, int64_t step, yk_error *err)
+int yk_local_parts(const yk_learner *l, yk_state_part *part)
 {
-    yk_status st = YK_OK;
-    const int64_t lanes = l->job->recipe->lanes;
-    *x = (yk_lane_parts){0};
-    if (!l->local || step <= l->o.local.after) return YK_OK;
-    YK_NEW(x->part, 3 * lanes);
-    YK_NEW(x->copy, 3 * lanes);
-    for (int64_t i = 0; i < lanes; i++) {
+    int n = 0;
+    if (!yk_local_parted(l)) return 0;
+    for (int64_t i = 0; i < l->job->recipe->lanes; i++) {
         const yk_worker *w = worker_of(l, i);
-        if (i > 0) add_part(x, l, i, "optimizer.m.", w ? w->optimiser->m : NULL);
-        if (i > 0) add_part(x, l, i, "optimizer.v.", w ? w->optimiser->v : NULL);
-        if (yk_local_is_between(l, step)) add_part(x, l, i, "", w ? w->weight : NULL);
+        if (i > 0) name_part(l, &part[n++], i, "optimizer.m.", w ? w->optimiser->m : NULL);
+        if (i > 0) name_part(l, &part[n++], i, "optimizer.v.", w ? w->optimiser->v : NULL);
+        if (yk_local_is_between(l, l->step)) name_part(l, &part[n++], i, "", w ? w->weight : NULL);
     }
-    if (yk_comm_leads(l->job->comm)) YK_TRY(make_copies(x, l, err));
-done:
-    return st;
-}
-
-void yk_lane_parts_collect(const yk_lane_parts *x, const yk_learner *l)
-{
-    for (int64_t i = 0; i < x->n; i++)
-        yk_comm_pass(l->job->comm, x->part[i].owner, 0, x->part[i].base, bytes_of(l));
-}
-
-void yk_lane_parts_deal(const yk_lane_parts *x, const yk_learner *l)
-{
-    for (int64_t i = 0; i < x->n; i++)
-        yk_comm_pass(l->job->comm, 0, x->part[i].owner, x->part[i].base, bytes_of(l));
-}
-
-void yk_lane_parts_end(yk_lane_parts *x, const yk_learner *l)
-{
-    for (int64_t i = 0; x->copy && i < x->n; i++)
-        if (x->copy[i]) l->s->k->free(x->copy[i]);
-    free(x->copy);
-    free(x->part);
-    *x = (yk_lane_parts){0};
+    return n;
 }
 
 json_t *yk_local_counters(const yk_learner *l)
 {
-    if (!l->local || l->step <= l->o.local.after) return NULL;
+    if (!yk_local_parted(l)) return NULL;
     json_t *all = json_array();
     for (int64_t i = 0; i < l->job->recipe->lanes; i++) {
         const yk_lane *x = &l->local->lane[i];
@@ -94,7 +60,7 @@ json_t *yk_local_counters(const yk_learner *l)
 yk_status yk_local_take_counters(yk_learner *l, const json_t *all, yk_error *err)
 {
     const int64_t lanes = l->job->recipe->lanes;
-    if (!l->local || l->step <= l->o.local.after) return YK_OK;
+    if (!yk_local_parted(l)) return YK_OK;
     if ((int64_t)json_array_size(all) != lanes)
         return yk_fail(err, YK_ERR_DAMAGED, "the checkpoint does not tell of %lld lanes", (long long)lanes);
     for (int64_t i = 0; i < lanes; i++) {

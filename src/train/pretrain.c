@@ -3,14 +3,17 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/watch.h"
 #include "train/decoder.h"
-#include "train/learner.h"
+#include "train/balance.h"
+#include "train/memory.h"
 #include "train/metrics.h"
 #include "train/train.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { ROWS_AT_ONCE = 4096 };
 
@@ -30,6 +33,8 @@ typedef struct trainer {
     int64_t micro;
     char data[33];  /* hash over the training shards */
     double start_bpb, best_bpb, peak;
+    double flops_before; /* that made the model it begins with, as far as they are known */
+    int64_t passed_over, spare; /* steps whose data rollbacks left behind, and the most there is data for */
     double pace; /* seconds a step, smoothed over the last twenty or so, for the progress line */
     /* of the step */
     bool masked[ROWS_AT_ONCE]; /* the samples of a pass */
@@ -48,15 +53,23 @@ int64_t yk_micro_batch(const yk_recipe *r)
 static const char *const key_prefixes[] = {"seed", "lanes", "precision", "numerics", "corpus.", "clean.", "tokenizer.",
                                            "model.", "pretrain.", NULL};
 
+/* Of training so far, those of the model that this one grew from included. */
+static double flops(const trainer *t)
+{
+    return t->flops_before + yk_model_flops_per_token(t->s.model, t->r->pretrain_seq) *
+                                 (double)(t->l.step * t->r->pretrain_batch * t->r->pretrain_seq);
+}
+
 static json_t *own_document(const trainer *t)
 {
-    return json_pack("{s:f, s:f}", "start_bpb", t->start_bpb, "best_bpb", t->best_bpb);
+    return json_pack("{s:f, s:f, s:f, s:I}", "start_bpb", t->start_bpb, "best_bpb", t->best_bpb, "flops", flops(t),
+                     "passed_over", (json_int_t)t->passed_over);
 }
 
 static yk_status save_best(trainer *t, yk_error *err)
 {
     json_t *own = own_document(t);
-    yk_status st = yk_learner_save(&t->l, t->best_path, own, err);
+    yk_status st = yk_learner_save_model(&t->l, t->best_path, own, err);
     json_decref(own);
     return st;
 }
@@ -80,12 +93,22 @@ static void hash_data(trainer *t)
     yk_digest_free(d);
 }
 
+static yk_status inherit(trainer *t, yk_error *err)
+{
+    json_t *document = NULL;
+    yk_status st = yk_learner_inherit(&t->l, t->job->model, &document, err);
+    t->flops_before = json_number_value(json_object_get(document, "flops"));
+    json_decref(document);
+    return st;
+}
+
 static yk_status resume(trainer *t, yk_error *err)
 {
     json_t *document;
     yk_status st = yk_learner_resume(&t->l, &document, err);
     t->start_bpb = json_real_value(json_object_get(document, "start_bpb"));
     t->best_bpb = json_real_value(json_object_get(document, "best_bpb"));
+    t->passed_over = json_integer_value(json_object_get(document, "passed_over"));
     json_decref(document);
     return st;
 }
@@ -99,14 +122,18 @@ static json_t *flushed_shares(const trainer *t)
                      t->l.step > 0 ? json_real((double)t->l.flushed / all) : json_null());
 }
 
-/* By rank 0; every rank has the same weights. */
-static yk_heldout heldout(trainer *t, size_t domain, int64_t most)
+/* By all ranks, or, of weights dealt out, by rank 0, which has all of them now. */
+static yk_status heldout(trainer *t, size_t domain, int64_t most, yk_heldout *sum, yk_error *err)
 {
-    yk_heldout one = {0};
-    if (yk_comm_leads(t->job->comm))
-        yk_evaluate_shard(&t->s, &t->domains[domain].heldout, t->r->evaluate_stride, most, &one);
-    yk_comm_share(t->job->comm, &one, sizeof one);
-    return one;
+    yk_status st = YK_OK;
+    const bool alone = t->l.dealt.comm;
+    yk_comm *comm = t->job->comm;
+    if (!alone || yk_comm_leads(comm))
+        st = yk_evaluate_shard(&t->s, alone ? NULL : comm, &t->domains[domain].heldout, t->r->evaluate_stride, most, sum,
+                               err);
+    if (!alone) return st;
+    yk_comm_share(comm, sum, sizeof *sum);
+    return yk_comm_agree(comm, st, err);
 }
 
 /* The first evaluation takes all of the held-out text, as the last one (the evaluate stage) does; those between,
@@ -117,18 +144,21 @@ static yk_status evaluate(trainer *t, yk_error *err)
     yk_heldout all = {0};
     const int64_t most = t->l.step == 0 ? 0 : t->r->pretrain_eval_tokens;
     json_t *by_domain = json_object();
+    yk_watch_phase("evaluation after step", t->l.step);
+    yk_learner_whole(&t->l);
     yk_progress("pretrain   step %lld: held-out loss", (long long)t->l.step);
     for (size_t d = 0; d < t->r->corpora; d++) {
-        const yk_heldout one = heldout(t, d, most);
+        yk_heldout one = {0};
+        YK_TRY(heldout(t, d, most, &one, err));
         json_object_set_new(by_domain, t->domains[d].name, yk_json_number_or_null(one.nats / M_LN2 / one.bytes));
         all.nats += one.nats;
         all.bytes += one.bytes;
     }
     double bpb = all.nats / M_LN2 / all.bytes;
     if (t->l.step == 0) t->start_bpb = t->best_bpb = bpb;
-    json_t *row = json_pack("{s:s, s:I, s:I, s:o, s:O}", "type", "eval", "step", (json_int_t)t->l.step, "tokens",
-                            (json_int_t)(t->l.step * t->r->pretrain_batch * t->r->pretrain_seq), "bpb",
-                            yk_json_number_or_null(bpb), "by_domain", by_domain);
+    json_t *row = json_pack("{s:s, s:I, s:I, s:f, s:o, s:O}", "type", "eval", "step", (json_int_t)t->l.step, "tokens",
+                            (json_int_t)(t->l.step * t->r->pretrain_batch * t->r->pretrain_seq), "flops", flops(t),
+                            "bpb", yk_json_number_or_null(bpb), "by_domain", by_domain);
     if (t->s.k->precision == YK_BF16) json_object_set_new(row, "flushed", flushed_shares(t));
     YK_TRY(yk_metrics_add(&t->metrics, row, err));
     if (t->l.step > 0 && bpb < t->best_bpb) {
@@ -178,7 +208,7 @@ static bool add_sample(void *context, int64_t item, yk_session *s)
     if (row + T > s->max_rows) return false;
     yk_sample x = {.token = s->token + row, .target = s->target + row, .position = s->position + row,
                    .weight = s->weight + row, .segment = s->segment + s->segments};
-    yk_sampler_fill(t->sampler, t->l.step * t->r->pretrain_batch + item, &x);
+    yk_sampler_fill(t->sampler, (t->l.step + t->passed_over) * t->r->pretrain_batch + item, &x);
     for (int64_t g = 0; g < x.segments; g++) {
         x.segment[g].query += (int32_t)row;
         x.segment[g].key += (int32_t)row;
@@ -251,6 +281,39 @@ static yk_status record_step(trainer *t, double seconds, yk_error *err)
     return yk_metrics_add(&t->metrics, row, err);
 }
 
+/* Back to a checkpoint from before the step at hand, and on with the data behind it; where there is none any more, on
+ * without the step. A run that is cut, and goes on from a checkpoint before the step, comes here again. */
+static yk_status roll_back(trainer *t, bool *went, yk_error *err)
+{
+    yk_status st = YK_OK;
+    const int64_t from = t->l.step;
+    const int64_t to = yk_spikes_target(from, t->r->pretrain_rollback_steps, t->r->pretrain_checkpoint_every);
+    const double loss = t->l.loss, norm = t->l.norm;
+    json_t *document = NULL;
+    if (to > 0 && t->passed_over + from - to <= t->spare) YK_TRY(yk_learner_return(&t->l, to, &document, err));
+    *went = document;
+    if (!document) {
+        yk_warn("there is no checkpoint %lld steps before step %lld, or no data to pass over: on without the step",
+                (long long)t->r->pretrain_rollback_steps, (long long)from);
+        goto done;
+    }
+    t->passed_over += from - to;
+    yk_log("pretrain   back from step %lld to %lld; %lld steps of data are passed over", (long long)from, (long long)to,
+           (long long)t->passed_over);
+    yk_metrics_close(&t->metrics);
+    YK_TRY(yk_metrics_open(&t->metrics, t->job->comm, t->job->dir, to, err));
+    /* under the step that comes next, so that it stands there once however often it is computed */
+    YK_TRY(yk_metrics_add(&t->metrics, json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:I}", "type", "rollback",
+                                                 "step", (json_int_t)to + 1, "from", (json_int_t)from, "rollbacks",
+                                                 (json_int_t)t->l.spikes.rollbacks, "loss",
+                                                 yk_json_number_or_null(loss), "grad_norm",
+                                                 yk_json_number_or_null(norm), "passed_over",
+                                                 (json_int_t)t->passed_over), err));
+done:
+    json_decref(document);
+    return st;
+}
+
 static int64_t last_step(const trainer *t)
 {
     return t->job->until ? t->job->until : t->r->pretrain_steps;
@@ -263,7 +326,10 @@ static yk_status loop(trainer *t, yk_error *err)
     if (t->l.step == 0 && !t->job->until) YK_TRY(evaluate(t, err));
     while (t->l.step < steps && !yk_learner_stops(&t->l)) {
         double before = t->l.seconds;
+        bool went_back = false;
         YK_TRY(train_step(t, err));
+        if (t->l.remedy == YK_REMEDY_ROLL_BACK) YK_TRY(roll_back(t, &went_back, err));
+        if (went_back) continue;
         YK_TRY(record_step(t, t->l.seconds - before, err));
         if (evaluation_is_due(t, t->l.step)) {
             YK_TRY(evaluate(t, err));
@@ -272,6 +338,7 @@ static yk_status loop(trainer *t, yk_error *err)
         if (t->l.step < steps && yk_learner_save_is_due(&t->l)) YK_TRY(save_step(t, err));
     }
     YK_TRY(save_step(t, err));
+    YK_TRY(yk_learner_finish_save(&t->l, err));
 done:
     return st;
 }
@@ -279,7 +346,7 @@ done:
 static yk_status record_mixture(trainer *t, yk_error *err)
 {
     yk_status st = YK_OK;
-    int64_t *drawn = NULL, samples = t->l.step * t->r->pretrain_batch;
+    int64_t *drawn = NULL, samples = (t->l.step + t->passed_over) * t->r->pretrain_batch;
     double *epochs = NULL;
     json_t *mixture = json_object();
     YK_NEW(drawn, t->r->corpora);
@@ -321,6 +388,12 @@ static double traffic(const trainer *t)
     return steps > 0 ? sum_over_ranks(t->job->comm, (double)t->l.sent) / (double)steps : 0;
 }
 
+static int64_t peak_resident(void)
+{
+    struct rusage use;
+    return getrusage(RUSAGE_SELF, &use) == 0 ? use.ru_maxrss * 1024 : 0;
+}
+
 static yk_status summarise(trainer *t, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -329,19 +402,23 @@ static yk_status summarise(trainer *t, yk_error *err)
     double tokens = (double)(t->l.step * t->r->pretrain_batch * t->r->pretrain_seq);
     double rate = t->l.seconds > 0 ? tokens / t->l.seconds : 0;
     const double sent = traffic(t);
+    yk_learner_whole(&t->l);
     YK_TRY(yk_learner_digest(&t->l, digest, err));
-    json_t *pretrain = json_pack("{s:I, s:f, s:f, s:f, s:I, s:f, s:{s:f}}", "steps", (json_int_t)t->l.step, "tokens",
-                                 tokens, "tokens_per_s", rate, "peak_share",
+    json_t *pretrain = json_pack("{s:I, s:f, s:f, s:f, s:I, s:f, s:f, s:{s:f}}", "steps", (json_int_t)t->l.step,
+                                 "tokens", tokens, "tokens_per_s", rate, "peak_share",
                                  rate * yk_model_flops_per_token(t->s.model, t->r->pretrain_seq) / t->peak,
                                  "skipped_steps", (json_int_t)t->l.skipped, "loss_scale", t->l.loss_scale.value,
-                                 "heldout_bpb", "start", t->start_bpb);
-    json_t *model = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "parameters",
+                                 "checkpoint_seconds", t->l.waited, "heldout_bpb", "start", t->start_bpb);
+    json_t *model = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "parameters",
                               (json_int_t)yk_model_parameters(t->s.model), "width", (json_int_t)m->width, "layers",
                               (json_int_t)m->layers, "heads", (json_int_t)m->heads, "kv_heads", (json_int_t)m->kv_heads,
                               "ffn", (json_int_t)m->ffn, "vocab", (json_int_t)m->vocab, "memory",
-                              (json_int_t)yk_memory_sum(yk_model_memory(t->s.model)));
+                              (json_int_t)yk_learner_memory(&t->l), "peak_resident",
+                              (json_int_t)peak_resident());
     if (!pretrain || !model) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     if (t->job->comm) json_object_set_new(pretrain, "traffic_bytes", json_real(sent));
+    if (t->job->comm) json_object_set_new(pretrain, "exchange_hidden", json_real(yk_comm_hidden(t->l.exchanged)));
+    YK_TRY(yk_learner_balance(&t->l, pretrain, err));
     json_object_set_new(t->job->summary, "pretrain", pretrain);
     json_object_set_new(t->job->summary, "model", model);
     json_object_set_new(t->job->summary, "isa", json_string(t->s.k->name));
@@ -355,39 +432,45 @@ static yk_status start(trainer *t, yk_error *err)
     yk_status st = YK_OK;
     const yk_recipe *r = t->r;
     char number[32];
+    yk_needs needs;
+    const yk_setting setting = yk_setting_of(r);
     t->micro = yk_micro_batch(r);
     if (yk_comm_leads(t->job->comm)) YK_TRY(yk_mkdirs(t->checkpoints, err));
-    const yk_session_options with = {.rows = t->micro * r->pretrain_seq, .training = true};
+    const yk_session_options with = {.rows = t->micro * r->pretrain_seq, .training = true, .comm = t->job->comm};
     YK_TRY(yk_session_open(&t->s, r, t->job->dir, t->job->team, &with, err));
     if (t->job->model) YK_TRY(yk_session_load(&t->s, t->job->model, false, err));
     if (t->s.mask < 0 && r->pretrain_masked_share > 0)
         YK_FAIL(YK_ERR_CONFIG, "pretrain.masked_share is %g, but the tokenizer has no special token %s; set it to 0",
                 r->pretrain_masked_share, YK_TOKEN_MASK);
     YK_TRY(yk_domains_open(&t->domains, r, t->job->dir, err));
+    t->spare = yk_spikes_of(r, true).rolls_back ? r->pretrain_steps : 0;
     yk_sampler_options o = {.seed = (uint64_t)r->seed, .seq = r->pretrain_seq,
-                            .samples = r->pretrain_steps * r->pretrain_batch, .begin = t->s.begin, .end = t->s.end,
-                            .mask = t->s.mask, .plain = t->s.plain, .masked_share = r->pretrain_masked_share,
-                            .mask_rate = r->pretrain_mask_rate, .mask_rate_end = r->pretrain_mask_rate_end,
-                            .mask_span = r->pretrain_mask_span};
+                            .samples = r->pretrain_steps * r->pretrain_batch, .spare = t->spare * r->pretrain_batch,
+                            .begin = t->s.begin, .end = t->s.end, .mask = t->s.mask, .plain = t->s.plain,
+                            .masked_share = r->pretrain_masked_share, .mask_rate = r->pretrain_mask_rate,
+                            .mask_rate_end = r->pretrain_mask_rate_end, .mask_span = r->pretrain_mask_span};
     YK_TRY(yk_sampler_new(&t->sampler, t->domains, r->corpora, &o, err));
     hash_data(t);
     yk_learner_options l = {.kind = "pretrain", .folder = t->checkpoints, .keys = key_prefixes, .data = t->data,
                             .schedule = {r->pretrain_schedule, r->pretrain_lr, r->pretrain_lr_end, r->pretrain_warmup,
                                          r->pretrain_decay_share, r->pretrain_steps},
                             .adamw = yk_adamw_of(r), .checkpoint_every = r->pretrain_checkpoint_every,
-                            .keep = r->pretrain_keep,
+                            .keep = r->pretrain_keep, .deals_weights = true, .judges_spikes = true,
                             .local = {r->pretrain_local_steps, r->pretrain_local_after, r->pretrain_local_lr,
                                       r->pretrain_outer_lr, r->pretrain_outer_momentum}};
     YK_TRY(yk_learner_open(&t->l, t->job, &t->s, NULL, &l, err));
+    if (t->job->model) YK_TRY(inherit(t, err));
     YK_TRY(resume(t, err));
     t->began = t->l.step;
     t->peak = measure_peak(t);
     YK_TRY(yk_metrics_open(&t->metrics, t->job->comm, t->job->dir, t->l.step, err));
     t->metrics.late = r->pretrain_local_steps > 0;
-    yk_log("pretrain   %.2fM parameters, %lld steps of %lld x %lld tokens, %s, threads %d, %s%s",
+    YK_TRY(yk_needs_of(&needs, r, yk_tokenizer_vocab(t->s.tokenizer), &setting, yk_ranks_of(t->job->comm), t->s.k,
+                       t->job->team, err));
+    yk_log("pretrain   %.2fM parameters, %lld steps of %lld x %lld tokens, %s, threads %d, %s%s%s",
            (double)yk_model_parameters(t->s.model) / 1e6, (long long)r->pretrain_steps, (long long)r->pretrain_batch,
            (long long)r->pretrain_seq, t->s.k->name, t->job->team->threads,
-           yk_human_bytes((double)yk_memory_sum(yk_model_memory(t->s.model)), number),
+           yk_human_bytes((double)needs.total, number), yk_comm_size(t->job->comm) > 1 ? " a rank" : "",
            t->s.openblas ? ", products by OpenBLAS" : "");
 done:
     return st;

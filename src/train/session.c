@@ -69,7 +69,10 @@ yk_status yk_session_open(yk_session *s, const yk_recipe *r, const char *run_dir
     s->mask = yk_tokenizer_special(s->tokenizer, YK_TOKEN_MASK);
     s->plain = yk_tokenizer_pieces(s->tokenizer);
     yk_room room = yk_room_left("");
-    if (o->training && !o->score) YK_TRY(yk_needs_fit(r, yk_tokenizer_vocab(s->tokenizer), &room, s->k, team, err));
+    if (o->training && !o->score) { /* asked by all ranks of a node before the first of them takes any */
+        st = yk_needs_fit(r, yk_tokenizer_vocab(s->tokenizer), yk_ranks_of(o->comm), &room, s->k, team, err);
+        YK_TRY(yk_comm_agree(o->comm, st, err));
+    }
     YK_TRY(apply_profile(s, run_dir, err));
     yk_model_shape shape = yk_model_shape_of(r, yk_tokenizer_vocab(s->tokenizer));
     if (shape.vocab < yk_tokenizer_vocab(s->tokenizer))

@@ -2,12 +2,14 @@
 #ifndef YK_TRAIN_SESSION_H
 #define YK_TRAIN_SESSION_H
 
+#include "comm/comm.h"
 #include "config/recipe.h"
 #include "data/sampler.h"
 #include "model/model.h"
 #include "store/checkpoint.h"
 #include "token/tokenizer.h"
 
+enum { YK_SESSION_ROW_BYTES = 6 * 4 + sizeof(yk_segment) }; /* that a row of the batch takes */
 typedef struct yk_session {
     const yk_recipe *recipe;
     const yk_kernels *k; /* of the recipe's precision and profile: one of the built-in tables, or `fast` */
@@ -34,6 +36,7 @@ typedef struct yk_session_options {
     int64_t rows;  /* the most of a pass */
     bool training; /* gradients too */
     bool score;    /* the model has a score head */
+    yk_comm *comm; /* pretraining: the ranks that share it, all of which open their session now; NULL: this process */
 } yk_session_options;
 
 /* Loads <run_dir>/tokenizer/tokenizer.json and plans the model of the recipe. The weights are initialised from the
@@ -72,16 +75,20 @@ yk_status yk_session_tensors(const yk_session *s, float *base, const char *prefi
 
 /* Held-out loss of a shard: every document alone, in windows of `seq` tokens that advance by `stride`, each token
  * scored once with at least seq - stride tokens of context where there are so many. Stops after the document that
- * reaches max_tokens (0: none). Adds nats and bytes of text. */
+ * reaches max_tokens (0: none). Adds nats and bytes of text, the losses one by one in the order of the shard. The ranks
+ * of `comm` take documents by turns, with the same bits. */
 typedef struct yk_heldout {
     double nats, bytes, tokens;
 } yk_heldout;
-void yk_evaluate_shard(yk_session *s, const yk_shard *shard, int64_t stride, int64_t max_tokens, yk_heldout *sum);
+yk_status yk_evaluate_shard(yk_session *s, yk_comm *comm, const yk_shard *shard, int64_t stride, int64_t max_tokens,
+                            yk_heldout *sum, yk_error *err);
 
-/* Masked prediction on a shard at 15 %: how many were right, how many `common` (an id) would have got right. */
+/* Masked prediction on a shard at 15 %: how many were right, how many `common` (an id) would have got right. The ranks
+ * of `comm` take passes by turns. */
 typedef struct yk_masked {
     double targets, right, unigram_right;
 } yk_masked;
-void yk_evaluate_masked(yk_session *s, const yk_shard *shard, int32_t common, int64_t max_tokens, yk_masked *sum);
+void yk_evaluate_masked(yk_session *s, yk_comm *comm, const yk_shard *shard, int32_t common, int64_t max_tokens,
+                        yk_masked *sum);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "comm/comm.h"
 #include "config/range.h"
 #include "data/sampler.h"
 #include "train/train.h"
@@ -117,6 +118,16 @@ done:
     return st;
 }
 
+static yk_status make_folder(const char *dir, yk_error *err)
+{
+    yk_status st = YK_OK;
+    YK_TRY(yk_mkdirs(dir, err));
+    YK_TRY(link_folder(dir, "tokenizer", err));
+    YK_TRY(link_folder(dir, "data", err));
+done:
+    return st;
+}
+
 static yk_status remove_checkpoints(const char *dir, yk_error *err)
 {
     yk_status st = YK_OK;
@@ -148,9 +159,8 @@ static yk_status train_to(const search *s, int64_t trial, const char *dir, int64
     if (!steps || !job.summary) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     const char *const sets[SETS_OF_TRIALS] = {steps, "pretrain.prompts=", "pretrain.keep=1"};
     YK_TRY(recipe_of(s, trial, sets, SETS_OF_TRIALS, &r, err));
-    YK_TRY(yk_mkdirs(dir, err));
-    YK_TRY(link_folder(dir, "tokenizer", err));
-    YK_TRY(link_folder(dir, "data", err));
+    if (yk_comm_leads(job.comm)) st = make_folder(dir, err);
+    YK_TRY(yk_comm_agree(job.comm, st, err));
     job.recipe = &r;
     job.dir = dir;
     job.until = until;
@@ -162,16 +172,31 @@ done:
     return st;
 }
 
+/* What rank 0 finds in the trial's metrics, for all. */
+static yk_status find_score(const search *s, const char *dir, yk_result *x, bool *scored, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_comm *comm = s->job->comm;
+    if (yk_comm_leads(comm)) st = yk_trials_score(dir, x->step, &x->score, scored, err);
+    YK_TRY(yk_comm_agree(comm, st, err));
+    yk_comm_share(comm, &x->score, sizeof x->score);
+    yk_comm_share(comm, scored, sizeof *scored);
+done:
+    return st;
+}
+
 /* A trial whose checkpoint stands at the step, but whose score is lost, is trained anew. */
 static yk_status train(search *s, yk_result *x, bool *finished, yk_error *err)
 {
     yk_status st = YK_OK;
+    const bool leads = yk_comm_leads(s->job->comm);
     bool scored = false;
     char *dir = trial_dir(s, x->trial);
     double began = yk_now();
     if (!dir) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     for (int attempt = 0; attempt < 2 && !scored; attempt++) {
-        if (attempt) YK_TRY(remove_checkpoints(dir, err));
+        if (attempt && leads) st = remove_checkpoints(dir, err);
+        YK_TRY(yk_comm_agree(s->job->comm, st, err));
         st = train_to(s, x->trial, dir, x->step, finished, err);
         if (st == YK_ERR_NUMERIC) {
             yk_log("tune       trial %lld diverged", (long long)x->trial);
@@ -180,11 +205,12 @@ static yk_status train(search *s, yk_result *x, bool *finished, yk_error *err)
             st = YK_OK;
         }
         if (st != YK_OK || !*finished) goto done;
-        if (!scored) YK_TRY(yk_trials_score(dir, x->step, &x->score, &scored, err));
+        if (!scored) YK_TRY(find_score(s, dir, x, &scored, err));
     }
     if (!scored) YK_FAIL(YK_ERR_INTERNAL, "%s: has no evaluation at step %lld", dir, (long long)x->step);
     x->seconds = yk_now() - began;
-    YK_TRY(yk_trials_add(&s->trials, x, err));
+    if (leads) st = yk_trials_add(&s->trials, x, err);
+    YK_TRY(yk_comm_agree(s->job->comm, st, err));
 done:
     free(dir);
     return yk_context(err, st, "trial %lld", (long long)x->trial);
@@ -209,6 +235,13 @@ done:
     return st;
 }
 
+/* By rank 0. */
+static yk_status drop(const search *s, bool over, yk_error *err)
+{
+    yk_comm *comm = s->job->comm;
+    return yk_comm_agree(comm, yk_comm_leads(comm) ? drop_checkpoints(s, over, err) : YK_OK, err);
+}
+
 static yk_status take_result(search *s, const yk_result *x, bool recorded, yk_error *err)
 {
     int64_t from = x->rung ? yk_halving_step(&s->halving, s->r->pretrain_steps, x->rung - 1) : 0;
@@ -217,7 +250,7 @@ static yk_status take_result(search *s, const yk_result *x, bool recorded, yk_er
     if (!recorded)
         yk_log("tune       trial %lld of %lld, %s: %.3f bits per byte at step %lld of %lld", (long long)x->trial,
                (long long)s->halving.trials, x->values, x->score, (long long)x->step, (long long)s->r->pretrain_steps);
-    return recorded ? YK_OK : drop_checkpoints(s, false, err);
+    return recorded ? YK_OK : drop(s, false, err);
 }
 
 static yk_status go_through(search *s, bool *finished, yk_error *err)
@@ -227,17 +260,17 @@ static yk_status go_through(search *s, bool *finished, yk_error *err)
     *finished = true;
     while (yk_halving_next(&s->halving, &x.trial, &x.rung)) {
         x.step = yk_halving_step(&s->halving, s->r->pretrain_steps, x.rung);
-        if (x.rung == 0) YK_TRY(propose(s, x.trial, err));
+        if (x.rung == 0) YK_TRY(yk_comm_agree(s->job->comm, propose(s, x.trial, err), err));
         x.values = s->values[x.trial].data;
         bool recorded = yk_trials_find(&s->trials, &x);
         if (!recorded) {
-            *finished = !yk_job_stops(s->job);
+            *finished = !yk_comm_any(s->job->comm, yk_job_stops(s->job));
             if (*finished) YK_TRY(train(s, &x, finished, err));
             if (!*finished) goto done;
         }
         YK_TRY(take_result(s, &x, recorded, err));
     }
-    YK_TRY(drop_checkpoints(s, true, err));
+    YK_TRY(drop(s, true, err));
 done:
     return st;
 }
@@ -289,7 +322,8 @@ static yk_status conclude(const search *s, yk_error *err)
     int64_t best = yk_halving_best(&s->halving);
     if (best < 0) YK_FAIL(YK_ERR_NUMERIC, "all trials diverged; lower the ranges of `tune:`");
     double score = *yk_halving_score(&s->halving, best, s->halving.rungs - 1);
-    YK_TRY(write_best(s, best, score, err));
+    if (yk_comm_leads(s->job->comm)) st = write_best(s, best, score, err);
+    YK_TRY(yk_comm_agree(s->job->comm, st, err));
     json_t *tune = json_pack("{s:I, s:I, s:f, s:o, s:I, s:f}", "trials",
                              (json_int_t)yk_halving_begun(&s->halving), "steps", (json_int_t)s->steps, "runs",
                              (double)s->steps / (double)s->r->pretrain_steps, "best",
@@ -321,12 +355,25 @@ done:
     return st;
 }
 
+static yk_status write_base(const search *s, yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_buf given = {0};
+    YK_TRY(yk_mkdirs(s->dir, err));
+    yk_recipe_print_given(s->r, &given);
+    YK_TRY(yk_file_write(s->base, given.data, given.len, err));
+done:
+    yk_buf_free(&given);
+    return st;
+}
+
 static yk_status begin(search *s, yk_error *err)
 {
     yk_status st = YK_OK;
     const yk_recipe *r = s->r;
+    yk_comm *comm = s->job->comm;
+    const bool leads = yk_comm_leads(comm);
     char hash[33], *path = NULL;
-    yk_buf given = {0};
     s->dir = yk_path("%s/tune", s->job->dir);
     s->base = yk_path("%s/tune/base.yaml", s->job->dir);
     path = yk_path("%s/tune/trials.jsonl", s->job->dir);
@@ -339,13 +386,14 @@ static yk_status begin(search *s, yk_error *err)
     for (size_t k = 0; k < r->tuned; k++) s->choices[k] = yk_range_choices(&r->tune[k]);
     s->tpe = (yk_tpe){.seed = (uint64_t)r->seed, .startup = r->tuning_startup, .good_share = r->tuning_good_share,
                       .candidates = r->tuning_candidates, .keys = (int64_t)r->tuned, .choices = s->choices};
-    YK_TRY(yk_mkdirs(s->dir, err));
-    yk_recipe_print_given(r, &given);
-    YK_TRY(yk_file_write(s->base, given.data, given.len, err));
+    if (leads) st = write_base(s, err);
+    YK_TRY(yk_comm_agree(comm, st, err));
     YK_TRY(search_hash(s, hash, err));
-    YK_TRY(yk_trials_open(&s->trials, path, hash, err));
+    if (leads) st = yk_trials_open(&s->trials, path, hash, err);
+    YK_TRY(yk_comm_agree(comm, st, err));
+    if (!leads) st = yk_trials_open(&s->trials, path, hash, err); /* which rank 0 has repaired */
+    YK_TRY(yk_comm_agree(comm, st, err));
 done:
-    yk_buf_free(&given);
     free(path);
     return st;
 }

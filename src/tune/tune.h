@@ -10,7 +10,7 @@
  * <dir>/tune/trials.jsonl, from which a search that was cut goes on to the same end, and <dir>/tune/best.yaml, a whole
  * recipe with the winner's values; of the trials metrics stay, of the winner its checkpoint too. Sets summary member
  * tune {trials, steps, runs, best {key: value}, trial, score}: `steps` of training were spent, as many as `runs` whole
- * runs have. YK_ERR_NUMERIC when all trials diverged. */
+ * runs have. The ranks of the job train each trial together. YK_ERR_NUMERIC when all trials diverged. */
 yk_status yk_tune_stage(const yk_job *job, bool *finished, yk_error *err);
 
 #endif

@@ -23,10 +23,10 @@ static void reduce(const setting *s, int way)
 {
     const int size = yk_comm_size(s->comm);
     switch (way) {
-    case 0: yk_comm_sum_slices(s->comm, s->k, &s->team, s->x, s->n, s->n); break;
+    case 0: yk_comm_sum_slices(s->comm, &s->team, &(yk_sum){.k = s->k, .x = s->x, .n = s->n, .floats = s->n}); break;
     case 1: MPI_Reduce_scatter_block(s->x, s->y, (int)(s->n / size), MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD); break;
     case 2:
-        yk_comm_sum_slices(s->comm, s->k, &s->team, s->x, s->n, s->n);
+        yk_comm_sum_slices(s->comm, &s->team, &(yk_sum){.k = s->k, .x = s->x, .n = s->n, .floats = s->n});
         yk_comm_gather_slices(s->comm, &s->team, s->x, s->n, s->n);
         break;
     default: MPI_Allreduce(MPI_IN_PLACE, s->x, (int)s->n, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD);

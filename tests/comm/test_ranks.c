@@ -23,45 +23,69 @@ static float number(int rank, int64_t i)
     return ((float)(x >> 8) - 8388608.0f) * ldexpf(1.0f, (int)(x & 31) - 40);
 }
 
+static float rounded(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+    if (fabsf(x) < 0x1p-56f) bits = 0;
+    memcpy(&x, &bits, sizeof bits);
+    return x;
+}
+
 /* ((x0 + x1) + (x2 + x3)) + ... */
-static float tree(int64_t i, int ranks)
+static float tree(int64_t i, int ranks, bool bf16)
 {
     float x[64];
     for (int r = 0; r < ranks; r++) x[r] = number(r, i);
     for (int apart = 1; apart < ranks; apart *= 2)
-        for (int r = 0; r < ranks; r += 2 * apart) x[r] += x[r + apart];
+        for (int r = 0; r < ranks; r += 2 * apart)
+            x[r] = bf16 ? rounded(x[r]) + rounded(x[r + apart]) : x[r] + x[r + apart];
     return x[0];
 }
 
-static void check_sum(int64_t n, int64_t floats)
+/* Whether this rank owns each of x[n]. */
+static char *find_owned(int64_t n, int64_t floats)
+{
+    char *owned = calloc((size_t)n, 1);
+    assert_non_null(owned);
+    for (int b = 0; b < yk_comm_buckets(comm, floats); b++) {
+        const yk_slice s = yk_comm_slice(comm, n, floats, yk_comm_rank(comm), b);
+        for (int64_t i = s.begin; i < s.end; i++) owned[i] = 1;
+    }
+    return owned;
+}
+
+static void check_sum(int64_t n, int64_t floats, bool bf16)
 {
     const int rank = yk_comm_rank(comm), size = yk_comm_size(comm);
-    const yk_slice own = yk_comm_slice(comm, n, floats, rank);
+    char *own = find_owned(n, floats);
     float *x = calloc((size_t)n, sizeof *x);
     assert_non_null(x);
     for (int64_t i = 0; i < n; i++) x[i] = number(rank, i);
-    yk_comm_sum_slices(comm, k, &team, x, n, floats);
-    for (int64_t i = own.begin; i < own.end; i++) {
-        const float wanted = tree(i, size);
-        assert_memory_equal(&x[i], &wanted, sizeof wanted);
+    yk_comm_sum_slices(comm, &team, &(yk_sum){k, x, n, floats, bf16});
+    for (int64_t i = 0; i < n; i++) {
+        const float wanted = tree(i, size, bf16);
+        if (own[i]) assert_memory_equal(&x[i], &wanted, sizeof wanted);
+        else x[i] = NAN;
     }
-    for (int64_t i = 0; i < n; i++)
-        if (i < own.begin || i >= own.end) x[i] = NAN;
     yk_comm_gather_slices(comm, &team, x, n, floats);
     for (int64_t i = 0; i < n; i++) {
-        const float wanted = tree(i, size);
+        const float wanted = tree(i, size, bf16);
         assert_memory_equal(&x[i], &wanted, sizeof wanted);
     }
     free(x);
+    free(own);
 }
 
 static void sums_follow_the_tree(void **state)
 {
     (void)state;
     static const int64_t length[] = {1, 16, 4096, 4097, 12288, 40000, 300001, 1200000};
-    for (size_t i = 0; i < sizeof length / sizeof *length; i++) check_sum(length[i], length[i]);
-    check_sum(5000, 300001); /* an array that ends inside another's slices */
-    check_sum(150000, 160000);
+    for (size_t i = 0; i < sizeof length / sizeof *length; i++) check_sum(length[i], length[i], i % 2);
+    check_sum(300001, 300001, true);
+    check_sum(5000, 300001, false); /* an array that ends inside another's slices */
+    check_sum(150000, 160000, true);
 }
 
 static void slices_cover_the_array_once(void **state)
@@ -70,11 +94,18 @@ static void slices_cover_the_array_once(void **state)
     enum { FLOATS = 70001 };
     static char seen[FLOATS];
     memset(seen, 0, sizeof seen);
+    int64_t all = 0;
     for (int r = 0; r < yk_comm_size(comm); r++) {
-        const yk_slice s = yk_comm_slice(comm, FLOATS, FLOATS, r);
-        assert_true(s.begin % YK_SUM_BLOCK == 0 && s.end >= s.begin);
-        for (int64_t i = s.begin; i < s.end; i++) seen[i]++;
+        for (int b = 0; b < yk_comm_buckets(comm, FLOATS); b++) {
+            const yk_slice s = yk_comm_slice(comm, FLOATS, FLOATS, r, b);
+            const yk_slice whole = yk_comm_bucket(comm, FLOATS, FLOATS, b);
+            assert_true(s.begin >= whole.begin && s.end <= whole.end);
+            assert_true(s.begin % YK_SUM_BLOCK == 0 || s.begin == s.end);
+            for (int64_t i = s.begin; i < s.end; i++) seen[i]++;
+        }
+        all += yk_comm_owned(comm, FLOATS, FLOATS, r);
     }
+    assert_int_equal(all, FLOATS);
     for (int64_t i = 0; i < FLOATS; i++) assert_int_equal(seen[i], 1);
 }
 
@@ -84,9 +115,10 @@ static void doubles_come_in_order(void **state)
     enum { FLOATS = 200000, BLOCKS = (FLOATS + YK_SUM_BLOCK - 1) / YK_SUM_BLOCK };
     const int rank = yk_comm_rank(comm), size = yk_comm_size(comm);
     double x[BLOCKS] = {0}, y[13] = {0};
-    const yk_slice own = yk_comm_slice(comm, FLOATS, FLOATS, rank);
-    for (int64_t b = own.begin / YK_SUM_BLOCK; b * YK_SUM_BLOCK < own.end; b++) x[b] = (double)b + 0.5;
-    yk_comm_gather_blocks(comm, &team, x, FLOATS);
+    char *own = find_owned(FLOATS, FLOATS);
+    for (int64_t b = 0; b < BLOCKS; b++) x[b] = own[b * YK_SUM_BLOCK] ? (double)b + 0.5 : NAN;
+    free(own);
+    yk_comm_gather_blocks(comm, x, FLOATS);
     for (int b = 0; b < BLOCKS; b++) assert_true(x[b] == b + 0.5);
     for (int i = rank * 13 / size; i < (rank + 1) * 13 / size; i++) y[i] = i + 0.25;
     yk_comm_gather_doubles(comm, y, 13);
@@ -99,12 +131,21 @@ static void slices_come_and_go(void **state)
     enum { FLOATS = 90000 };
     static float whole[FLOATS], own[FLOATS];
     const bool leads = yk_comm_leads(comm);
-    const yk_slice s = yk_comm_slice(comm, FLOATS, FLOATS, yk_comm_rank(comm));
+    const float *next = own;
     for (int64_t i = 0; i < FLOATS; i++) whole[i] = leads ? (float)i : 0;
     yk_comm_deal_slices(comm, leads ? whole : NULL, own, FLOATS);
-    for (int64_t i = s.begin; i < s.end; i++) assert_true(own[i - s.begin] == (float)i);
+    for (int b = 0; b < yk_comm_buckets(comm, FLOATS); b++) {
+        const yk_slice s = yk_comm_slice(comm, FLOATS, FLOATS, yk_comm_rank(comm), b);
+        for (int64_t i = s.begin; i < s.end; i++) assert_true(*next++ == (float)i);
+    }
+    assert_int_equal(next - own, yk_comm_owned(comm, FLOATS, FLOATS, yk_comm_rank(comm)));
     memset(whole, 0, sizeof whole);
     yk_comm_collect_slices(comm, leads ? whole : NULL, own, FLOATS);
+    for (int64_t i = 0; leads && i < FLOATS; i++) assert_true(whole[i] == (float)i);
+    char *mine = find_owned(FLOATS, FLOATS);
+    for (int64_t i = 0; i < FLOATS; i++) whole[i] = mine[i] ? (float)i : 0;
+    free(mine);
+    yk_comm_collect_slices(comm, whole, NULL, FLOATS);
     for (int64_t i = 0; leads && i < FLOATS; i++) assert_true(whole[i] == (float)i);
 }
 
@@ -136,6 +177,64 @@ static void ranks_agree(void **state)
     if (last > 0) assert_int_equal(yk_comm_agree(comm, YK_OK, &err), YK_ERR_IO); /* there is no other after it */
 }
 
+/* Lengths differ, some are 0; of few items not every rank has one. */
+static void check_items(int64_t n, size_t most)
+{
+    yk_buf *item = calloc((size_t)n + 1, sizeof *item);
+    assert_non_null(item);
+    for (int64_t i = 0; i < n; i++) {
+        yk_buf_puts(&item[i], yk_comm_makes(comm, i) ? "" : "what was there before");
+        const size_t length = (size_t)i * 7919 % most;
+        for (size_t at = 0; yk_comm_makes(comm, i) && at < length; at++)
+            yk_buf_add(&item[i], &(char){(char)(i + (int64_t)at)}, 1);
+    }
+    yk_comm_gather_texts(comm, item, n);
+    for (int64_t i = 0; i < n; i++) {
+        assert_int_equal(item[i].len, (size_t)i * 7919 % most);
+        for (size_t at = 0; at < item[i].len; at++) assert_true(item[i].data[at] == (char)(i + (int64_t)at));
+        assert_true(item[i].data[item[i].len] == 0);
+        yk_buf_free(&item[i]);
+    }
+    free(item);
+}
+
+static void items_come_in_order(void **state)
+{
+    (void)state;
+    for (int64_t n = 0; n < 20; n++) check_items(n, 3);
+    check_items(3000, 200);
+}
+
+static void a_long_item_comes_in_pieces(void **state)
+{
+    (void)state;
+    enum { LONG = 37 << 20 };
+    yk_buf item[2] = {{0}};
+    char *text = malloc(LONG);
+    assert_non_null(text);
+    for (int i = 0; i < LONG; i++) text[i] = (char)(i % 251);
+    if (yk_comm_makes(comm, 0)) yk_buf_add(&item[0], text, LONG);
+    if (yk_comm_makes(comm, 1)) yk_buf_puts(&item[1], "short");
+    yk_comm_gather_texts(comm, item, 2);
+    assert_int_equal(item[0].len, LONG);
+    assert_memory_equal(item[0].data, text, LONG);
+    assert_string_equal(item[1].data, "short");
+    yk_buf_free(&item[0]);
+    yk_buf_free(&item[1]);
+    free(text);
+}
+
+static void counts_add_up(void **state)
+{
+    (void)state;
+    const int64_t rank = yk_comm_rank(comm), size = yk_comm_size(comm);
+    int64_t x[] = {1, rank, (int64_t)1 << 52};
+    yk_comm_add_counts(comm, x, 3);
+    assert_int_equal(x[0], size);
+    assert_int_equal(x[1], size * (size - 1) / 2);
+    assert_int_equal(x[2], size << 52);
+}
+
 static void text_is_shared(void **state)
 {
     (void)state;
@@ -153,8 +252,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_follow_the_tree),  cmocka_unit_test(slices_cover_the_array_once),
         cmocka_unit_test(doubles_come_in_order), cmocka_unit_test(slices_come_and_go),
-        cmocka_unit_test(text_is_shared),        cmocka_unit_test(passing_is_counted),
-        cmocka_unit_test(ranks_agree), /* the last, as all fail in it */
+        cmocka_unit_test(items_come_in_order),   cmocka_unit_test(a_long_item_comes_in_pieces),
+        cmocka_unit_test(counts_add_up),         cmocka_unit_test(passing_is_counted),
+        cmocka_unit_test(text_is_shared),        cmocka_unit_test(ranks_agree), /* the last, as all fail in it */
     };
     yk_error err = {""};
     if (yk_comm_open(&comm, &err) != YK_OK || yk_kernels_pick(&k, NULL, YK_FP32, &err) != YK_OK) {

@@ -141,6 +141,7 @@ static void other_value(const yk_key *k, char value[256], char printed[256])
                    {"tokenizer.sample_bytes", "2Ki", "2048"},
                    {"tokenizer.tune", "[1k, 2k]", "[\"1k\", \"2k\"]"},
                    {"model.kv_heads", "2", "2"},
+                   {"model.full_every", "2", "2"},
                    {"zero", "2", "2"},
                    {"pretrain.tokens", "40960", "40960"},
                    {"corpus.domain", "other-1_X", "\"other-1_X\""}};
@@ -209,6 +210,21 @@ static void has_origin(const yk_recipe *r, const yk_key *k, const char *printed,
     yk_buf_free(&out);
 }
 
+/* The lines of its group without which a key has no meaning. */
+static const char *beside(const char *path)
+{
+    static const char *const lines[][2] = {
+        {"model.attention", "  selected_blocks: 4\n"},
+        {"model.window", "  attention: window\n"},
+        {"model.global_tokens", "  attention: global\n  window: 8\n"},
+        {"model.attention_stride", "  attention: strided\n  window: 8\n"},
+        {"model.selected_blocks", "  attention: selected\n"},
+        {"model.full_every", "  attention: window\n  window: 8\n"}};
+    for (size_t i = 0; i < COUNT(lines); i++)
+        if (strcmp(path, lines[i][0]) == 0) return lines[i][1];
+    return "";
+}
+
 static void every_key(void **state)
 {
     const place *p = *state;
@@ -218,8 +234,9 @@ static void every_key(void **state)
         yk_recipe r;
         other_value(k, value, printed);
         yk_key_path(k, path);
-        snprintf(text, sizeof text, "%s%s%s%s: %s\n%s", k->group, k->group[0] ? ":\n" : "# top\n",
-                 k->group[0] ? "  " : "", k->name, value, small_corpus);
+        const char *more = beside(path);
+        snprintf(text, sizeof text, "%s%s%s%s: %s\n%s%s", k->group, k->group[0] ? ":\n" : "# top\n",
+                 k->group[0] ? "  " : "", k->name, value, more, small_corpus);
         load(&r, p, text, NULL);
         same_field(k, &r, printed);
         snprintf(origin, sizeof origin, "%s:2", p->file);
@@ -227,7 +244,8 @@ static void every_key(void **state)
         round_trip(p, &r);
         yk_recipe_free(&r);
         snprintf(set, sizeof set, "%s=%s", path, value);
-        load(&r, p, small_corpus, set);
+        snprintf(text, sizeof text, "%s%s%s", more[0] ? "model:\n" : "", more, small_corpus);
+        load(&r, p, text, set);
         same_field(k, &r, printed);
         has_origin(&r, k, printed, "--set");
         round_trip(p, &r);

@@ -54,7 +54,8 @@ static int make_world(void **state)
         w->documents[d] = yk_path("%s/%d.jsonl.zst", w->dir, d);
         w->shard[d] = yk_path("%s/%d.tok", w->dir, d);
         write_documents(w->documents[d], d);
-        assert_int_equal(yk_shard_write(w->documents[d], w->shard[d], w->t, &(yk_team){.threads = 2}, &err), YK_OK);
+        assert_int_equal(yk_shard_write(w->documents[d], w->shard[d], w->t, &(yk_team){.threads = 2}, NULL,
+                                        &err), YK_OK);
         w->domain[d] = (yk_domain){.name = d ? "b" : "a", .weight = d ? 0.75 : 0.25};
         assert_int_equal(yk_shard_open(&w->domain[d].train, w->shard[d], &err), YK_OK);
     }

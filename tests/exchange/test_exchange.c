@@ -130,6 +130,7 @@ static void what_transformers_does_not_compute_is_named(void **state)
         {{"model.qkv_bias=true"}, "Qwen2ForCausalLM, needs model.qk_norm: false"},
         {{"model.norm=layernorm", "model.mlp=gelu", "model.position=learned", "model.bias=true", "model.qk_norm=false"},
          "GPT2LMHeadModel, needs model.kv_heads = model.heads"},
+        {{"model.qk_norm=false", "model.attention=window", "model.window=9"}, "needs model.attention: full"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         small x;

@@ -211,7 +211,8 @@ static void models_that_llama_cpp_lacks(void **state)
                  {{"model.qk_norm=false", "model.mlp=gelu"}, "model.norm: rmsnorm with model.mlp: gelu"},
                  {{"model.qk_norm=false", "model.position=learned"},
                   "model.norm: rmsnorm with model.position: learned"},
-                 {{"model.qk_norm=false", "model.norm=layernorm"}, "model.norm: layernorm with model.mlp: swiglu"}};
+                 {{"model.qk_norm=false", "model.norm=layernorm"}, "model.norm: layernorm with model.mlp: swiglu"},
+                 {{"model.attention=selected", "model.selected_blocks=3"}, "model.attention is not full"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         small x;
         char path[160];

@@ -24,6 +24,9 @@ static const yk_model_shape shapes[] = {
     {.vocab = VOCAB, .width = 32, .layers = 2, .heads = 2, .kv_heads = 1, .head_size = 16, .ffn = 48, .positions = 32,
      .tied = true, .qkv_bias = true, .rope_theta = 1e4, .rope_factor = 8, .rope_original = 48, .norm_eps = 1e-5,
      .init_std = 0.3, .score = true},
+    {.vocab = VOCAB, .width = 32, .layers = 2, .heads = 2, .kv_heads = 1, .head_size = 16, .ffn = 48, .positions = 32,
+     .tied = true, .rope_theta = 1e4, .norm_eps = 1e-5, .init_std = 0.3, .score = true,
+     .pattern = {.window = 3, .global = 2}, .full_every = 2},
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -290,12 +293,12 @@ static void recomputation_has_the_same_bits(void **state)
     int64_t most = yk_model_memory(all).activations;
     for (int policy = 0; policy < 4; policy++) { /* attention, block, every-2, every-7 */
         static const int64_t blocks[] = {0, 1, 2, 7};
-        yk_model *m = NULL;
-        yk_memory planned;
-        int64_t floats;
+        yk_model *m = NULL, *outline = NULL;
         deep.recompute_attention = policy == 0;
         deep.recompute_blocks = blocks[policy];
-        assert_int_equal(yk_model_plan(&deep, ROWS, true, k, &(yk_team){.threads = 2}, &planned, &floats, &err), YK_OK);
+        assert_int_equal(yk_model_outline(&outline, &deep, ROWS, true, k, &(yk_team){.threads = 2}, &err), YK_OK);
+        const yk_memory planned = yk_model_memory(outline);
+        yk_model_free(outline);
         assert_int_equal(yk_model_new(&m, &deep, ROWS, true, k, &(yk_team){.threads = 2}, &err), YK_OK);
         assert_int_equal(yk_model_pack(m, true, &err), YK_OK);
         assert_int_equal(yk_memory_sum(yk_model_memory(m)), yk_memory_sum(planned));

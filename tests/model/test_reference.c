@@ -18,6 +18,12 @@ static const reference references[] = {
     {"qkv_bias", {.vocab = VOCAB, .width = 32, .layers = 2, .heads = 2, .kv_heads = 1, .head_size = 16, .ffn = 48,
                   .positions = ROWS, .tied = true, .qkv_bias = true, .rope_theta = 1e4, .rope_factor = 8,
                   .rope_original = 48, .norm_eps = 1e-5}, qkv_bias_loss, qkv_bias_gradients, qkv_bias_training},
+    {"window", {.vocab = VOCAB, .width = 32, .layers = 2, .heads = 4, .kv_heads = 2, .head_size = 16, .ffn = 48,
+                .positions = ROWS, .qk_norm = true, .tied = true, .rope_theta = 1e4, .norm_eps = 1e-5,
+                .pattern = {.window = 4}, .full_every = 2}, window_loss, window_gradients, window_training},
+    {"global_tokens", {.vocab = VOCAB, .width = 32, .layers = 2, .heads = 2, .kv_heads = 1, .head_size = 16, .ffn = 48,
+                       .positions = ROWS, .rope_theta = 1e4, .norm_eps = 1e-5, .pattern = {.window = 3, .global = 2}},
+     global_tokens_loss, global_tokens_gradients, global_tokens_training},
 };
 enum { REFERENCES = sizeof references / sizeof *references };
 

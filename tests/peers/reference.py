@@ -23,6 +23,10 @@ CASES = {
     "deep_free": dict(width=16, layers=4, heads=2, kv_heads=1, head_size=16, ffn=32, qk_norm=True, tied=False),
     "qkv_bias": dict(width=32, layers=2, heads=2, kv_heads=1, head_size=16, ffn=48, qk_norm=False, tied=True, qkv_bias=True,
                      rope_factor=8, rope_original=48),
+    "window": dict(width=32, layers=2, heads=4, kv_heads=2, head_size=16, ffn=48, qk_norm=True, tied=True, window=4,
+                   full_every=2),
+    "global_tokens": dict(width=32, layers=2, heads=2, kv_heads=1, head_size=16, ffn=48, qk_norm=False, tied=False,
+                          window=3, global_tokens=2),
 }
 THETA, EPS, Z = 10000.0, 1e-5, 1e-4
 
@@ -122,10 +126,14 @@ def rope(c, x, position):
     return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
 
 
-def visible():
+def visible(c, layer):
     m = torch.zeros(ROWS, ROWS, dtype=torch.bool)
+    full = "window" not in c or (layer + 1) % c.get("full_every", layer + 2) == 0
     for first, n, causal in SEGMENTS:
         block = torch.ones(n, n, dtype=torch.bool)
+        if not full:
+            t, s = torch.arange(n)[:, None], torch.arange(n)[None, :]
+            block = ((t - s).abs() < c["window"]) | (torch.minimum(t, s) < c.get("global_tokens", 0))
         m[first:first + n, first:first + n] = torch.tril(block) if causal else block
     return m
 
@@ -133,7 +141,7 @@ def visible():
 def final_rows(c, w, token, position):
     """The rows that the output projection gets."""
     H, K, D = c["heads"], c["kv_heads"], c["head_size"]
-    x, seen = w["model.embed_tokens.weight"][token], visible()
+    x = w["model.embed_tokens.weight"][token]
     if c.get("gpt2"):
         x = x + w["model.embed_positions.weight"][position]
     for l in range(c["layers"]):
@@ -147,7 +155,7 @@ def final_rows(c, w, token, position):
             q, k = rope(c, q, position), rope(c, k, position)
         k, v = k.repeat_interleave(H // K, 1), v.repeat_interleave(H // K, 1)
         score = torch.einsum("ihd,jhd->hij", q, k) / math.sqrt(D)
-        mixed = torch.einsum("hij,jhd->ihd", score.masked_fill(~seen, -math.inf).softmax(-1), v)
+        mixed = torch.einsum("hij,jhd->ihd", score.masked_fill(~visible(c, l), -math.inf).softmax(-1), v)
         x = x + linear(w, p + "self_attn.o_proj", mixed.reshape(ROWS, H * D))
         x = x + mlp(c, w, p, norm(c, w, p + "post_attention_layernorm", x))
     return norm(c, w, "model.norm", x)

@@ -98,7 +98,11 @@ static int set_up(void **state)
                 "\"pretrain\":{\"heldout_bpb\":{\"start\":4.1,\"end\":2.2,\"by_domain\":{\"a<b\":2."
                 "1,\"c&d\":2.3}},"
                 "\"tokens\":1300000,\"steps\":600,\"tokens_per_s\":9000,\"peak_share\":0.55,"
-                "\"skipped_steps\":7,\"loss_scale\":8192},"
+                "\"skipped_steps\":7,\"loss_scale\":8192,"
+                "\"balance\":{\"ranks\":4,\"phases\":{\"forward\":{\"min\":1.25,\"avg\":2,\"max\":3.5},"
+                "\"rows\":{\"min\":10,\"avg\":10,\"max\":10}},\"imbalance\":0.125,\"network\":0.25,"
+                "\"advice\":\"<look> at it, and go on looking for longer than a line of a terminal is wide, "
+                "to its end\"}},"
                 "\"baseline\":{\"gzip_bpb\":2.53,\"xz_bpb\":2.41,\"by_domain\":{\"a<b\":{\"gzip_"
                 "bpb\":2.5,\"xz_bpb\":2.4}}},"
                 "\"masked\":{\"accuracy\":0.4,\"unigram_accuracy\":0.05},\"corpus\":{\"documents\":"
@@ -189,7 +193,7 @@ static void test_whole_page(void **state)
     const fixture *f = *state;
     yk_buf page = {0}, again = {0};
     write_page(f, &page);
-    assert_int_equal(count(&page, "//h:section"), 11);
+    assert_int_equal(count(&page, "//h:section"), 12);
     assert_int_equal(count(&page, "//h:section[@id='heldout']//h:figure"), 2);
     assert_int_equal(count(&page, "//h:section[@id='training']//h:figure"), 4);
     assert_int_equal(count(&page, "//h:svg[@class='chart']"), 9);
@@ -203,6 +207,8 @@ static void test_whole_page(void **state)
         strstr(page.data, "http://www.w3.org/2000")); /* nothing is fetched, nothing named */
     assert_null(strstr(page.data, "class=\"notes\""));
     assert_non_null(strstr(page.data, "over 600 steps, 7 skipped"));
+    assert_non_null(strstr(page.data, "<h3>pretrain: 4 ranks</h3>"));
+    assert_non_null(strstr(page.data, "Lost to unequal ranks 12.5%, to the exchange 25.0%: &lt;look&gt; at it"));
     write_page(f, &again);
     assert_int_equal(page.len, again.len);
     assert_memory_equal(page.data, again.data, page.len);
@@ -328,6 +334,9 @@ static void test_table_fits_a_terminal(void **state)
     assert_non_null(strstr(out.data, "4.100 -> 2.200"));
     assert_non_null(strstr(out.data, "gzip 2.530, xz 2.410"));
     assert_non_null(strstr(out.data, "loss scale 8192"));
+    assert_non_null(strstr(out.data, "pretrain of 4 ranks, seconds"));
+    assert_non_null(strstr(out.data, "from 1.25 to 3.50"));
+    assert_non_null(strstr(out.data, "and to the exchange 25.0%"));
     for (char *line = strtok(out.data, "\n"); line; line = strtok(NULL, "\n"))
         assert_true(yk_text_columns(line) <= 80);
     yk_buf_free(&out);

@@ -19,9 +19,11 @@ case $? in
 esac
 export QEMU_LD_PREFIX="$arm/sysroot" QEMU_CPU=max
 
-qemu-aarch64 "$arm/build/tests/simd/test_kernels" >"$dir/log" 2>&1
-verdict "the kernels of every set" 0 $?
-[ $failed = 0 ] || sed 's/^/    /' "$dir/log"
+for program in test_kernels test_attention; do
+    qemu-aarch64 "$arm/build/tests/simd/$program" >"$dir/log" 2>&1
+    verdict "$program of every set" 0 $?
+    [ $failed = 0 ] || sed 's/^/    /' "$dir/log"
+done
 
 digest() { # precision, set of this machine or of AArch64, command
     precision=$1 isa=$2

@@ -25,7 +25,7 @@ ranks() { # the digest of a fresh run
     tail -n 1 "$dir/out"
 }
 metrics() { # but for what a clock says
-    sed 's/"seconds":[^,}]*//; s/"tokens_per_s":[^,}]*//' "$dir/run/metrics.jsonl"
+    sed 's/"seconds":[^,}]*//; s/"tokens_per_s":[^,}]*//; s/,"exchange_[a-z]*":[^,}]*//g' "$dir/run/metrics.jsonl"
 }
 steps() {
     grep -c '"type":"step"' "$dir/run/metrics.jsonl" 2>/dev/null
@@ -47,6 +47,8 @@ verdict "3 threads" "$first" "$(alone --set threads=3)"
 verdict "without local_after it is another run" 1 "$([ "$first" = "$(alone --set pretrain.local_after=20)" ] || echo 1)"
 "$yoke" run "$recipe" $local --set pretrain.eval_every=30 --run-dir "$dir/run" >"$dir/out" 2>"$dir/log"
 says "evaluations between outer steps" '`pretrain.eval_every` is 30; it must be a multiple of pretrain.local_steps, 20'
+"$yoke" run "$recipe" $local --set pretrain.spike_factor=3 --run-dir "$dir/run" >"$dir/out" 2>"$dir/log"
+says "spikes" '`pretrain.spike_factor` is 3, but steps of pretrain.local_steps'
 "$yoke" run "$recipe" $local --set zero=1 --run-dir "$dir/run" >"$dir/out" 2>"$dir/log"
 says "zero" '`zero` is 1, but with pretrain.local_steps'
 
@@ -82,6 +84,10 @@ on 4
 verdict "4, 2, 1 and 4 ranks, one after another, stopped at steps$came" "$first" "$(tail -n 1 "$dir/out")"
 after="--set pretrain.local_after=15 --set precision=bf16"
 verdict "bf16, together at first: 4 ranks" "$(alone $after)" "$(ranks 4 $after)"
+rounded="--set pretrain.gradients=bf16 --set pretrain.local_after=15"
+wanted=$(alone $rounded)
+verdict "outer steps summed in bf16 are others" 1 "$([ "$wanted" = "$(alone --set pretrain.local_after=15)" ] || echo 1)"
+verdict "outer steps summed in bf16: 4 ranks, 1 a node" "$wanted" "$(YOKE_NODE_RANKS=1 ranks 4 $rounded)"
 
 # A loss scale that doubles each step overflows in one lane or the other, which skips the step.
 half="--set precision=fp16 --set pretrain.loss_scale_every=1 --set pretrain.lr=3e-2"

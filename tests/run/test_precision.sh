@@ -30,7 +30,7 @@ for step in 2 9 16; do cut $step --set precision=fp16 --set pretrain.loss_scale_
 verdict "fp16: after kill -9" "$first" "$(go_on --set precision=fp16 --set pretrain.loss_scale_every=4)"
 verdict "fp16: each skipped step is there once" "$skips" "$(rows '"skipped": *true')"
 fp16 --set pretrain.lr=10 --set pretrain.clip=0 >/dev/null
-verdict "fp16: a loss that is not finite is no scale's fault" 1 "$(grep -c '20 steps in a row were not finite' "$dir/log")"
+verdict "fp16: a loss that is not finite is no scale's fault" 1 "$(grep -c '20 steps in a row went wrong' "$dir/log")"
 fresh --set precision=bf16 --set pretrain.steps=21 >/dev/null
 verdict "bf16: each evaluation tells what is flushed" 3 "$(rows '"flushed": *{"weights": *0.0*, *"gradients": *[n0]')"
 plain=$(fresh)

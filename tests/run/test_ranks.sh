@@ -3,22 +3,7 @@
 # ranks that cannot go on say. With the argument `all` the whole table, in minutes: make rank-table
 . "${top_srcdir:=.}/tests/run/common.sh"
 recipe=$top_srcdir/conf/tiny.yaml
-skip() {
-    echo "skipped: $1"
-    exit 77
-}
-command -v mpirun >/dev/null || skip "there is no mpirun: apt-get install openmpi-bin"
-grep -q '^HAVE_MPI_TRUE = *#' "$top_builddir/Makefile" && skip "yoke was built without MPI"
-OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_btl=self,vader
-export OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM OMPI_MCA_rmaps_base_oversubscribe \
-    OMPI_MCA_hwloc_base_binding_policy OMPI_MCA_mpi_yield_when_idle OMPI_MCA_btl
-ranks() { # how many, then the options of a run that goes on in $dir/run
-    n=$1
-    shift
-    mpirun --quiet -np "$n" "$yoke" run "$recipe" --set lanes=8 --set threads=1 --run-dir "$dir/run" "$@" \
-        >"$dir/out" 2>"$dir/log"
-}
+. "$top_srcdir/tests/run/ranks.sh"
 last() {
     tail -n 1 "$dir/out"
 }
@@ -27,7 +12,7 @@ fresh_ranks() {
     ranks "$@"
 }
 metrics() { # but for what a clock says
-    sed 's/"seconds":[^,}]*//; s/"tokens_per_s":[^,}]*//' "$dir/run/metrics.jsonl"
+    sed 's/"seconds":[^,}]*//; s/"tokens_per_s":[^,}]*//; s/"exchange_[a-z]*":[^,}]*//g' "$dir/run/metrics.jsonl"
 }
 steps() {
     grep -c '"type":"step"' "$dir/run/metrics.jsonl" 2>/dev/null
@@ -40,7 +25,7 @@ table() { # precision, then more options
     precision=$1
     shift
     wanted=$(alone --set precision=$precision "$@")
-    for zero in 0 1 2; do
+    for zero in ${ZEROS:-0 1 2 3}; do
         for n in 1 2 4 8; do
             for way in "1 8" "1 2" "1 1" "2 8"; do # threads, ranks a node
                 threads=${way% *} node=${way#* }
@@ -53,7 +38,8 @@ table() { # precision, then more options
 }
 if [ "${1-}" = all ]; then
     for precision in ${PRECISIONS:-fp32 bf16}; do
-        table $precision --set pretrain.steps=50
+        table $precision --set pretrain.steps=50 --set pretrain.gradients=${GRADIENTS:-fp32}
+        [ -n "${GRADIENTS-}" ] && continue
         table $precision --set pretrain.steps=50 --set pretrain.batch=16 --set model.width=64 --set model.tied=false
     done
     echo "$passed passed, $failed failed"
@@ -83,16 +69,26 @@ metrics | cmp "$dir/metrics" - >"$dir/log"
 verdict "the same metrics" 0 $?
 fresh_ranks 4 --set zero=2
 verdict "4 ranks, zero 2" "$first" "$(last)"
+YOKE_NODE_RANKS=2 fresh_ranks 4 --set zero=3 --set recompute=block
+verdict "4 ranks, 2 a node, zero 3" "$first" "$(last)"
+metrics | cmp "$dir/metrics" - >"$dir/log"
+verdict "the same metrics again" 0 $?
 bf16=$(alone --set precision=bf16)
 YOKE_NODE_RANKS=2 fresh_ranks 4 --set zero=2 --set precision=bf16
 verdict "4 ranks, 2 a node, zero 2, bf16" "$bf16" "$(last)"
+bf16=$(alone --set pretrain.gradients=bf16)
+verdict "rounded gradients are others" 1 "$([ "$bf16" != "$first" ] && echo 1)"
+YOKE_NODE_RANKS=2 fresh_ranks 8 --set zero=2 --set pretrain.gradients=bf16
+verdict "8 ranks, 2 a node, zero 2, gradients in bf16" "$bf16" "$(last)"
+YOKE_NODE_RANKS=1 fresh_ranks 2 --set pretrain.gradients=bf16
+verdict "2 ranks on 2 nodes, gradients in bf16" "$bf16" "$(last)"
 
 # Another number of ranks, and another stage of `zero`, at every restart.
 longer="--set pretrain.batch=32 --set pretrain.micro_batch=2"
 wanted=$(alone $longer)
 rm -rf "$dir/run"
 came=
-for way in "8 1 8" "2 2 20" "4 0 32"; do # ranks, zero, and the step after which they are stopped
+for way in "8 1 8" "4 3 14" "2 2 20" "4 0 32"; do # ranks, zero, and the step after which they are stopped
     set -- $way
     ranks "$1" --set zero="$2" $longer &
     tries=0
@@ -104,17 +100,86 @@ for way in "8 1 8" "2 2 20" "4 0 32"; do # ranks, zero, and the step after which
     came="$came $(steps)"
 done
 ranks 1 $longer
-verdict "8, 2, 4 and 1 ranks, one after another, stopped at steps$came" "$wanted" "$(last)"
+verdict "8, 4, 2, 4 and 1 ranks, one after another, stopped at steps$came" "$wanted" "$(last)"
 
-# A stage that ranks share, and one that rank 0 performs alone, after pretraining.
+# A checkpoint of several ranks is that of one rank, dealt out; where a file of it is damaged the one before is taken.
+one=$dir/one
+digest "$yoke" run "$recipe" --set lanes=8 --set threads=1 $longer >/dev/null && mv "$dir/run" "$one"
+ranks 4 --set zero=1 $longer &
+tries=0
+until [ "$(steps)" -ge 44 ] 2>/dev/null || [ $tries -gt 800 ]; do
+    tries=$((tries + 1))
+    sleep 0.01
+done
+end_run TERM
+"$yoke" diff "$one/checkpoints/step-000000040.h5" "$dir/run/checkpoints/step-000000040.json" >"$dir/log" 2>&1
+says "a checkpoint of 4 ranks has the bits of one rank's" 'tensors are equal, bit for bit'
+newest=$(find "$dir/run/checkpoints" -name 'step-*.json' | sort | tail -n 1)
+truncate -s -100 "${newest%.json}.r1of4.h5"
+ranks 2 --set zero=2 $longer
+verdict "after a damaged checkpoint, ${newest##*/}" "$wanted" "$(last)"
+verdict "the damaged file is told once" 1 "$(grep -c 'r1of4.h5: truncated.*trying the one before it' "$dir/log")"
+says "the one before it is taken" 'going on from step 40'
+verdict "sets are pruned whole" "13 3" "$(find "$dir/run/checkpoints" -name 'step-*' | wc -l) $(find "$dir/run/checkpoints" -name 'step-*.json' | wc -l)"
+
+# All stages: ranks leave the same files, but for what a clock says.
 stages=$top_srcdir/conf/stages.yaml
-few="--set lanes=4 --set threads=1 --set pretrain.steps=8 --set sft.steps=12 --set dpo.epochs=0.3"
-few="$few --set stages=[clean,tokenizer,questions,pretrain,sft,dpo]"
+few="--set lanes=4 --set threads=1 --set pretrain.steps=20 --set sft.steps=120 --set reward.epochs=0.5"
+few="$few --set dpo.epochs=0.3 --set ppo.steps=2 --set grpo.steps=2"
+run_stages() { # ranks, then options of a run that goes on in $dir/run
+    n=$1
+    shift
+    mpirun --quiet -np "$n" "$yoke" run "$stages" $few "$@" --run-dir "$dir/run" >"$dir/out" 2>"$dir/log"
+}
+told() {
+    number='[-0-9.e+]*' ranks_alone='"exchange_[a-z]*"'
+    clock='"\(memory\|threads\|[a-z_]*seconds\|[a-z_]*per_s\|[a-z]*_share\|generation\|generating\|scoring\|learning\)"'
+    (cd "$dir/run" && find . -name '*.json*' ! -path '*/checkpoints/*' -o -name '*.tok' -o -name '*.zst' | LC_ALL=C sort |
+        while read -r file; do
+            echo "$file"
+            case $file in
+            *.json*) tr -d '\n ' <"$file" | sed "s/,$ranks_alone:$number//g; s/$clock:$number//g"; echo ;;
+            *) cksum <"$file" ;;
+            esac
+        done)
+}
 wanted=$(digest "$yoke" run "$stages" $few)
+told >"$dir/told"
+for way in "2 0" "4 1"; do # ranks, zero
+    set -- $way
+    rm -rf "$dir/run"
+    run_stages "$1" --set zero="$2"
+    verdict "all stages by $1 ranks, zero $2" "$wanted" "$(last)"
+    told >"$dir/told.$1"
+    diff "$dir/told" "$dir/told.$1" >"$dir/log"
+    verdict "all stages by $1 ranks, zero $2: the same files" 0 $?
+done
+
+# Stopped in the midst of stages, and gone on with by other numbers of ranks.
 rm -rf "$dir/run"
-mpirun --quiet -np 4 "$yoke" run "$stages" $few --set zero=1 --run-dir "$dir/run" >"$dir/out" 2>"$dir/log"
-verdict "sft, and then dpo" "$wanted" "$(last)"
-says "that rank 0 is alone with dpo" 'stage dpo: rank 0 performs it alone for now; the other 3 ranks wait'
+for way in "4 1 sft/metrics.jsonl TERM" "2 2 ppo/metrics.jsonl TERM" "4 0 grpo/metrics.jsonl KILL" \
+    "2 1 refine/sampling.json KILL"; do # ranks, zero, and what is there when they are stopped
+    set -- $way
+    run_stages "$1" --set zero="$2" &
+    await "$dir/run/$3" 3000
+    end_run "$4"
+done
+run_stages 2
+verdict "stages by 4, 2, 4, 2 and 2 ranks, one after another" "$wanted" "$(last)"
+
+# A rank that fails alone, in a verifier.
+cat >"$dir/verifier" <<'END'
+[ "$OMPI_COMM_WORLD_RANK" != 1 ] || exit 1
+while read -r line; do echo "{\"id\": $(echo "$line" | sed 's/.*"id": *\([0-9]*\).*/\1/'), \"score\": 1}"; done
+END
+for set in train heldout; do
+    sed 's/"verifier": *"[a-z]*"/"verifier": "command"/' "$dir/run/questions/problems.$set.jsonl" >"$dir/$set.jsonl"
+done
+rm -rf "$dir/run/grpo"
+run_stages 2 --set verify.command="sh $dir/verifier" --set grpo.data="[$dir/train.jsonl]" \
+    --set grpo.heldout="[$dir/heldout.jsonl]"
+verdict "a verifier that fails on rank 1: exit status" 4 $?
+verdict "... is said once" 1 "$(grep -c 'stage grpo: rank 1: verifier command' "$dir/log")"
 
 # What cannot go on is said once, and ends all.
 rm -rf "$dir/run"
@@ -125,8 +190,6 @@ says_once() { # name, status, pattern
 }
 ranks 2 --set lanes=1
 says_once "ranks that do not divide lanes" 3 '2 ranks cannot share 1 lanes'
-ranks 2 --set zero=3
-says_once "zero: 3" 3 'zero: 3 .* is not built yet'
 ranks 2 --set nonsense=3
 says_once "an unknown key" 3 'nonsense'
 mpirun --quiet -np 1 "$yoke" run "$recipe" --set lanes=8 --run-dir "$dir/run" : -np 1 "$yoke" run "$recipe" \

@@ -193,6 +193,25 @@ static void gemm_case(storm *s)
     s->k->gemm(&s->team, &g);
 }
 
+/* Where each query has its own key; selection where lists are made of all queries. */
+static void any_pattern(storm *s, yk_attention *a, int64_t keys)
+{
+    bool own = true, begins = true;
+    for (int64_t i = 0; i < a->segments; i++) {
+        const yk_segment *g = &a->segment[i];
+        own = own && g->first + g->count <= g->keys;
+        begins = begins && g->first == 0;
+    }
+    if (!own || once_in(s, 4)) return;
+    a->pattern = (yk_sparsity){.window = between(s, 1, 200), .global = once_in(s, 2) ? below(s, 150) : 0,
+                               .stride = once_in(s, 2) ? between(s, 2, 4) : 0};
+    if (!begins || once_in(s, 2)) return;
+    a->pattern = (yk_sparsity){.blocks = 3};
+    int64_t lists = keys / YK_KEY_BLOCK * a->kv_heads * a->pattern.blocks;
+    a->pattern.selected = fresh(s, lists * (int64_t)sizeof(yk_chosen), 1);
+    s->k->attention_select(&s->team, a);
+}
+
 static void attention_case(storm *s)
 {
     int64_t size = width(s, 128), kv_heads = between(s, 1, 3), heads = kv_heads * between(s, 1, 3), rows = 0, keys = 0;
@@ -201,7 +220,7 @@ static void attention_case(storm *s)
                       .head_size = size, .scale = fabsf(number(draw(s), -4, 0, (uint32_t)draw(s)))};
     for (int i = 0; i < a.segments; i++) {
         int32_t many = (int32_t)between(s, 1, 300), first = once_in(s, 2) ? (int32_t)below(s, many) : 0;
-        int32_t causal = !once_in(s, 3), count = causal ? many - first : (int32_t)between(s, 1, 300);
+        int32_t causal = !once_in(s, 3), count = causal || once_in(s, 2) ? many - first : (int32_t)between(s, 1, 300);
         segment[i] = (yk_segment){(int32_t)rows, (int32_t)keys, first, count, many, causal};
         rows += count, keys += many;
     }
@@ -211,6 +230,7 @@ static void attention_case(storm *s)
     a.k = in(s, YK_STORED, keys * a.k_row, MILD), a.v = in(s, YK_STORED, keys * a.v_row, MILD);
     a.o = out(s, YK_STORED, rows * a.o_row), a.lse = once_in(s, 8) ? NULL : out(s, YK_FLOAT, rows * heads);
     a.scratch = take(s, s->k->attention_scratch(&s->team, size), LINE);
+    any_pattern(s, &a, keys);
     s->k->attention_forward(&s->team, &a);
     if (!a.lse) return;
     a.dq = out(s, YK_FLOAT, rows * a.dq_row);

@@ -83,7 +83,7 @@ static void items_that_were_met_are_found(void **state)
         int handle = mkstemp(path);
         assert_true(handle >= 0 && write(handle, lines, strlen(lines)) == (ssize_t)strlen(lines));
         close(handle);
-        assert_int_equal(yk_overlap_meet_file(o, path, &(yk_team){.threads = threads}, &err), YK_OK);
+        assert_int_equal(yk_overlap_meet_file(o, path, &(yk_team){.threads = threads}, NULL, &err), YK_OK);
         unlink(path);
         assert_string_equal(shared(o, item[0], out), "ONE two three (four) five");
         assert_string_equal(shared(o, item[1], out), "three four five six"); /* shorter, and whole in the other */

@@ -112,7 +112,7 @@ static void test_sizes_equal_the_programs(void **state)
     for (int i = 0; i < TEXTS; i++) {
         char *path = write_documents(f, i, i + 1);
         yk_baseline sum = {0};
-        assert_int_equal(yk_baseline_add(&sum, path, &one, &err), YK_OK);
+        assert_int_equal(yk_baseline_add(&sum, path, &one, NULL, &err), YK_OK);
         int64_t gzip = command_size(f, i, "gzip -9n"), xz = command_size(f, i, "xz -9e -T1");
         if (getenv("YK_TEST_VERBOSE"))
             printf("%8zu bytes: gzip %lld (program %lld), xz %lld (program %lld)\n", f->text[i].len,
@@ -136,7 +136,7 @@ static void test_team_size_does_not_matter(void **state)
     yk_baseline sum[3] = {{0}};
     for (int k = 0; k < 3; k++) {
         yk_team team = {.threads = 1 + 2 * k};
-        assert_int_equal(yk_baseline_add(&sum[k], path, &team, &err), YK_OK);
+        assert_int_equal(yk_baseline_add(&sum[k], path, &team, NULL, &err), YK_OK);
     }
     assert_int_equal(sum[0].documents, TEXTS);
     assert_memory_equal(&sum[0], &sum[1], sizeof sum[0]);

@@ -61,8 +61,10 @@ static void log_probabilities_are_those_of_training(void **state)
 {
     (void)state;
     enum { REQUESTS = 92 };
-    static const char *const kinds[][3] = {{"precision=fp32", NULL}, {"precision=bf16", NULL}, {"precision=fp16", NULL},
-                                           {"model.qk_norm=false", "model.position=learned", NULL}};
+    static const char *const kinds[][5] = {
+        {"precision=fp32", NULL}, {"precision=bf16", NULL}, {"precision=fp16", NULL},
+        {"model.qk_norm=false", "model.position=learned", NULL},
+        {"model.attention=global", "model.window=9", "model.global_tokens=2", "model.full_every=2", NULL}};
     static const int64_t slots[] = {1, 7, 64};
     int64_t tokens[3] = {0};
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {

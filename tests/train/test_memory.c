@@ -31,26 +31,37 @@ static const yk_kernels *kernels(void)
     return yk_kernels_at(0, YK_FP32);
 }
 
-static int64_t needs(const yk_recipe *r, const char *policy, int64_t micro)
+static int64_t needs_of_ranks(const yk_recipe *r, const char *policy, int64_t micro, int64_t zero, yk_ranks ranks)
 {
     yk_needs n;
     yk_error err;
-    assert_int_equal(yk_needs_of(&n, r, 512, policy, micro, kernels(), &team, &err), YK_OK);
+    const yk_setting with = {policy, micro, zero};
+    assert_int_equal(yk_needs_of(&n, r, 512, &with, ranks, kernels(), &team, &err), YK_OK);
     if (n.total != INT64_MAX)
         assert_int_equal(n.total, n.weights + n.gradients + n.optimiser + n.activations + n.packed + n.scratch);
     return n.total;
 }
 
+static int64_t needs(const yk_recipe *r, const char *policy, int64_t micro)
+{
+    return needs_of_ranks(r, policy, micro, 0, (yk_ranks){1, 1});
+}
+
 /* Refused with so many bytes, with `fragment` as the remedy; NULL: accepted. */
-static void with_room(const yk_recipe *r, int64_t bytes, const char *fragment)
+static void ranks_with_room(const yk_recipe *r, yk_ranks ranks, bool own, int64_t bytes, const char *fragment)
 {
     yk_error err = {""};
-    yk_room room = {bytes, "the test"};
-    yk_status st = yk_needs_fit(r, 512, &room, kernels(), &team, &err);
+    yk_room room = {bytes, own, "the test"};
+    yk_status st = yk_needs_fit(r, 512, ranks, &room, kernels(), &team, &err);
     assert_int_equal(st, fragment ? YK_ERR_MEMORY : YK_OK);
     if (!fragment) return;
     assert_non_null(strstr(err.text, "(the test)"));
     if (!strstr(err.text, fragment)) fail_msg("%s: wanted %s", err.text, fragment);
+}
+
+static void with_room(const yk_recipe *r, int64_t bytes, const char *fragment)
+{
+    ranks_with_room(r, (yk_ranks){1, 1}, false, bytes, fragment);
 }
 
 static void says_what_would_fit(void **state)
@@ -62,11 +73,33 @@ static void says_what_would_fit(void **state)
     assert_true(micro == 8);
     assert_true(needs(&r, "attention", micro) < all && needs(&r, "block", micro) < needs(&r, "attention", micro));
     with_room(&r, all, NULL);
-    with_room(&r, all - 1, "with `recompute: attention` it would need");
-    with_room(&r, needs(&r, "attention", micro) - 1, "with `recompute: block` it would need");
-    with_room(&r, needs(&r, "block", 6), "with `recompute: block` and `pretrain.micro_batch: 6` it would need");
-    with_room(&r, needs(&r, "block", 1), "`pretrain.micro_batch: 1` it would need");
+    with_room(&r, all - 1, "with `recompute: attention` it would be");
+    with_room(&r, needs(&r, "attention", micro) - 1, "with `recompute: block` it would be");
+    with_room(&r, needs(&r, "block", 6), "with `recompute: block` and `pretrain.micro_batch: 6` it would be");
+    with_room(&r, needs(&r, "block", 1), "`pretrain.micro_batch: 1` it would be");
     with_room(&r, needs(&r, "block", 1) - 1, "the model is too large for this machine");
+    yk_recipe_free(&r);
+}
+
+static void ranks_of_a_node_share_its_memory(void **state)
+{
+    (void)state;
+    yk_recipe r;
+    load(&r, "128");
+    const yk_ranks two = {2, 2}, apart = {2, 1};
+    const int64_t micro = yk_micro_batch(&r);
+    int64_t of[4];
+    for (int zero = 0; zero <= 3; zero++) of[zero] = needs_of_ranks(&r, "none", micro, zero, two);
+    assert_true(of[1] < of[0] && of[2] == of[1] && of[3] < of[2]); /* two lanes of two ranks: no sum waits */
+    ranks_with_room(&r, two, false, 2 * of[0], NULL);
+    ranks_with_room(&r, two, false, 2 * of[0] - 1, "the 2 ranks of this node need");
+    ranks_with_room(&r, two, false, 2 * of[0] - 1, "with `zero: 1` it would be");
+    ranks_with_room(&r, two, true, of[0], NULL); /* the limit of a process is its own */
+    ranks_with_room(&r, apart, false, of[0], NULL);
+    ranks_with_room(&r, two, false, 2 * of[1] - 1, "with `zero: 2` and `recompute: attention` it would be");
+    r.lanes = 8;
+    const int64_t wait_whole = needs_of_ranks(&r, "none", 2, 1, two), wait_slice = needs_of_ranks(&r, "none", 2, 2, two);
+    assert_true(wait_slice < wait_whole); /* four lanes a rank: two sums wait */
     yk_recipe_free(&r);
 }
 
@@ -77,21 +110,26 @@ static void what_is_allocated_is_what_is_planned(void **state)
     yk_model *m;
     yk_needs n;
     yk_error err;
+    const yk_ranks alone = {1, 1};
     load(&r, "64");
     yk_model_shape shape = yk_model_shape_of(&r, 512);
     assert_int_equal(yk_model_new(&m, &shape, 4 * 128, true, kernels(), &team, &err), YK_OK);
     assert_int_equal(yk_model_pack(m, true, &err), YK_OK); /* steps have several passes */
-    assert_int_equal(yk_needs_of(&n, &r, 512, "none", 4, kernels(), &team, &err), YK_OK);
+    const yk_setting with = {"none", 4, 0}, whole = {"none", r.pretrain_batch, 0};
+    assert_int_equal(yk_needs_of(&n, &r, 512, &with, alone, kernels(), &team, &err), YK_OK);
     assert_int_equal(n.gradients, 2 * yk_model_gradient_floats(m) * 4); /* two lanes: one sum waits */
     assert_int_equal(n.optimiser, 2 * yk_model_floats(m) * 4);
     assert_int_equal(n.total, yk_memory_sum(yk_model_memory(m)) + n.gradients / 2 + n.optimiser + 48 * 4 * 128);
     r.lanes = 1, r.pretrain_prompts.n = 0;
-    assert_int_equal(yk_needs_of(&n, &r, 512, "none", r.pretrain_batch, kernels(), &team, &err), YK_OK);
+    assert_int_equal(yk_needs_of(&n, &r, 512, &whole, alone, kernels(), &team, &err), YK_OK);
     assert_int_equal(n.packed, 0); /* one pass a step, no samples */
-    r.lanes = 2, r.pretrain_local_steps = 10; /* a lane's own weights, and the outer velocity; a pass a lane */
-    assert_int_equal(yk_needs_of(&n, &r, 512, "none", r.pretrain_batch / 2, kernels(), &team, &err), YK_OK);
-    assert_int_equal(n.optimiser, 4 * yk_model_floats(m) * 4);
-    assert_int_equal(n.packed, 0);
+    r.lanes = 2, r.pretrain_local_steps = 10; /* lanes' own weights and moments, and the outer velocity; a pass a lane */
+    const yk_setting half = {"none", r.pretrain_batch / 2, 0};
+    for (int ranks = 1; ranks <= 2; ranks++) {
+        assert_int_equal(yk_needs_of(&n, &r, 512, &half, (yk_ranks){ranks, 1}, kernels(), &team, &err), YK_OK);
+        assert_int_equal(n.optimiser, (1 + 3 * 2 / ranks) * yk_model_floats(m) * 4);
+        assert_int_equal(n.packed, 0);
+    }
     yk_model_free(m);
     yk_recipe_free(&r);
 }
@@ -161,6 +199,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_what_would_fit),
+        cmocka_unit_test(ranks_of_a_node_share_its_memory),
         cmocka_unit_test(what_is_allocated_is_what_is_planned),
         cmocka_unit_test(sizes_beyond_counting),
         cmocka_unit_test(least_of_machine_and_groups),
