@@ -406,8 +406,8 @@ static yk_status check_local(const yk_recipe *r, yk_error *err)
         return yk_fail_key(r, &r->zero, err, "is %lld, but with pretrain.local_steps every lane has moments of its "
                            "own; set it to 0, or pretrain.local_steps to 0", (long long)r->zero);
     if (r->pretrain_spike_factor > 0)
-        return yk_fail_key(r, &r->pretrain_spike_factor, err, "is %g, but steps of pretrain.local_steps are a lane's own "
-                           "and not judged; set it to 0, or pretrain.local_steps to 0", r->pretrain_spike_factor);
+        return yk_fail_key(r, &r->pretrain_spike_factor, err, "is %g, but steps of pretrain.local_steps are a lane's "
+                           "own and not judged; set it to 0, or pretrain.local_steps to 0", r->pretrain_spike_factor);
     if (every % steps != 0)
         return yk_fail_key(r, &r->pretrain_eval_every, err, "is %lld; it must be a multiple of pretrain.local_steps, "
                            "%lld, after which there are weights to evaluate", every, steps);

@@ -408,8 +408,8 @@ int64_t yk_learner_memory(const yk_learner *l)
     int64_t waiting = 0;
     for (int i = 0; i < l->lanes.parts; i++) waiting += l->lanes.part[i].end - l->lanes.part[i].begin;
     return yk_memory_sum(yk_model_memory(l->s->model)) - (l->dealt.comm ? dealt * size : 0) +
-           (2 * l->optimiser.owned + yk_local_floats(l) + l->lanes.levels * waiting) * size + l->s->max_rows * YK_SESSION_ROW_BYTES +
-           yk_comm_bytes(ranks.size, ranks.node);
+           (2 * l->optimiser.owned + yk_local_floats(l) + l->lanes.levels * waiting) * size +
+           l->s->max_rows * YK_SESSION_ROW_BYTES + yk_comm_bytes(ranks.size, ranks.node);
 }
 
 json_t *yk_learner_row(const yk_learner *l, double seconds)

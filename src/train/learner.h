@@ -166,8 +166,8 @@ bool yk_learner_save_is_late(const yk_learner *l); /* by this rank's clock */
 /* Before anything but a step reads the weights: rank 0 has all of them (of weights dealt out; collective). */
 void yk_learner_whole(yk_learner *l);
 /* Bytes of the copy that saves take, from the first one on, on a rank that owns so many floats of what is saved; whole:
- * how many floats the flat arrays have on rank 0, which saves models, elsewhere 0. Where they, and as much again, cannot
- * be had, training waits until a checkpoint is written. */
+ * how many floats the flat arrays have on rank 0, which saves models, elsewhere 0. Where they, and as much again,
+ * cannot be had, training waits until a checkpoint is written. */
 int64_t yk_saving_bytes(int64_t whole, int64_t owned);
 
 /* Whether the run is to end here: a signal or the deadline came to one of the ranks. */

@@ -176,9 +176,9 @@ static yk_status count_lane(yk_learner *l, int64_t i, const double *told, double
     }
     yk_warn("step %lld: loss or gradient of lane %lld is not finite; it skips the step", step, (long long)i);
     if (++lane->skipped_in_a_row < l->spikes.o.give_up_after) return YK_OK;
-    return yk_fail(err, YK_ERR_NUMERIC, "%lld steps of lane %lld in a row were not finite, the last is %lld; lower %s.lr "
-                   "and run again: it goes on from the last checkpoint", (long long)l->spikes.o.give_up_after, (long long)i,
-                   step, l->o.kind);
+    return yk_fail(err, YK_ERR_NUMERIC, "%lld steps of lane %lld in a row were not finite, the last is %lld; lower "
+                   "%s.lr and run again: it goes on from the last checkpoint", (long long)l->spikes.o.give_up_after,
+                   (long long)i, step, l->o.kind);
 }
 
 /* Lanes of all ranks, in order. */

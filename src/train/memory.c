@@ -57,8 +57,8 @@ static yk_needs needs_of(const yk_model *m, const yk_recipe *r, const yk_setting
     const int64_t slices = slice + yk_comm_owned_of(ranks.size, gradients - floats, floats);
     const int64_t turns = r->lanes / ranks.size;
     const bool local = r->pretrain_local_steps > 0;
-    /* steps of several passes with the same weights: yk_learner_step */
-    const bool packs = with->micro < r->pretrain_batch / (local && r->pretrain_local_after == 0 ? r->lanes : ranks.size);
+    const bool always_local = local && r->pretrain_local_after == 0; /* the same weights for a lane alone */
+    const bool packs = with->micro < r->pretrain_batch / (always_local ? r->lanes : ranks.size); /* several passes */
     const yk_memory all = yk_model_memory(m);
     int64_t levels = 0;
     while ((int64_t)1 << levels < turns) levels++;

@@ -86,7 +86,8 @@ after="--set pretrain.local_after=15 --set precision=bf16"
 verdict "bf16, together at first: 4 ranks" "$(alone $after)" "$(ranks 4 $after)"
 rounded="--set pretrain.gradients=bf16 --set pretrain.local_after=15"
 wanted=$(alone $rounded)
-verdict "outer steps summed in bf16 are others" 1 "$([ "$wanted" = "$(alone --set pretrain.local_after=15)" ] || echo 1)"
+verdict "outer steps summed in bf16 are others" 1 \
+    "$([ "$wanted" = "$(alone --set pretrain.local_after=15)" ] || echo 1)"
 verdict "outer steps summed in bf16: 4 ranks, 1 a node" "$wanted" "$(YOKE_NODE_RANKS=1 ranks 4 $rounded)"
 
 # A loss scale that doubles each step overflows in one lane or the other, which skips the step.
