@@ -235,8 +235,8 @@ typedef struct yk_distillation {
     float mix, tau;
 } yk_distillation;
 
-/* y = a + b, elementwise over n; y may be a or b. rounds: a and b are rounded first, to the nearest bf16 (|x| < 2^-56
- * to +0); `half`, where it is not NULL, is b in that precision. */
+/* add: y = a + b, subtract: y = a - b, elementwise over n; y may be a or b. Of add alone, rounds: a and b are rounded
+ * first, to the nearest bf16 (|x| < 2^-56 to +0); `half`, where it is not NULL, is b in that precision. */
 typedef struct yk_add {
     float *y;
     const float *a, *b;
@@ -351,6 +351,15 @@ typedef struct yk_adamw {
     float scale, lr, beta1, beta2, eps, decay, bias1, bias2;
 } yk_adamw;
 
+/* Gradient descent with Nesterov's momentum (Sutskever et al. 2013), one pass over flat arrays; g = gradient x scale:
+ *   velocity = momentum velocity + g;  w = w - lr (momentum velocity + g). */
+typedef struct yk_nesterov {
+    float *weight, *velocity;
+    const float *gradient;
+    int64_t n;
+    float scale, lr, momentum;
+} yk_nesterov;
+
 /* The elementary functions of the contract, y = f(x) elementwise over n; y may be x. To 1 ulp in their ranges:
  *   exp      [-87, 88]; 0 below, exp(88) above
  *   log      positive numbers, subnormal ones too; log(0) = -infinity, NaN below
@@ -407,10 +416,12 @@ typedef struct yk_kernels {
     void (*gather)(const yk_team *team, const yk_gather *a);
     void (*combine)(const yk_team *team, const yk_combine *a);
     void (*add)(const yk_team *team, const yk_add *a);
+    void (*subtract)(const yk_team *team, const yk_add *a);
     void (*round)(const yk_team *team, const yk_round *a);
     void (*copy_rows)(const yk_team *team, const yk_copy_rows *a);
     void (*sum_squares)(const yk_team *team, const yk_sum_squares *a);
     void (*adamw)(const yk_team *team, const yk_adamw *a);
+    void (*nesterov)(const yk_team *team, const yk_nesterov *a);
     void (*map)(const yk_team *team, const yk_map *a);
     /* FLOP/s, measured: independent chains of the product's own step. */
     double (*peak_flops)(const yk_team *team, double seconds);

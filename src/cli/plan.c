@@ -186,6 +186,7 @@ static yk_status perform(int argc, char **argv, yk_error *err)
     YK_TRY(yk_team_make(&here, (int)r.threads, err));
     YK_TRY(yk_kernels_pick(&p.now.k, NULL, yk_precision_of(&r), err));
     p.now.vocab = r.tokenizer_vocab;
+    if (r.pretrain_local_steps > 0) p.now.outer = r.pretrain_local_steps;
     YK_TRY(describe(&p, &r, &o, &here, err));
     if (o.measure) YK_TRY(measure_pace(&p, &r, &here, err));
     YK_TRY(yk_plan_show(&p, o.json, err));

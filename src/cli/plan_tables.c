@@ -45,7 +45,7 @@ static yk_status add_zeros(const yk_plan *p, json_t *to, yk_error *err)
     enum { ZEROS = 4 };
     yk_status st = YK_OK;
     yk_option o;
-    for (int64_t zero = 0; zero < ZEROS; zero++) {
+    for (int64_t zero = 0; zero < (p->now.r->pretrain_local_steps > 0 ? 1 : ZEROS); zero++) {
         yk_setting with = yk_setting_of(p->now.r);
         with.zero = zero;
         YK_TRY(yk_option_price(&o, &p->now, &p->now.cluster, &with, p->now.r->lanes, err));

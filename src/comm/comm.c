@@ -47,6 +47,23 @@ int yk_comm_node(const yk_comm *c)
     return c ? c->ranks_here : 1;
 }
 
+int64_t yk_comm_sent(const yk_comm *c)
+{
+    return c ? c->sent : 0;
+}
+
+bool yk_world_gather(yk_comm *c, const void *piece, void *all, int64_t bytes, double patience)
+{
+    c->sent += bytes * (c->size - 1);
+    return c->calls->gather(c, piece, all, bytes, patience);
+}
+
+void yk_world_send(yk_comm *c, int to, const void *data, int64_t bytes)
+{
+    c->sent += bytes;
+    c->calls->send(c, to, data, bytes);
+}
+
 yk_comm_times yk_comm_since(const yk_comm *c, yk_comm_times before)
 {
     if (!c) return (yk_comm_times){0};
@@ -78,7 +95,7 @@ static yk_status hear(yk_comm *c, yk_status st, int first, const char *mine, yk_
     yk_error own = {""}, *all = calloc((size_t)c->size, sizeof *all);
     if (!all) c->calls->abort(c, YK_ERR_MEMORY);
     snprintf(own.text, sizeof own.text, "%s", mine);
-    c->calls->gather(c, &own, all, sizeof own, 0);
+    yk_world_gather(c, &own, all, sizeof own, 0);
     yk_fail(err, st, "%s", all[first].text);
     free(all);
     return first > 0 ? yk_context(err, st, "rank %d", first) : st;
@@ -92,7 +109,7 @@ yk_status yk_comm_agree(yk_comm *c, yk_status mine, yk_error *err)
     yk_status *all = calloc((size_t)c->size, sizeof *all);
     if (!all) c->calls->abort(c, YK_ERR_MEMORY);
     const double began = yk_now();
-    if (!c->calls->gather(c, &mine, all, sizeof mine, mine == YK_OK ? 0 : PATIENCE)) end_all(c, mine, err);
+    if (!yk_world_gather(c, &mine, all, sizeof mine, mine == YK_OK ? 0 : PATIENCE)) end_all(c, mine, err);
     c->times.agreed += yk_now() - began;
     int first = 0;
     while (first < c->size && all[first] == YK_OK) first++;
@@ -106,7 +123,7 @@ bool yk_comm_any(yk_comm *c, bool mine)
     if (!c) return mine;
     double any = 0, *all = calloc((size_t)c->size, sizeof *all);
     if (!all) c->calls->abort(c, YK_ERR_MEMORY);
-    c->calls->gather(c, &(double){mine}, all, sizeof *all, 0);
+    yk_world_gather(c, &(double){mine}, all, sizeof *all, 0);
     for (int i = 0; i < c->size; i++) any += all[i];
     free(all);
     return any > 0;
@@ -129,7 +146,9 @@ yk_status yk_comm_same(yk_comm *c, const char *what, const void *data, size_t by
 
 void yk_comm_share(yk_comm *c, void *data, int64_t bytes)
 {
-    if (c && bytes > 0) c->calls->share(c, data, bytes);
+    if (!c || bytes <= 0) return;
+    if (c->rank == 0) c->sent += bytes * (c->size - 1);
+    c->calls->share(c, data, bytes);
 }
 
 yk_status yk_comm_share_text(yk_comm *c, char **text, yk_error *err)
@@ -150,7 +169,7 @@ yk_status yk_comm_share_text(yk_comm *c, char **text, yk_error *err)
 
 void yk_comm_gather(yk_comm *c, const void *piece, void *all, int64_t bytes)
 {
-    if (c) c->calls->gather(c, piece, all, bytes, 0);
+    if (c) yk_world_gather(c, piece, all, bytes, 0);
     else memcpy(all, piece, (size_t)bytes);
 }
 
@@ -161,9 +180,16 @@ void yk_comm_gather_doubles(yk_comm *c, double *x, int64_t n)
     double *own = calloc((size_t)most, sizeof *own), *all = calloc((size_t)(most * c->size), sizeof *all);
     if (!own || !all) c->calls->abort(c, YK_ERR_MEMORY);
     for (int64_t i = c->rank * n / c->size; i < (c->rank + 1) * n / c->size; i++) own[i - c->rank * n / c->size] = x[i];
-    c->calls->gather(c, own, all, most * (int64_t)sizeof *own, 0);
+    yk_world_gather(c, own, all, most * (int64_t)sizeof *own, 0);
     for (int r = 0; r < c->size; r++)
         for (int64_t i = r * n / c->size; i < (r + 1) * n / c->size; i++) x[i] = all[r * most + i - r * n / c->size];
     free(own);
     free(all);
+}
+
+void yk_comm_pass(yk_comm *c, int from, int to, void *x, int64_t bytes)
+{
+    if (!c || from == to) return;
+    if (c->rank == from) yk_world_send(c, to, x, bytes);
+    if (c->rank == to) c->calls->receive(c, from, x, bytes);
 }

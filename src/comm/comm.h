@@ -5,8 +5,8 @@
  * do not depend on how many ranks there are (numerics contract, rule 7). Rank 0 alone writes files.
  *
  * A yk_comm * that is NULL is this process alone. comm_mpi.c is the only file that includes mpi.h, comm_self.c what
- * stands for it in a build without MPI. Every function but rank, size, node, bytes, makes and those that say who owns what is
- * collective: all ranks call it, in the same order, with arguments of the same shape. */
+ * stands for it in a build without MPI. Every function but rank, size, node, bytes, sent, makes and those that say who
+ * owns what is collective: all ranks call it, in the same order, with arguments of the same shape. */
 #ifndef YK_COMM_COMM_H
 #define YK_COMM_COMM_H
 
@@ -30,6 +30,7 @@ void yk_comm_close(yk_comm *c);
 int yk_comm_rank(const yk_comm *c);
 int yk_comm_size(const yk_comm *c);
 int yk_comm_node(const yk_comm *c); /* how many ranks share this node's memory, this one included */
+int64_t yk_comm_sent(const yk_comm *c); /* bytes that this rank has sent to others so far, inside its node too */
 int64_t yk_comm_bytes(int64_t size, int64_t node); /* that a rank of so many, so many of them on its node, allocates */
 static inline bool yk_comm_leads(const yk_comm *c)
 {
@@ -124,6 +125,9 @@ static inline double yk_comm_hidden(yk_comm_times t)
 {
     return t.worked > t.waited ? 1 - t.waited / t.worked : 0;
 }
+
+/* x of rank `from`, to rank `to`; for the others nothing. */
+void yk_comm_pass(yk_comm *c, int from, int to, void *x, int64_t bytes);
 
 /* Between rank 0's whole[floats] and what every rank owns: `own`, packed, or, collecting, where it lies in the rank's
  * `whole` (own NULL). With `own` the other ranks' `whole` is not used. */

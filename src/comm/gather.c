@@ -18,7 +18,7 @@ static void gather_streams(yk_comm *c, const yk_buf *own, yk_buf *stream, int64_
     if (!all) c->calls->abort(c, YK_ERR_MEMORY);
     for (int64_t at = 0; at < bytes; at += most) {
         const int64_t n = bytes - at < most ? bytes - at : most;
-        c->calls->gather(c, own->data + at, all, n, 0);
+        yk_world_gather(c, own->data + at, all, n, 0);
         for (int r = 0; r < c->size; r++) yk_buf_add(&stream[r], all + r * n, (size_t)n);
     }
     free(all);
@@ -30,7 +30,7 @@ static int64_t gather_lengths(yk_comm *c, const yk_buf *item, int64_t n, int64_t
     int64_t most = 0, *own = calloc((size_t)each, sizeof *own);
     if (!own) c->calls->abort(c, YK_ERR_MEMORY);
     for (int64_t i = c->rank; i < n; i += c->size) own[i / c->size] = (int64_t)item[i].len;
-    c->calls->gather(c, own, length, each * (int64_t)sizeof *own, 0);
+    yk_world_gather(c, own, length, each * (int64_t)sizeof *own, 0);
     free(own);
     for (int r = 0; r < c->size; r++) {
         int64_t sum = 0;
@@ -73,7 +73,7 @@ void yk_comm_add_counts(yk_comm *c, int64_t *x, int64_t n)
     if (!c) return;
     int64_t *all = calloc((size_t)(n * c->size), sizeof *all);
     if (!all) c->calls->abort(c, YK_ERR_MEMORY);
-    c->calls->gather(c, x, all, n * (int64_t)sizeof *x, 0);
+    yk_world_gather(c, x, all, n * (int64_t)sizeof *x, 0);
     for (int64_t i = 0; i < n; i++) {
         x[i] = 0;
         for (int r = 0; r < c->size; r++) x[i] += all[r * n + i];

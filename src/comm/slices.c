@@ -65,6 +65,11 @@ static yk_slice part_of(stretch b, int rank, int ranks)
     return (yk_slice){within(b, b.block + s.begin), within(b, b.block + s.end)};
 }
 
+static int64_t length(yk_slice s)
+{
+    return s.end - s.begin;
+}
+
 static yk_slice in_pieces(yk_slice s, int64_t bytes)
 {
     return (yk_slice){s.begin / bytes, s.end / bytes};
@@ -110,6 +115,12 @@ static int64_t message_bytes(yk_slice part, int64_t at)
     return left < 0 ? 0 : least(left, most);
 }
 
+static void exchange(yk_comm *c, int slot, int other, const void *out, int64_t out_bytes, void *in, int64_t in_bytes)
+{
+    c->sent += out_bytes;
+    c->calls->exchange(c, slot, other, out, out_bytes, in, in_bytes);
+}
+
 /* A sum's exchange with another rank: `theirs` goes there, `mine` stays. */
 typedef struct halving {
     const yk_sum *sum;
@@ -122,11 +133,11 @@ static void begin_exchange(yk_comm *c, const yk_team *team, const halving *h, in
     const int64_t out = message_bytes(h->theirs, at), in = message_bytes(h->mine, at);
     const float *x = h->sum->x + (h->theirs.begin + at) / FLOAT;
     if (!h->sum->bf16) {
-        c->calls->exchange(c, slot, h->other, x, out, c->message[slot], in);
+        exchange(c, slot, h->other, x, out, c->message[slot], in);
         return;
     }
     h->sum->k->round(team, &(yk_round){.y = c->rounded[slot], .x = x, .n = out / FLOAT});
-    c->calls->exchange(c, slot, h->other, c->rounded[slot], out / 2, c->message[slot], in / 2);
+    exchange(c, slot, h->other, c->rounded[slot], out / 2, c->message[slot], in / 2);
 }
 
 static void add_message(yk_comm *c, const yk_team *team, const halving *h, int slot, int64_t at)
@@ -157,7 +168,10 @@ static void sum_bucket(yk_comm *c, const yk_team *team, const yk_exchange *e)
 {
     const yk_sum *s = &e->sum;
     const stretch b = stretch_of(c, 0, s->n, s->floats, e->bucket);
-    if (c->node.ranks > 1) yk_node_sum(&c->node, team, s, parts_of_node(c, b, FLOAT));
+    if (c->node.ranks > 1) {
+        yk_node_sum(&c->node, team, s, parts_of_node(c, b, FLOAT));
+        c->sent += length(part_of(b, 0, 1)) - length(part_of(b, c->node.rank, c->node.ranks));
+    }
     for (int bit = c->node.ranks; bit < c->size; bit *= 2)
         halve(c, team, &(halving){s, c->rank ^ bit, part_of(b, c->rank ^ bit, 2 * bit), part_of(b, c->rank, 2 * bit)});
 }
@@ -186,8 +200,8 @@ static void double_part(yk_comm *c, char *x, int other, yk_slice theirs, yk_slic
     const int64_t step = YK_MESSAGE_FLOATS * (int64_t)FLOAT;
     const int64_t a = theirs.end - theirs.begin, b = mine.end - mine.begin, most = a > b ? a : b;
     for (int64_t at = 0; at < most; at += step) {
-        c->calls->exchange(c, 0, other, x + mine.begin + at, message_bytes(mine, at), x + theirs.begin + at,
-                           message_bytes(theirs, at));
+        exchange(c, 0, other, x + mine.begin + at, message_bytes(mine, at), x + theirs.begin + at,
+                 message_bytes(theirs, at));
         c->calls->wait(c, 0);
     }
 }
@@ -196,7 +210,10 @@ static void gather_stretch(yk_comm *c, const yk_team *team, char *x, stretch b)
 {
     for (int bit = c->size / 2; bit >= c->node.ranks; bit /= 2)
         double_part(c, x, c->rank ^ bit, part_of(b, c->rank ^ bit, 2 * bit), part_of(b, c->rank, 2 * bit));
-    if (c->node.ranks > 1) yk_node_gather(&c->node, team, x, parts_of_node(c, b, 1));
+    if (c->node.ranks > 1) {
+        yk_node_gather(&c->node, team, x, parts_of_node(c, b, 1));
+        c->sent += length(part_of(b, c->node.rank, c->node.ranks)) * (c->node.ranks - 1);
+    }
 }
 
 static void gather_range(yk_comm *c, const yk_team *team, const yk_exchange *e)
@@ -237,7 +254,7 @@ void yk_comm_gather_blocks(yk_comm *c, double *x, int64_t floats)
         const yk_slice s = blocks_in(yk_comm_slice(c, floats, floats, c->rank, i));
         for (int64_t b = s.begin; b < s.end; b++) own[at++] = x[b];
     }
-    c->calls->gather(c, own, all, most * (int64_t)sizeof *own, 0);
+    yk_world_gather(c, own, all, most * (int64_t)sizeof *own, 0);
     for (int r = 0; r < c->size; r++) {
         at = r * most;
         for (int i = 0; i < yk_comm_buckets(c, floats); i++) {
@@ -255,7 +272,7 @@ void yk_comm_collect_slices(yk_comm *c, float *whole, const float *own, int64_t 
         for (int r = 0; r < yk_comm_size(c); r++) {
             const yk_slice s = yk_comm_slice(c, floats, floats, r, i);
             const int64_t bytes = (s.end - s.begin) * FLOAT;
-            if (r == yk_comm_rank(c) && r > 0) c->calls->send(c, 0, own ? own : whole + s.begin, bytes);
+            if (r == yk_comm_rank(c) && r > 0) yk_world_send(c, 0, own ? own : whole + s.begin, bytes);
             else if (r == yk_comm_rank(c) && own) memcpy(whole + s.begin, own, (size_t)bytes);
             else if (r > 0 && yk_comm_leads(c)) c->calls->receive(c, r, whole + s.begin, bytes);
             if (r == yk_comm_rank(c) && own) own += s.end - s.begin;
@@ -271,7 +288,7 @@ void yk_comm_deal_slices(yk_comm *c, const float *whole, float *own, int64_t flo
             const int64_t bytes = (s.end - s.begin) * FLOAT;
             if (r == yk_comm_rank(c) && r > 0) c->calls->receive(c, 0, own, bytes);
             else if (r == yk_comm_rank(c)) memcpy(own, whole + s.begin, (size_t)bytes);
-            else if (yk_comm_leads(c)) c->calls->send(c, r, whole + s.begin, bytes);
+            else if (yk_comm_leads(c)) yk_world_send(c, r, whole + s.begin, bytes);
             if (r == yk_comm_rank(c)) own += s.end - s.begin;
         }
     }

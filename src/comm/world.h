@@ -38,6 +38,7 @@ struct yk_comm {
     int rank, size;
     yk_status failed; /* of an agreement: all ranks know */
     int ranks_here; /* that share this node's memory */
+    _Atomic int64_t sent;   /* bytes, to other ranks */
     yk_window node;
     float *message[2]; /* [YK_MESSAGE_FLOATS], for what comes from other nodes */
     uint16_t *rounded[2]; /* [YK_MESSAGE_FLOATS], for what goes there in bf16 */
@@ -49,6 +50,10 @@ enum { YK_MESSAGE_FLOATS = 1 << 18 };
 
 /* Of this process, or NULL; comm_mpi.c or comm_self.c. */
 yk_status yk_world_open(yk_comm **c, yk_error *err);
+
+/* The calls of these names, with what is sent counted. */
+bool yk_world_gather(yk_comm *c, const void *piece, void *all, int64_t bytes, double patience);
+void yk_world_send(yk_comm *c, int to, const void *data, int64_t bytes);
 
 /* memcpy by the team. */
 void yk_copy_bytes(const yk_team *team, void *to, const void *from, int64_t bytes);

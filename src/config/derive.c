@@ -223,8 +223,9 @@ yk_status yk_recipe_derive(yk_recipe *r, yk_error *err)
         r->pretrain_lr = rate_for(n);
         YK_TRY(yk_origin_set(yk_origin_of(r, &r->pretrain_lr), YK_FROM_RULE, dial, err));
     }
-    int64_t eighth = r->pretrain_steps / 8;
-    YK_TRY(follow(r, &r->pretrain_eval_every, eighth ? eighth : 1, "derived", err));
+    const int64_t unit = r->pretrain_local_steps ? r->pretrain_local_steps : 1;
+    const int64_t eighth = r->pretrain_steps / 8 / unit * unit;
+    YK_TRY(follow(r, &r->pretrain_eval_every, eighth ? eighth : unit, "derived", err));
     YK_TRY(follow(r, &r->evaluate_stride, r->pretrain_seq / 2, "derived", err));
 done:
     return st;
@@ -435,6 +436,22 @@ static yk_status check_recompute(const yk_recipe *r, yk_error *err)
                        "blocks", yk_shown(p, shown));
 }
 
+static yk_status check_local(const yk_recipe *r, yk_error *err)
+{
+    const long long steps = r->pretrain_local_steps, every = r->pretrain_eval_every;
+    if (!steps) return YK_OK;
+    if (r->zero > 0)
+        return yk_fail_key(r, &r->zero, err, "is %lld, but with pretrain.local_steps every lane has moments of its "
+                           "own; set it to 0, or pretrain.local_steps to 0", (long long)r->zero);
+    if (r->pretrain_spike_factor > 0)
+        return yk_fail_key(r, &r->pretrain_spike_factor, err, "is %g, but steps of pretrain.local_steps are a lane's "
+                           "own and not judged; set it to 0, or pretrain.local_steps to 0", r->pretrain_spike_factor);
+    if (every % steps != 0)
+        return yk_fail_key(r, &r->pretrain_eval_every, err, "is %lld; it must be a multiple of pretrain.local_steps, "
+                           "%lld, after which there are weights to evaluate", every, steps);
+    return YK_OK;
+}
+
 static yk_status check_training(const yk_recipe *r, yk_error *err)
 {
     int64_t lanes = r->lanes, batch = r->pretrain_batch;
@@ -504,6 +521,7 @@ yk_status yk_recipe_check_given(const yk_recipe *r, const char *path, yk_error *
     YK_TRY(check_model(r, err));
     YK_TRY(check_experts(r, err));
     YK_TRY(check_training(r, err));
+    YK_TRY(check_local(r, err));
 done:
     return st;
 }
@@ -515,6 +533,7 @@ yk_status yk_recipe_check_whole(const yk_recipe *r, yk_error *err)
     YK_TRY(check_experts(r, err));
     YK_TRY(check_attention(r, err));
     YK_TRY(check_training(r, err));
+    YK_TRY(check_local(r, err));
     YK_TRY(check_rungs(r, err));
     for (size_t i = 0; i < yk_key_count; i++) YK_TRY(yk_key_check(&yk_keys[i], r, err));
 done:

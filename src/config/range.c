@@ -75,7 +75,8 @@ double yk_range_place(const yk_tuned *t, const char *value)
 static bool may_differ(const yk_key *k)
 {
     static const char *const fixed[] = {"steps", "tokens", "micro_batch", "eval_every", "eval_tokens", "keep",
-                                        "checkpoint_every", "prompts", "sample_tokens", "sample_temperature"};
+                                        "checkpoint_every", "prompts", "sample_tokens", "sample_temperature",
+                                        "local_steps", "local_after"};
     if (strcmp(k->group, "model") == 0) return true;
     if (strcmp(k->group, "pretrain") != 0) return false;
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)

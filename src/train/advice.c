@@ -43,15 +43,20 @@ static int micros_of(const yk_planning *p, int64_t lanes, int64_t micro[MOST_TRI
     return n;
 }
 
+/* Lanes that learn on their own have moments of their own, and one rank has nobody to share with. */
+static int64_t most_zero(const yk_planning *p)
+{
+    return p->r->pretrain_local_steps > 0 || p->cluster.nodes * p->cluster.ranks == 1 ? 0 : YK_MOST_ZERO;
+}
+
 static yk_status find_best(yk_option *best, const yk_planning *p, int64_t lanes, yk_error *err)
 {
     yk_status st = YK_OK;
-    const bool alone = p->cluster.nodes * p->cluster.ranks == 1;
     int64_t micro[MOST_TRIED];
     const int micros = micros_of(p, lanes, micro);
     bool first = true;
     for (const char *const *c = yk_recompute_policies; *c; c++)
-        for (int64_t zero = 0; zero <= (alone ? 0 : YK_MOST_ZERO); zero++)
+        for (int64_t zero = 0; zero <= most_zero(p); zero++)
             for (int i = 0; i < micros; i++) {
                 yk_option x;
                 YK_TRY(yk_option_price(&x, p, &p->cluster, &(yk_setting){*c, micro[i], zero}, lanes, err));
@@ -81,8 +86,10 @@ static yk_status tell_zero(yk_advice *a, const yk_planning *p, yk_error *err)
 {
     yk_status st = YK_OK;
     char name[32];
-    if (p->cluster.nodes * p->cluster.ranks == 1) {
-        snprintf(a->zero, YK_REASON, "one rank has nobody to share with");
+    if (most_zero(p) == 0) {
+        snprintf(a->zero, YK_REASON, "%s", p->r->pretrain_local_steps > 0
+                                               ? "with pretrain.local_steps every lane has moments of its own"
+                                               : "one rank has nobody to share with");
         return YK_OK;
     }
     for (int64_t zero = 0; zero <= YK_MOST_ZERO; zero++) {

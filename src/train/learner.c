@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOSS = 0, WEIGHT, SECONDS, ROWS, SUMS };
-
 yk_adamw_options yk_adamw_of(const yk_recipe *r)
 {
     return (yk_adamw_options){.beta1 = r->pretrain_beta1, .beta2 = r->pretrain_beta2, .eps = r->pretrain_eps,
@@ -39,7 +37,8 @@ yk_status yk_learner_open(yk_learner *l, const yk_job *job, yk_session *s, const
     l->optimiser.weights_stay = zero >= 3 && o->deals_weights && job->comm;
     if (l->optimiser.weights_stay)
         YK_TRY(yk_dealt_new(&l->dealt, s->model, s->k, job->team, job->comm, l->weights.weight, err));
-    YK_NEW(l->record, job->recipe->lanes * (SUMS + YK_MOST_TALLIES));
+    YK_TRY(yk_local_open(l, err));
+    YK_NEW(l->record, job->recipe->lanes * (YK_LANE_SUMS + YK_MOST_TALLIES));
 done:
     if (st != YK_OK) yk_learner_close(l);
     return st;
@@ -49,6 +48,7 @@ void yk_learner_close(yk_learner *l)
 {
     if (!l->s) return;
     yk_learner_drop_save(l);
+    yk_local_close(l);
     free(l->copy);
     free(l->place);
     free(l->record);
@@ -138,11 +138,10 @@ typedef struct sums {
 /* Rows of l->record stand in order of ranks. */
 static double *record_of(const yk_learner *l, const yk_work *w, int64_t lane)
 {
-    return l->record + yk_lanes_place(&l->lanes, lane) * (SUMS + w->tallies);
+    return l->record + yk_lanes_place(&l->lanes, lane) * (YK_LANE_SUMS + w->tallies);
 }
 
-/* Seconds that this rank spent with the others so far. */
-static double talking(const yk_learner *l)
+double yk_learner_talking(const yk_learner *l)
 {
     const yk_comm_times t = yk_comm_since(l->job->comm, (yk_comm_times){0});
     return t.waited + t.agreed;
@@ -203,26 +202,50 @@ done:
     return st;
 }
 
+/* A lane, and where the learner's clocks stood when it began. */
+typedef struct lane_run {
+    sums sum;
+    double began, talked, rows;
+} lane_run;
+
+static lane_run lane_begins(const yk_learner *l)
+{
+    return (lane_run){.began = yk_now(), .talked = yk_learner_talking(l), .rows = l->times.rows};
+}
+
+static void record_lane(const yk_learner *l, const yk_work *w, const lane_run *x, double *record)
+{
+    record[YK_LANE_LOSS] = x->sum.loss;
+    record[YK_LANE_WEIGHT] = x->sum.weight;
+    record[YK_LANE_SECONDS] = yk_now() - x->began - (yk_learner_talking(l) - x->talked);
+    record[YK_LANE_ROWS] = l->times.rows - x->rows;
+    for (int i = 0; i < w->tallies; i++) record[YK_LANE_SUMS + i] = w->tally[i];
+}
+
+yk_status yk_learner_lane(yk_learner *l, const yk_work *w, int64_t lane, double *record, yk_error *err)
+{
+    lane_run x = lane_begins(l);
+    const yk_status st = gather_lane(l, w, lane, &x.sum, err);
+    if (st != YK_OK) return st;
+    flush(l, w, &x.sum);
+    record_lane(l, w, &x, record);
+    return YK_OK;
+}
+
 /* The last pass, during which ranks that meet begin to sum up: those that failed have said so before. */
 static yk_status run_turn(yk_learner *l, const yk_work *w, int64_t turn, yk_status st, yk_error *err)
 {
-    sums sum = {0};
+    lane_run x = lane_begins(l);
     const int64_t lane = yk_lanes_at(&l->lanes, turn);
-    const double began = yk_now(), talked = talking(l), rows = l->times.rows;
-    if (st == YK_OK) st = gather_lane(l, w, lane, &sum, err);
+    if (st == YK_OK) st = gather_lane(l, w, lane, &x.sum, err);
     if (yk_lanes_meet(&l->lanes, turn)) {
         st = yk_comm_agree(l->job->comm, st, err);
         l->turn = turn;
     }
-    if (st == YK_OK) flush(l, w, &sum);
+    if (st == YK_OK) flush(l, w, &x.sum);
     l->turn = -1;
     if (st != YK_OK) return st;
-    double *record = record_of(l, w, lane);
-    record[LOSS] = sum.loss;
-    record[WEIGHT] = sum.weight;
-    record[SECONDS] = yk_now() - began - (talking(l) - talked);
-    record[ROWS] = l->times.rows - rows;
-    for (int i = 0; i < w->tallies; i++) record[SUMS + i] = w->tally[i];
+    record_lane(l, w, &x, record_of(l, w, lane));
     yk_lanes_merge(&l->lanes, turn);
     return YK_OK;
 }
@@ -259,13 +282,13 @@ static sums add_up(yk_learner *l, const yk_work *w)
 {
     sums all = {0};
     const int64_t lanes = l->job->recipe->lanes;
-    yk_comm_gather_doubles(l->job->comm, l->record, lanes * (SUMS + w->tallies));
+    yk_comm_gather_doubles(l->job->comm, l->record, lanes * (YK_LANE_SUMS + w->tallies));
     for (int i = 0; i < w->tallies; i++) w->tally[i] = 0;
     for (int64_t lane = 0; lane < lanes; lane++) {
         const double *record = record_of(l, w, lane);
-        all.loss += record[LOSS];
-        all.weight += record[WEIGHT];
-        for (int i = 0; i < w->tallies; i++) w->tally[i] += record[SUMS + i];
+        all.loss += record[YK_LANE_LOSS];
+        all.weight += record[YK_LANE_WEIGHT];
+        for (int i = 0; i < w->tallies; i++) w->tally[i] += record[YK_LANE_SUMS + i];
     }
     return all;
 }
@@ -276,12 +299,18 @@ static double most_above_mean(const yk_learner *l, const yk_work *w, int figure)
     const int64_t lanes = l->job->recipe->lanes, turns = l->lanes.turns;
     double all = 0, most = 0, rank = 0;
     for (int64_t place = 0; place < lanes; place++) {
-        const double x = l->record[place * (SUMS + w->tallies) + figure];
+        const double x = l->record[place * (YK_LANE_SUMS + w->tallies) + figure];
         rank = place % turns == 0 ? x : rank + x;
         all += x;
         if (rank > most) most = rank;
     }
     return most - all * (double)turns / (double)lanes;
+}
+
+void yk_learner_count_balance(yk_learner *l, const yk_work *w)
+{
+    l->times.lost += most_above_mean(l, w, YK_LANE_SECONDS);
+    l->times.uneven += most_above_mean(l, w, YK_LANE_ROWS);
 }
 
 /* The step was not applied. One whose gradient alone overflowed is the loss scale's affair. */
@@ -314,51 +343,60 @@ static void accept_step(yk_learner *l)
     yk_loss_scale_good(&l->loss_scale);
 }
 
-yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
+static yk_status step_together(yk_learner *l, const yk_work *w, yk_error *err)
 {
-    yk_status st = yk_learner_poll_save(l, err);
-    if (st != YK_OK) return st;
-    const double began = yk_now(), talked = talking(l);
-    yk_watch_phase("step", l->step + 1);
+    yk_status st = YK_OK;
     const int64_t floats = yk_model_floats(l->s->model);
-    const yk_weights before = yk_model_use(l->s->model, l->weights);
-    const yk_comm_times timed = yk_comm_since(l->job->comm, (yk_comm_times){0});
     yk_model_watch(l->s->model, &(yk_watcher){node_begins, node_ended, l});
     l->scale = l->loss_scale.value;
-    yk_session_clear(l->s);
     yk_dealt_part(&l->dealt);
-    count_passes(l, -1);
     YK_TRY(run_lanes(l, w, err));
-    count_passes(l, 1);
     if (!l->optimiser.comm)
         yk_comm_gather_slices(l->job->comm, &l->s->team, l->weights.gradient, floats, floats);
     const sums all = add_up(l, w);
-    l->times.lost += most_above_mean(l, w, SECONDS);
-    l->times.uneven += most_above_mean(l, w, ROWS);
+    yk_learner_count_balance(l, w);
     l->step++;
     const double unit = w->unit > 0 ? w->unit : all.weight;
     l->loss = all.loss / unit;
     l->rate = yk_learning_rate(&l->o.schedule, l->step);
     YK_TRY(yk_replicas_step(l, err));
     if (l->counts_flushed) YK_TRY(count_flushed(l, err));
-    const double updates = yk_now(), talked_before = talking(l);
+    const double updates = yk_now(), talked = yk_learner_talking(l);
     l->optimiser.most_norm = yk_spikes_most_norm(&l->spikes, l->loss);
     l->step_skipped = !yk_optimiser_step(&l->optimiser, l->s->k, &l->s->team,
                                          isfinite(l->loss) ? 1 / (unit * l->scale) : NAN, l->rate, l->applied + 1,
                                          &l->norm);
-    l->times.update += yk_now() - updates - (talking(l) - talked_before);
+    l->times.update += yk_now() - updates - (yk_learner_talking(l) - talked);
     l->remedy = YK_REMEDY_NONE;
     if (l->step_skipped) YK_TRY(reject_step(l, err));
     else accept_step(l);
+done:
+    yk_model_watch(l->s->model, NULL);
+    return st;
+}
+
+yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err)
+{
+    yk_status st = yk_learner_poll_save(l, err);
+    if (st != YK_OK) return st;
+    const double began = yk_now(), talked = yk_learner_talking(l);
+    const int64_t sent = yk_comm_sent(l->job->comm);
+    const yk_comm_times timed = yk_comm_since(l->job->comm, (yk_comm_times){0});
+    const yk_weights before = yk_model_use(l->s->model, l->weights);
+    yk_watch_phase("step", l->step + 1);
+    yk_session_clear(l->s);
+    count_passes(l, -1);
+    YK_TRY(yk_local_is_next(l) ? yk_local_step(l, w, err) : step_together(l, w, err));
+    count_passes(l, 1);
     chain_loss(l);
     l->exchange = yk_comm_since(l->job->comm, timed);
     l->exchanged.worked += l->exchange.worked;
     l->exchanged.waited += l->exchange.waited;
     l->seconds += yk_now() - began;
     l->times.seconds += yk_now() - began;
-    l->times.exchange += talking(l) - talked;
+    l->times.exchange += yk_learner_talking(l) - talked;
+    l->sent += yk_comm_sent(l->job->comm) - sent;
 done:
-    yk_model_watch(l->s->model, NULL);
     yk_model_use(l->s->model, before);
     return st;
 }
@@ -371,8 +409,8 @@ int64_t yk_learner_memory(const yk_learner *l)
     int64_t waiting = 0;
     for (int i = 0; i < l->lanes.parts; i++) waiting += l->lanes.part[i].end - l->lanes.part[i].begin;
     return yk_memory_sum(yk_model_memory(l->s->model)) - (l->dealt.comm ? dealt * size : 0) +
-           (2 * l->optimiser.owned + l->lanes.levels * waiting) * size + l->s->max_rows * YK_SESSION_ROW_BYTES +
-           yk_comm_bytes(ranks.size, ranks.node);
+           (2 * l->optimiser.owned + yk_local_floats(l) + l->lanes.levels * waiting) * size +
+           l->s->max_rows * YK_SESSION_ROW_BYTES + yk_comm_bytes(ranks.size, ranks.node);
 }
 
 json_t *yk_learner_row(const yk_learner *l, double seconds)
@@ -390,5 +428,6 @@ json_t *yk_learner_row(const yk_learner *l, double seconds)
 
 bool yk_learner_stops(const yk_learner *l)
 {
-    return yk_comm_any(l->job->comm, yk_job_stops(l->job));
+    bool stops, due;
+    return yk_local_heard(l, &stops, &due) ? stops : yk_comm_any(l->job->comm, yk_job_stops(l->job));
 }

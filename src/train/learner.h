@@ -7,6 +7,7 @@
 #include "optim/optim.h"
 #include "train/dealt.h"
 #include "train/lanes.h"
+#include "train/local.h"
 #include "train/loss_scale.h"
 #include "train/session.h"
 #include "train/spikes.h"
@@ -24,6 +25,7 @@ typedef struct yk_learner_options {
     int64_t checkpoint_every, keep; /* steps, 0: about one a minute; recent ones kept */
     bool whole; /* every rank holds all moments, whatever `zero` says: they are another learner's yk_learner_also */
     bool judges_spikes;      /* by the recipe's group `pretrain` */
+    yk_local_options local;  /* whether lanes learn on their own */
 } yk_learner_options;
 
 /* Other numbers [floats of the model] that checkpoints hold, under names with a prefix. */
@@ -32,6 +34,9 @@ typedef struct yk_also {
     float *base;
 } yk_also;
 enum { YK_MOST_ALSO = 4 };
+
+/* What is recorded of a lane in a step, before its tallies. */
+enum { YK_LANE_LOSS, YK_LANE_WEIGHT, YK_LANE_SECONDS, YK_LANE_ROWS, YK_LANE_SUMS };
 
 /* An item of the step at hand whose rows the session holds, from `row` on. */
 typedef struct yk_place {
@@ -55,15 +60,17 @@ typedef struct yk_learner {
     yk_lanes lanes;
     yk_dealt dealt;
     yk_loss_scale loss_scale;
+    yk_local *local; /* NULL: lanes learn together */
     yk_spikes spikes;
     int64_t step, applied, skipped;
     char began_with[33]; /* hash over the weights, in which a checkpoint must agree */
     char chain[33];     /* hash over the losses of all steps so far */
     double seconds;     /* of all steps so far */
     yk_comm_times exchange, exchanged; /* of the last step; of all steps of this process */
+    int64_t sent;       /* bytes, from this rank to others, in the steps of this process */
     int64_t turn;       /* whose last pass is under way; -1: none is */
     double saved;       /* yk_now() of the last checkpoint */
-    double *record;     /* [lanes][4 + tallies] of the step: loss, weight, seconds, rows, tallies of each lane */
+    double *record;     /* [lanes][YK_LANE_SUMS + tallies] of the step */
     yk_step_times times;
     double waited;      /* seconds that training stood still for checkpoints so far */
     yk_saving *saving;  /* one that is under way, or NULL */
@@ -120,6 +127,13 @@ typedef struct yk_work {
  * chain of losses grows by the step's. The ranks of job->comm compute lanes side by side. */
 yk_status yk_learner_step(yk_learner *l, const yk_work *w, yk_error *err);
 
+/* For train/local.c. One lane of a step, its gradient into the model's, and what is recorded of it: record
+ * [YK_LANE_SUMS + tallies]. Seconds that this rank spent with the others so far. When all ranks have the step's records
+ * of all lanes: how unequal they were. */
+yk_status yk_learner_lane(yk_learner *l, const yk_work *w, int64_t lane, double *record, yk_error *err);
+double yk_learner_talking(const yk_learner *l);
+void yk_learner_count_balance(yk_learner *l, const yk_work *w);
+
 /* Bytes that model, optimiser, lanes, batch and ranks' buffers take: what yk_needs_of says beforehand. */
 int64_t yk_learner_memory(const yk_learner *l);
 
@@ -147,13 +161,14 @@ yk_status yk_learner_finish_save(yk_learner *l, yk_error *err); /* waits for wha
 yk_status yk_learner_poll_save(yk_learner *l, yk_error *err);   /* the same if all ranks have written */
 void yk_learner_drop_save(yk_learner *l); /* waits for this rank's file alone: the learner is closed */
 bool yk_learner_save_is_due(const yk_learner *l);
+bool yk_learner_save_is_late(const yk_learner *l); /* by this rank's clock */
 
 /* Before anything but a step reads the weights: rank 0 has all of them (of weights dealt out; collective). */
 void yk_learner_whole(yk_learner *l);
-/* Bytes of the copy that saves take, from the first one on, on a rank that owns so many floats of the flat arrays, with
- * so many yk_learner_also; whole: how many floats they have on rank 0, which saves models, elsewhere 0. Where they, and
- * as much again, cannot be had, training waits until a checkpoint is written. */
-int64_t yk_saving_bytes(int64_t whole, int64_t owned, int also);
+/* Bytes of the copy that saves take, from the first one on, on a rank that owns so many floats of what is saved; whole:
+ * how many floats the flat arrays have on rank 0, which saves models, elsewhere 0. Where they, and as much again,
+ * cannot be had, training waits until a checkpoint is written. */
+int64_t yk_saving_bytes(int64_t whole, int64_t owned);
 
 /* Whether the run is to end here: a signal or the deadline came to one of the ranks. */
 bool yk_learner_stops(const yk_learner *l);

@@ -20,11 +20,13 @@ void yk_learner_also(yk_learner *l, const char *prefix, float *base)
 
 json_t *yk_learner_counters(const yk_learner *l)
 {
-    return json_pack("{s:I, s:I, s:I, s:{s:f, s:I}, s:o, s:s, s:f, s:f}", "step", (json_int_t)l->step, "applied",
-                     (json_int_t)l->applied, "skipped", (json_int_t)l->skipped, "loss_scale", "value",
-                     l->loss_scale.value, "good", (json_int_t)l->loss_scale.good, "spikes",
-                     yk_spikes_json(&l->spikes), "losses", l->chain, "seconds", l->seconds, "checkpoint_seconds",
-                     l->waited);
+    json_t *lanes = yk_local_counters(l), *counters =
+        json_pack("{s:I, s:I, s:I, s:{s:f, s:I}, s:o, s:s, s:f, s:f}", "step", (json_int_t)l->step, "applied",
+                  (json_int_t)l->applied, "skipped", (json_int_t)l->skipped, "loss_scale", "value",
+                  l->loss_scale.value, "good", (json_int_t)l->loss_scale.good, "spikes", yk_spikes_json(&l->spikes),
+                  "losses", l->chain, "seconds", l->seconds, "checkpoint_seconds", l->waited);
+    if (lanes) json_object_set_new(counters, "lanes", lanes);
+    return counters;
 }
 
 json_t *yk_learner_document(const yk_learner *l, const json_t *extra)
@@ -102,7 +104,8 @@ yk_status yk_learner_take_counters(yk_learner *l, const json_t *d, yk_error *err
     l->seconds = json_real_value(json_object_get(d, "seconds"));
     l->waited = json_real_value(json_object_get(d, "checkpoint_seconds"));
     strcpy(l->chain, chain);
-    return yk_spikes_take(&l->spikes, json_object_get(d, "spikes"), err);
+    const yk_status st = yk_spikes_take(&l->spikes, json_object_get(d, "spikes"), err);
+    return st == YK_OK ? yk_local_take_counters(l, json_object_get(d, "lanes"), err) : st;
 }
 
 /* The newest checkpoint, or that of a step; *path is NULL when there is none. */
@@ -165,9 +168,11 @@ done:
 }
 
 /* What this rank has of a whole tensor. */
-static void take_own(const yk_state_part *part, const yk_slice *own, int slices, const yk_param *p, const float *x)
+static void take_own(const yk_learner *l, const yk_state_part *part, const yk_slice *own, int slices,
+                     const yk_param *p, const float *x)
 {
     float *to = part->base;
+    if (part->owner != YK_EVERY_RANK && part->owner != yk_comm_rank(l->job->comm)) return;
     if (!part->is_packed) {
         memcpy(to + p->offset, x, (size_t)p->count * sizeof *x);
         return;
@@ -181,29 +186,29 @@ static void take_own(const yk_state_part *part, const yk_slice *own, int slices,
     }
 }
 
-/* Rank 0 reads one tensor after another, for all: of the parts from the first one on. */
-static yk_status take_tensors(yk_learner *l, const yk_archive *a, int first, yk_error *err)
+/* Rank 0 reads one tensor after another, for all: of the moments alone or of all parts. */
+static yk_status take_tensors(yk_learner *l, const yk_archive *a, bool moments_alone, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_comm *comm = l->job->comm;
-    yk_state_part part[YK_MOST_PARTS];
-    const int parts = yk_state_parts(l, part);
-    int params, slices;
+    int parts, params, slices;
+    yk_state_part *part = yk_state_parts(l, &parts);
     int64_t most = 0;
     const yk_param *p = yk_model_params(l->s->model, &params);
     for (int i = 0; i < params; i++) most = p[i].count > most ? p[i].count : most;
     float *x = yk_calloc((size_t)most, sizeof *x, err);
     yk_slice *own = yk_learner_slices(l, &slices);
-    if (!x || !own) st = yk_fail(err, YK_ERR_MEMORY, "out of memory");
+    if (!part || !x || !own) st = yk_fail(err, YK_ERR_MEMORY, "out of memory");
     YK_TRY(yk_comm_agree(comm, st, err));
-    for (int k = first; k < parts; k++)
+    for (int k = moments_alone; k < (moments_alone ? YK_STATE_PARTS : parts); k++)
         for (int i = 0; i < params; i++) {
             if (yk_comm_leads(comm)) st = read_tensor(a, part[k].prefix, &p[i], x, err);
             YK_TRY(yk_comm_agree(comm, st, err));
             yk_comm_share(comm, x, p[i].count * (int64_t)sizeof *x);
-            take_own(&part[k], own, slices, &p[i], x);
+            take_own(l, &part[k], own, slices, &p[i], x);
         }
 done:
+    free(part);
     free(own);
     free(x);
     return st;
@@ -224,7 +229,7 @@ static yk_status go_on_from(yk_learner *l, int64_t step, json_t **document, yk_e
     YK_TRY(share_document(l, document, err));
     if (!*document) goto done;
     YK_TRY(yk_comm_agree(comm, yk_learner_take_counters(l, *document, err), err));
-    YK_TRY(take_tensors(l, &a, 0, err));
+    YK_TRY(take_tensors(l, &a, false, err));
     l->saved_step = l->step;
     yk_model_weights_changed(l->s->model);
 done:
@@ -261,7 +266,7 @@ yk_status yk_learner_inherit(yk_learner *l, const char *path, json_t **document,
     YK_TRY(yk_comm_agree(comm, st, err));
     YK_TRY(share_document(l, document, err));
     if (!json_is_integer(json_object_get(*document, "applied"))) goto done;
-    YK_TRY(take_tensors(l, &a, 1, err));
+    YK_TRY(take_tensors(l, &a, true, err));
     l->applied = json_integer_value(json_object_get(*document, "applied"));
 done:
     yk_archive_close(&a);
@@ -273,27 +278,62 @@ static void add_tensors(yk_digest *d, const yk_param *p, int count, const float 
     for (int i = 0; i < count; i++) yk_digest_add(d, base + p[i].offset, (size_t)p[i].count * sizeof(float));
 }
 
+/* What the outer optimiser and lanes on their own hold, part after part through `room` [floats] of rank 0. */
+static void add_local(const yk_learner *l, const yk_state_part *part, int parts, float *room, yk_digest *d)
+{
+    int count;
+    yk_comm *comm = l->job->comm;
+    const yk_param *p = yk_model_params(l->s->model, &count);
+    const int64_t bytes = yk_model_floats(l->s->model) * (int64_t)sizeof(float);
+    if (d) add_tensors(d, p, count, l->local->outer.velocity);
+    for (int i = YK_STATE_PARTS + l->alsos; i < parts; i++) {
+        float *x = d && part[i].owner > 0 ? room : part[i].base;
+        yk_comm_pass(comm, part[i].owner, 0, x, bytes);
+        if (d) add_tensors(d, p, count, x);
+    }
+}
+
+static yk_status digest_local(const yk_learner *l, yk_digest *d, yk_error *err)
+{
+    yk_status st = YK_OK;
+    int parts;
+    float *room = NULL;
+    yk_state_part *part = yk_state_parts(l, &parts);
+    if (!part || (d && !(room = l->s->k->alloc(yk_model_floats(l->s->model) * (int64_t)sizeof(float)))))
+        st = yk_fail(err, YK_ERR_MEMORY, "out of memory");
+    YK_TRY(yk_comm_agree(l->job->comm, st, err));
+    add_local(l, part, parts, room, d);
+done:
+    if (room) l->s->k->free(room);
+    free(part);
+    return st;
+}
+
 yk_status yk_learner_digest(const yk_learner *l, char hex[33], yk_error *err)
 {
     yk_status st = YK_OK;
     yk_comm *comm = l->job->comm;
     yk_moments moments;
+    yk_digest *d = NULL;
     int count;
     const yk_param *p = yk_model_params(l->s->model, &count);
     memset(hex, 0, 33);
     YK_TRY(yk_comm_agree(comm, yk_moments_begin(&moments, &l->optimiser, l->s->k, err), err));
     yk_moments_collect(&moments, &l->optimiser);
     if (yk_comm_leads(comm)) {
-        yk_digest *d = yk_digest_new();
+        d = yk_digest_new();
         add_tensors(d, p, count, l->weights.weight);
         add_tensors(d, p, count, moments.m);
         add_tensors(d, p, count, moments.v);
+    }
+    if (l->local) YK_TRY(digest_local(l, d, err));
+    if (d) {
         yk_digest_add(d, l->chain, sizeof l->chain - 1);
         yk_digest_hex(d, hex);
-        yk_digest_free(d);
     }
     yk_comm_share(comm, hex, 33);
 done:
+    if (d) yk_digest_free(d);
     yk_moments_end(&moments, l->s->k);
     return st;
 }

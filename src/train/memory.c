@@ -56,13 +56,17 @@ static yk_needs needs_of(const yk_model *m, const yk_recipe *r, const yk_setting
     const int64_t size = (int64_t)sizeof(float), floats = yk_model_floats(m), gradients = yk_model_gradient_floats(m);
     const int64_t slice = yk_comm_owned_of(ranks.size, floats, floats);
     const int64_t slices = slice + yk_comm_owned_of(ranks.size, gradients - floats, floats);
-    const bool packs = with->micro < r->pretrain_batch / ranks.size; /* steps of several passes: yk_learner_step */
+    const int64_t turns = r->lanes / ranks.size;
+    const bool local = r->pretrain_local_steps > 0;
+    const bool always_local = local && r->pretrain_local_after == 0; /* the same weights for a lane alone */
+    const bool packs = with->micro < r->pretrain_batch / (always_local ? r->lanes : ranks.size); /* several passes */
     const yk_memory all = yk_model_memory(m);
-    int64_t levels = 0, turns = r->lanes / ranks.size;
+    int64_t levels = 0;
     while ((int64_t)1 << levels < turns) levels++;
     yk_needs n = {.weights = all.weights, .gradients = all.gradients, .optimiser = 2 * floats * size,
-                  .activations = all.activations,
-                  .checkpoint = yk_saving_bytes(floats, yk_comm_owned_of(ranks.size, floats, floats), 0)};
+                  .activations = all.activations, .checkpoint = yk_saving_bytes(floats, YK_STATE_PARTS * slice)};
+    if (local) n.optimiser = (2 * floats + yk_local_floats_of(turns, floats)) * size;
+    if (local) n.checkpoint = yk_saving_bytes(floats, 2 * slice + yk_local_owned_of(turns, floats));
     if (with->zero >= 1) n.optimiser = 2 * slice * size;
     if (with->zero >= 1 && ranks.size > 1) n.checkpoint += 2 * floats * size;
     const bool dealt = with->zero >= 3 && ranks.size > 1;
@@ -154,7 +158,7 @@ static yk_status find_fitting(const fitting *f, yk_setting *with, double *bytes,
     yk_status st = YK_OK;
     bool fits = false;
     int64_t micro;
-    while (f->ranks.size > 1 && with->zero < YK_MOST_ZERO) {
+    while (f->ranks.size > 1 && f->r->pretrain_local_steps == 0 && with->zero < YK_MOST_ZERO) {
         with->zero++;
         YK_TRY(try_setting(f, with, bytes, &fits, err));
         if (fits) return YK_OK;
@@ -196,7 +200,9 @@ yk_status yk_needs_fit(const yk_recipe *r, int64_t vocab, yk_ranks ranks, const 
     with.micro = 1;
     YK_FAIL(YK_ERR_MEMORY, "%s %s of memory and there are %s (%s); even with %s it would be %s: the model is too large "
             "for this machine, lower `size` or model.*%s", who, needed, there, room->of, changes(&f, &with, what), then,
-            f.sharing > 1 ? ", or give a node fewer ranks" : "");
+            f.r->pretrain_local_steps > 0 ? ", set pretrain.local_steps to 0, or share the lanes among more nodes"
+            : f.sharing > 1               ? ", or give a node fewer ranks"
+                                          : "");
 done:
     return st;
 }

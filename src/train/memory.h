@@ -28,6 +28,7 @@ yk_ranks yk_ranks_of(const yk_comm *c);
 
 /* Bytes of a rank, by what they are for; of rank 0, whose slice is the largest. gradients: with the sums that wait. */
 typedef struct yk_needs {
+    /* optimiser: with pretrain.local_steps the weights and moments of each of the rank's lanes, the outer velocity */
     int64_t weights, gradients, optimiser, activations, packed, scratch, total;
     int64_t checkpoint; /* besides: the copy that one is written from, and at the end all moments, on rank 0, to digest */
 } yk_needs;

@@ -80,7 +80,18 @@ yk_status yk_metrics_add(yk_metrics *m, json_t *row, yk_error *err)
         st = add_line(m->metrics, "metrics.jsonl", row, err);
     else
         json_decref(row);
-    return yk_comm_agree(m->comm, st, err);
+    if (!m->late) return yk_comm_agree(m->comm, st, err);
+    if (m->failed == YK_OK && st != YK_OK) {
+        m->failed = st;
+        m->why = *err;
+    }
+    return YK_OK;
+}
+
+yk_status yk_metrics_settle(yk_metrics *m, yk_error *err)
+{
+    if (m->failed != YK_OK) *err = m->why;
+    return yk_comm_agree(m->comm, m->failed, err);
 }
 
 json_t *yk_metrics_expert_load(const yk_model *m, yk_comm *comm)

@@ -27,6 +27,7 @@ typedef struct trainer {
     yk_domain *domains;
     yk_sampler *sampler;
     yk_learner l;
+    int64_t began; /* with this step of the learner, in this process */
     yk_metrics metrics;
     char *checkpoints, *best_path;
     int64_t micro;
@@ -76,8 +77,11 @@ static yk_status save_best(trainer *t, yk_error *err)
 
 static yk_status save_step(trainer *t, yk_error *err)
 {
+    yk_status st = YK_OK;
     json_t *own = own_document(t);
-    yk_status st = yk_learner_save_step(&t->l, own, err);
+    YK_TRY(yk_metrics_settle(&t->metrics, err));
+    YK_TRY(yk_learner_save_step(&t->l, own, err));
+done:
     json_decref(own);
     return st;
 }
@@ -238,10 +242,14 @@ static bool evaluation_is_due(const trainer *t, int64_t step)
     return step % t->r->pretrain_eval_every == 0 || step == t->r->pretrain_steps;
 }
 
+/* A lane's few samples may all be masked and have few targets. On its own it divides by its rows instead, so that a
+ * target weighs as much as in a step together. */
 static yk_status train_step(trainer *t, yk_error *err)
 {
-    const yk_work work = {.items = t->r->pretrain_batch, .add = add_sample, .passed = count_pass, .context = t,
-                          .tally = t->tally, .tallies = TALLIES, .z_loss = t->r->pretrain_z_loss};
+    const int64_t batch = t->r->pretrain_batch;
+    const yk_work work = {.items = batch, .add = add_sample, .passed = count_pass, .context = t, .tally = t->tally,
+                          .tallies = TALLIES, .z_loss = t->r->pretrain_z_loss,
+                          .unit = yk_local_is_next(&t->l) ? (double)(batch * t->r->pretrain_seq) : 0};
     t->l.counts_flushed = t->s.k->precision == YK_BF16 && evaluation_is_due(t, t->l.step + 1);
     return yk_learner_step(&t->l, &work, err);
 }
@@ -361,6 +369,30 @@ done:
     return st;
 }
 
+static double sum_over_ranks(yk_comm *comm, double mine)
+{
+    double sum = 0, *x = calloc((size_t)yk_comm_size(comm), sizeof *x);
+    if (!x) return NAN;
+    x[yk_comm_rank(comm)] = mine;
+    yk_comm_gather_doubles(comm, x, yk_comm_size(comm));
+    for (int r = 0; r < yk_comm_size(comm); r++) sum += x[r];
+    free(x);
+    return sum;
+}
+
+/* Threads of all ranks, at once. */
+static double measure_peak(const trainer *t)
+{
+    return sum_over_ranks(t->job->comm, t->s.k->peak_flops(t->job->team, 0.2));
+}
+
+/* Bytes a step that all ranks together sent to each other in the steps of this process. */
+static double traffic(const trainer *t)
+{
+    const int64_t steps = t->l.step - t->began;
+    return steps > 0 ? sum_over_ranks(t->job->comm, (double)t->l.sent) / (double)steps : 0;
+}
+
 static int64_t peak_resident(void)
 {
     struct rusage use;
@@ -374,6 +406,7 @@ static yk_status summarise(trainer *t, yk_error *err)
     const yk_model_shape *m = yk_model_get_shape(t->s.model);
     double tokens = (double)(t->l.step * t->r->pretrain_batch * t->r->pretrain_seq);
     double rate = t->l.seconds > 0 ? tokens / t->l.seconds : 0;
+    const double sent = traffic(t);
     yk_learner_whole(&t->l);
     YK_TRY(yk_learner_digest(&t->l, digest, err));
     json_t *pretrain = json_pack("{s:I, s:f, s:f, s:f, s:I, s:f, s:f, s:{s:f}}", "steps", (json_int_t)t->l.step,
@@ -389,6 +422,7 @@ static yk_status summarise(trainer *t, yk_error *err)
                               (json_int_t)peak_resident());
     if (!pretrain || !model) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     if (t->expert_load) json_object_set(model, "expert_load", t->expert_load);
+    if (t->job->comm) json_object_set_new(pretrain, "traffic_bytes", json_real(sent));
     if (t->job->comm) json_object_set_new(pretrain, "exchange_hidden", json_real(yk_comm_hidden(t->l.exchanged)));
     YK_TRY(yk_learner_balance(&t->l, pretrain, err));
     json_object_set_new(t->job->summary, "pretrain", pretrain);
@@ -397,19 +431,6 @@ static yk_status summarise(trainer *t, yk_error *err)
     json_object_set_new(t->job->summary, "digest", json_string(digest));
 done:
     return st;
-}
-
-/* Threads of all ranks, at once. */
-static double measure_peak(const trainer *t)
-{
-    yk_comm *comm = t->job->comm;
-    double sum = 0, *peak = calloc((size_t)yk_comm_size(comm), sizeof *peak);
-    if (!peak) return NAN;
-    peak[yk_comm_rank(comm)] = t->s.k->peak_flops(t->job->team, 0.2);
-    yk_comm_gather_doubles(comm, peak, yk_comm_size(comm));
-    for (int r = 0; r < yk_comm_size(comm); r++) sum += peak[r];
-    free(peak);
-    return sum;
 }
 
 static yk_status start(trainer *t, yk_error *err)
@@ -440,12 +461,16 @@ static yk_status start(trainer *t, yk_error *err)
                             .schedule = {r->pretrain_schedule, r->pretrain_lr, r->pretrain_lr_end, r->pretrain_warmup,
                                          r->pretrain_decay_share, r->pretrain_steps},
                             .adamw = yk_adamw_of(r), .checkpoint_every = r->pretrain_checkpoint_every,
-                            .keep = r->pretrain_keep, .deals_weights = true, .judges_spikes = true};
+                            .keep = r->pretrain_keep, .deals_weights = true, .judges_spikes = true,
+                            .local = {r->pretrain_local_steps, r->pretrain_local_after, r->pretrain_local_lr,
+                                      r->pretrain_outer_lr, r->pretrain_outer_momentum}};
     YK_TRY(yk_learner_open(&t->l, t->job, &t->s, NULL, &l, err));
     if (t->job->model) YK_TRY(inherit(t, err));
     YK_TRY(resume(t, err));
+    t->began = t->l.step;
     t->peak = measure_peak(t);
     YK_TRY(yk_metrics_open(&t->metrics, t->job->comm, t->job->dir, t->l.step, err));
+    t->metrics.late = r->pretrain_local_steps > 0;
     YK_TRY(yk_needs_of(&needs, r, yk_tokenizer_vocab(t->s.tokenizer), &setting, yk_ranks_of(t->job->comm), t->s.k,
                        t->job->team, err));
     yk_log("pretrain   %.2fM parameters, %lld steps of %lld x %lld tokens, %s, threads %d, %s%s%s",

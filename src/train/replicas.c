@@ -87,7 +87,7 @@ yk_status yk_replicas_check(const yk_learner *l, yk_error *err)
 {
     yk_status st = YK_OK;
     yk_comm *comm = l->job->comm;
-    replicas x = {.l = l, .parts = l->optimiser.comm ? 1 : PARTS};
+    replicas x = {.l = l, .parts = l->optimiser.comm || yk_local_parted(l) ? 1 : PARTS};
     if (!comm || !l->job->recipe->check_replicas || l->job->recipe->zero > 2) return YK_OK;
     x.param = yk_model_params(l->s->model, &x.params);
     x.bytes = (int64_t)x.params * x.parts * HEX + HOST;

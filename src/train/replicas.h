@@ -1,4 +1,5 @@
-/* Whether ranks that must hold the same bits do: weights, and both moments where every rank has all of them (zero: 0).
+/* Whether ranks that must hold the same bits do: weights, and both moments where every rank has all of them (zero: 0;
+ * not of lanes that learn on their own, train/local.h).
  *
  * They compute the same from the same, so a difference is an error of a machine that nothing else notices: a bit of
  * memory that flipped, a processor that miscounts (Dixit et al., "Silent data corruptions at scale", 2021). From

@@ -28,7 +28,9 @@ struct yk_saving {
     char *manifest; /* of the set that it belongs to; NULL: to none */
     yk_slice *own;
     int slices;
-    yk_state_part part[YK_MOST_PARTS];
+    int rank;
+    yk_slice whole; /* what is here of a part that this rank alone has */
+    yk_state_part *part;
     int parts;
     const yk_param *param;
     int params;
@@ -54,21 +56,28 @@ yk_slice *yk_learner_slices(const yk_learner *l, int *slices)
     return own;
 }
 
-int yk_state_parts(const yk_learner *l, yk_state_part part[YK_MOST_PARTS])
+yk_state_part *yk_state_parts(const yk_learner *l, int *parts)
 {
     const bool is_packed = l->optimiser.comm;
-    part[0] = (yk_state_part){"", l->weights.weight, false};
-    part[1] = (yk_state_part){"optimizer.m.", l->optimiser.m, is_packed};
-    part[2] = (yk_state_part){"optimizer.v.", l->optimiser.v, is_packed};
-    for (int i = 0; i < l->alsos; i++)
-        part[YK_STATE_PARTS + i] = (yk_state_part){l->also[i].prefix, l->also[i].base, false};
-    return YK_STATE_PARTS + l->alsos;
+    const int moments = yk_local_parted(l) ? 0 : YK_EVERY_RANK; /* lane 0's */
+    yk_state_part *part = calloc((size_t)(YK_STATE_PARTS + l->alsos + yk_local_most_parts(l)), sizeof *part);
+    if (!part) return NULL;
+    part[0] = (yk_state_part){"", l->weights.weight, false, YK_EVERY_RANK};
+    part[1] = (yk_state_part){"optimizer.m.", l->optimiser.m, is_packed, moments};
+    part[2] = (yk_state_part){"optimizer.v.", l->optimiser.v, is_packed, moments};
+    for (int i = 0; i < l->alsos; i++) {
+        yk_state_part *x = &part[YK_STATE_PARTS + i];
+        *x = (yk_state_part){.base = l->also[i].base, .owner = YK_EVERY_RANK};
+        snprintf(x->prefix, sizeof x->prefix, "%s", l->also[i].prefix);
+    }
+    *parts = YK_STATE_PARTS + l->alsos;
+    *parts += yk_local_parts(l, part + *parts);
+    return part;
 }
 
-int64_t yk_saving_bytes(int64_t whole, int64_t owned, int also)
+int64_t yk_saving_bytes(int64_t whole, int64_t owned)
 {
-    const int64_t floats = (YK_STATE_PARTS + also) * owned;
-    return (floats > whole ? floats : whole) * (int64_t)sizeof(float);
+    return (owned > whole ? owned : whole) * (int64_t)sizeof(float);
 }
 
 static int64_t owned(const yk_slice *own, int slices)
@@ -84,6 +93,7 @@ static void free_saving(yk_saving *s)
     free(s->path);
     free(s->manifest);
     free(s->own);
+    free(s->part);
     free(s->tensor);
     free(s->place);
     yk_buf_free(&s->names);
@@ -115,15 +125,25 @@ static void add_tensor(yk_saving *s, int part, int i, yk_slice here, float *x)
     s->names.len += strlen(name) + 1;
 }
 
-/* Those of a part whose slices lie one after another at x, or (NULL) in the part itself. */
-static void add_part(yk_saving *s, int part, const float *packed)
+/* What this rank writes of a part. */
+static const yk_slice *slices_of(const yk_saving *s, const yk_state_part *part, int *slices)
+{
+    const bool is_shared = part->owner == YK_EVERY_RANK;
+    *slices = is_shared ? s->slices : part->owner == s->rank;
+    return is_shared ? s->own : &s->whole;
+}
+
+/* Those of a part whose slices lie one after another at x, or (NULL) in the part itself; returns their length. */
+static int64_t add_part(yk_saving *s, int part, const float *packed)
 {
     int64_t at = 0;
+    int slices;
     const yk_state_part *from = &s->part[part];
+    const yk_slice *slice = slices_of(s, from, &slices);
     const bool is_packed = packed || from->is_packed;
     float *x = packed ? (float *)(uintptr_t)packed : from->base;
-    for (int k = 0; k < s->slices; k++) {
-        const yk_slice own = s->own[k];
+    for (int k = 0; k < slices; k++) {
+        const yk_slice own = slice[k];
         for (int i = 0; i < s->params; i++) {
             const yk_param *p = &s->param[i];
             const yk_slice here = yk_cut(own, p->offset, p->offset + p->count);
@@ -132,18 +152,21 @@ static void add_part(yk_saving *s, int part, const float *packed)
         }
         at += own.end - own.begin;
     }
+    return at;
 }
 
 static yk_status list_tensors(yk_saving *s, const float *copy, yk_error *err)
 {
     yk_status st = YK_OK;
-    const int64_t n = owned(s->own, s->slices);
     const size_t most = (size_t)(s->parts * (s->params + s->slices)); /* a slice's begin cuts one tensor of a part */
     YK_NEW(s->tensor, most);
     YK_NEW(s->place, most);
     YK_NEW(s->sum, s->parts * s->params);
     yk_buf_reserve(&s->names, most * (YK_MAX_TENSOR_NAME + 1)); /* no growth below: names stay where they are */
-    for (int x = 0; x < s->parts; x++) add_part(s, x, copy ? copy + x * n : NULL);
+    for (int x = 0; x < s->parts; x++) {
+        const int64_t n = add_part(s, x, copy);
+        if (copy) copy += n;
+    }
 done:
     return st;
 }
@@ -315,7 +338,10 @@ void yk_learner_drop_save(yk_learner *l)
 static void find_room(yk_learner *l, int64_t owns)
 {
     yk_comm *comm = l->job->comm;
-    const int64_t bytes = yk_saving_bytes(yk_comm_leads(comm) ? yk_model_floats(l->s->model) : 0, owns, l->alsos);
+    const int64_t floats = yk_model_floats(l->s->model);
+    const int64_t saved = l->local ? (1 + l->alsos) * owns + yk_local_owned_of(l->lanes.turns, floats)
+                                   : (YK_STATE_PARTS + l->alsos) * owns;
+    const int64_t bytes = yk_saving_bytes(yk_comm_leads(comm) ? floats : 0, saved);
     if (l->copy || l->says_waits) return;
     if (bytes <= yk_room_left("").bytes / (2 * yk_comm_node(comm))) l->copy = aligned_alloc(64, (size_t)bytes + 64);
     if (l->copy) return;
@@ -331,9 +357,11 @@ static void copy_slices(const yk_learner *l, const yk_saving *s)
     float *to = l->copy;
     for (int x = 0; x < s->parts; x++) {
         const float *packed = s->part[x].base;
-        for (int k = 0; k < s->slices; k++) {
-            const int64_t n = s->own[k].end - s->own[k].begin;
-            const float *from = s->part[x].is_packed ? packed : s->part[x].base + s->own[k].begin;
+        int slices;
+        const yk_slice *own = slices_of(s, &s->part[x], &slices);
+        for (int k = 0; k < slices; k++) {
+            const int64_t n = own[k].end - own[k].begin;
+            const float *from = s->part[x].is_packed ? packed : s->part[x].base + own[k].begin;
             l->s->k->copy_rows(&l->s->team, &(yk_copy_rows){.y = to, .x = from, .rows = n / LINE, .width = width,
                                                             .y_row = width, .x_row = width});
             to += n;
@@ -350,7 +378,7 @@ static yk_status begin_saving(yk_learner *l, yk_saving *s, const json_t *extra, 
     yk_slice *own = yk_learner_slices(l, &slices);
     const int64_t owns = own ? owned(own, slices) : 0;
     free(own);
-    if (!own || !s->path || !s->own) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (!own || !s->path || !s->own || !s->part) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     s->param = yk_model_params(l->s->model, &s->params);
     find_room(l, owns);
     if (l->copy) copy_slices(l, s);
@@ -375,7 +403,8 @@ yk_status yk_learner_save_model(yk_learner *l, const char *path, const json_t *e
     if ((l->saving = yk_calloc(1, sizeof *l->saving, err))) {
         yk_saving *s = l->saving;
         *s = (yk_saving){.step = -1, .path = yk_path("%s", path), .parts = 1, .slices = 1};
-        yk_state_parts(l, s->part);
+        int parts;
+        s->part = yk_state_parts(l, &parts);
         if ((s->own = calloc(1, sizeof *s->own)) && yk_comm_leads(l->job->comm))
             s->own->end = yk_model_floats(l->s->model);
         st = begin_saving(l, s, extra, err);
@@ -394,7 +423,9 @@ static yk_saving *saving_of_step(const yk_learner *l)
     yk_saving *s = calloc(1, sizeof *s);
     if (!s) return NULL;
     s->step = l->step;
-    s->parts = yk_state_parts(l, s->part);
+    s->rank = yk_comm_rank(comm);
+    s->whole.end = yk_model_floats(l->s->model);
+    s->part = yk_state_parts(l, &s->parts);
     s->own = yk_learner_slices(l, &s->slices);
     s->path = comm ? yk_checkpoint_rank_path(l->o.folder, l->step, yk_comm_rank(comm), yk_comm_size(comm))
                    : yk_checkpoint_step_path(l->o.folder, l->step);
@@ -425,8 +456,15 @@ done:
     return st;
 }
 
+bool yk_learner_save_is_late(const yk_learner *l)
+{
+    return yk_now() - l->saved > SECONDS_BETWEEN_SAVES;
+}
+
 bool yk_learner_save_is_due(const yk_learner *l)
 {
+    bool stops, due;
     if (l->o.checkpoint_every) return l->step % l->o.checkpoint_every == 0;
-    return yk_comm_any(l->job->comm, yk_comm_leads(l->job->comm) && yk_now() - l->saved > SECONDS_BETWEEN_SAVES);
+    if (yk_local_heard(l, &stops, &due)) return due;
+    return yk_comm_any(l->job->comm, yk_comm_leads(l->job->comm) && yk_learner_save_is_late(l));
 }

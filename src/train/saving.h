@@ -12,14 +12,16 @@
 /* What this rank owns of the flat index, in order; of a process alone all of it. free() it; NULL: no memory. */
 yk_slice *yk_learner_slices(const yk_learner *l, int *slices);
 
-/* Weights, then both moments, then what else belongs to them. */
-enum { YK_STATE_PARTS = 3, YK_MOST_PARTS = YK_STATE_PARTS + YK_MOST_ALSO };
+/* Weights, then both moments, then what else belongs to them, then what lanes hold on their own. */
+enum { YK_STATE_PARTS = 3, YK_EVERY_RANK = -1 };
 typedef struct yk_state_part {
-    const char *prefix; /* of the names */
+    char prefix[48]; /* of the names */
     float *base;
     bool is_packed; /* base has this rank's slices alone, one after another */
+    int owner;      /* the one rank that has it, whole; elsewhere base is not to be read. YK_EVERY_RANK: its slices */
 } yk_state_part;
-int yk_state_parts(const yk_learner *l, yk_state_part part[YK_MOST_PARTS]);
+/* After the learner's step; free() them. NULL: no memory. */
+yk_state_part *yk_state_parts(const yk_learner *l, int *parts);
 
 /* What lies in [begin, end) of a slice; it may be empty. */
 static inline yk_slice yk_cut(yk_slice s, int64_t begin, int64_t end)

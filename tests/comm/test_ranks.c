@@ -149,6 +149,17 @@ static void slices_come_and_go(void **state)
     for (int64_t i = 0; leads && i < FLOATS; i++) assert_true(whole[i] == (float)i);
 }
 
+static void passing_is_counted(void **state)
+{
+    (void)state;
+    const int rank = yk_comm_rank(comm), last = yk_comm_size(comm) - 1;
+    const int64_t sent = yk_comm_sent(comm);
+    double x[3] = {rank, rank, rank};
+    yk_comm_pass(comm, last, 0, x, sizeof x);
+    for (int i = 0; i < 3; i++) assert_true(x[i] == (rank == 0 ? last : rank));
+    assert_int_equal(yk_comm_sent(comm) - sent, rank == last && last > 0 ? (int64_t)sizeof x : 0);
+}
+
 static void ranks_agree(void **state)
 {
     (void)state;
@@ -242,7 +253,7 @@ int main(void)
         cmocka_unit_test(sums_follow_the_tree),  cmocka_unit_test(slices_cover_the_array_once),
         cmocka_unit_test(doubles_come_in_order), cmocka_unit_test(slices_come_and_go),
         cmocka_unit_test(items_come_in_order),   cmocka_unit_test(a_long_item_comes_in_pieces),
-        cmocka_unit_test(counts_add_up),
+        cmocka_unit_test(counts_add_up),         cmocka_unit_test(passing_is_counted),
         cmocka_unit_test(text_is_shared),        cmocka_unit_test(ranks_agree), /* the last, as all fail in it */
     };
     yk_error err = {""};

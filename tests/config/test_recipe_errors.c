@@ -164,6 +164,11 @@ static void wrong_rules(void **state)
          "`tokenizer.tune` has `x`; expected vocabulary sizes from 264 to 1000000"},
         {"tokenizer.tune=1k", NULL},
         {"evaluate.stride=257", "`evaluate.stride` is 257; it must not exceed pretrain.seq, 256"},
+        {"pretrain={local_steps: 20, eval_every: 30}",
+         "`pretrain.eval_every` is 30; it must be a multiple of pretrain.local_steps, 20"},
+        {"pretrain={local_steps: 20, spike_factor: 3}",
+         "`pretrain.spike_factor` is 3, but steps of pretrain.local_steps are a lane's own"},
+        {"pretrain={local_steps: 20}", NULL},
         {"questions={level_min: 9, level_max: 8}",
          "`questions.level_min` is 9; it must not exceed questions.level_max, 8"},
         {"clean={min_words: 9, max_words: 8}",
@@ -193,6 +198,10 @@ static void wrong_rules(void **state)
            "lanes: 4\npretrain:\n  batch: 6\n"
            "corpus: [{domain: a, generate: 1}]\n",
            NULL, ".yaml:3: `pretrain.batch` is 6; it must be a multiple of lanes, 4");
+    refuse(p,
+           "zero: 1\npretrain:\n  local_steps: 20\n"
+           "corpus: [{domain: a, generate: 1}]\n",
+           NULL, ".yaml:1: `zero` is 1, but with pretrain.local_steps every lane has moments of its own");
 }
 
 /* An entry of `tune:` beside what a recipe needs. */

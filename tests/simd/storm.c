@@ -357,7 +357,7 @@ static void add_case(storm *s)
     int64_t n = between(s, 1, 1 << 18);
     yk_add a = {.n = n, .y = in_out(s, YK_FLOAT, n, ANY)};
     a.a = once_in(s, 3) ? a.y : floats(s, n, ANY), a.b = once_in(s, 3) ? a.y : floats(s, n, ANY);
-    s->k->add(&s->team, &a);
+    (once_in(s, 2) ? s->k->add : s->k->subtract)(&s->team, &a);
 }
 
 static void copy_rows_case(storm *s)
@@ -391,6 +391,15 @@ static void adamw_case(storm *s)
     s->k->adamw(&s->team, &a);
 }
 
+static void nesterov_case(storm *s)
+{
+    int64_t n = between(s, 1, 1 << 17);
+    yk_nesterov a = {.n = n, .scale = 1.0f / (float)between(s, 1, 64), .lr = 0.7f,
+                     .momentum = once_in(s, 3) ? 0.0f : 0.9f};
+    a.weight = in_out(s, YK_FLOAT, n, ANY), a.velocity = in_out(s, YK_FLOAT, n, ANY), a.gradient = floats(s, n, ANY);
+    s->k->nesterov(&s->team, &a);
+}
+
 static void map_case(storm *s)
 {
     int64_t n = between(s, 1, 1 << 18);
@@ -417,6 +426,7 @@ static const struct { const char *name; void (*run)(storm *s); int precisions; }
     {"cross_entropy", cross_entropy_case, YK_PRECISIONS},
     {"distillation", distillation_case, YK_PRECISIONS}, {"bias", bias_case, YK_PRECISIONS}, {"add", add_case, 1},
     {"copy_rows", copy_rows_case, 1}, {"sum_squares", sum_squares_case, 1}, {"adamw", adamw_case, 1},
+    {"nesterov", nesterov_case, 1},
     {"map", map_case, 1}, {"count_below", count_below_case, 1},
 };
 enum { CASES = sizeof cases / sizeof *cases };

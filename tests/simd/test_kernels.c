@@ -388,6 +388,36 @@ static void adamw_matches_its_definition(void **state)
     }
 }
 
+static void nesterov_matches_its_definition(void **state)
+{
+    (void)state;
+    enum { N = 1003 };
+    fill(in[0], N, 1, 1), fill(in[1], N, 2, 1), fill(in[2], N, 3, 0.1);
+    for (int t = 0; t < tables; t++) {
+        for (int i = 0; i < 2; i++) memcpy(out[t][i], in[2 * i], N * 4);
+        const yk_nesterov a = {.weight = out[t][0], .velocity = out[t][1], .gradient = in[1], .n = N, .scale = 0.25f,
+                               .lr = 0.7f, .momentum = 0.9f};
+        table[t]->nesterov(&(yk_team){.threads = 1 + t}, &a);
+    }
+    for (int i = 0; i < 2; i++) same_bits(i, N);
+    for (int i = 0; i < N; i++) {
+        const double g = 0.25 * in[1][i], velocity = 0.9f * in[2][i] + g;
+        close_to(out[0][1][i], velocity, 1e-6);
+        close_to(out[0][0][i], in[0][i] - 0.7f * (g + 0.9f * velocity), 1e-6);
+    }
+}
+
+static void subtract_matches_its_definition(void **state)
+{
+    (void)state;
+    enum { N = 1003 };
+    fill(in[0], N, 1, 1), fill(in[1], N, 2, 1);
+    for (int t = 0; t < tables; t++)
+        table[t]->subtract(&(yk_team){.threads = 1 + t}, &(yk_add){.y = out[t][0], .a = in[0], .b = in[1], .n = N});
+    same_bits(0, N);
+    for (int i = 0; i < N; i++) assert_true(out[0][0][i] == in[0][i] - in[1][i]);
+}
+
 static void sums_and_copies(void **state)
 {
     (void)state;
@@ -442,6 +472,8 @@ int main(void)
         cmocka_unit_test(cross_entropy_matches_its_definition),
         cmocka_unit_test(distillation_matches_its_definition),
         cmocka_unit_test(adamw_matches_its_definition),
+        cmocka_unit_test(nesterov_matches_its_definition),
+        cmocka_unit_test(subtract_matches_its_definition),
         cmocka_unit_test(sums_and_copies),
         cmocka_unit_test(unknown_sets_are_refused),
     };

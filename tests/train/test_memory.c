@@ -123,6 +123,13 @@ static void what_is_allocated_is_what_is_planned(void **state)
     r.lanes = 1, r.pretrain_prompts.n = 0;
     assert_int_equal(yk_needs_of(&n, &r, 512, &whole, alone, kernels(), &team, &err), YK_OK);
     assert_int_equal(n.packed, 0); /* one pass a step, no samples */
+    r.lanes = 2, r.pretrain_local_steps = 10; /* weights and moments a lane, outer velocity; a pass a lane */
+    const yk_setting half = {"none", r.pretrain_batch / 2, 0};
+    for (int ranks = 1; ranks <= 2; ranks++) {
+        assert_int_equal(yk_needs_of(&n, &r, 512, &half, (yk_ranks){ranks, 1}, kernels(), &team, &err), YK_OK);
+        assert_int_equal(n.optimiser, (1 + 3 * 2 / ranks) * yk_model_floats(m) * 4);
+        assert_int_equal(n.packed, 0);
+    }
     yk_model_free(m);
     yk_recipe_free(&r);
 }
