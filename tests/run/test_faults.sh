@@ -52,7 +52,7 @@ verdict "it is said once" 1 "$(grep -c 'differs' "$dir/log")"
 YOKE_FLIP_BIT=1:25 fresh_ranks 2
 verdict "a flipped bit of two ranks: exit status" 12 $?
 says "before the next checkpoint" 'step 40: model.* differs between rank 0 (.*), rank 1 ('
-verdict "no checkpoint is of after it" step-000000020.h5 "$(cd "$dir/run/checkpoints" && ls step-*)"
+verdict "no checkpoint is of after it" step-000000020.json "$(cd "$dir/run/checkpoints" && ls step-*.json)"
 ranks 2
 verdict "it goes on from the last checkpoint" "$plain" "$(last)"
 YOKE_FLIP_BIT=3:9 fresh_ranks 4 --set zero=2 --set check_replicas=1
@@ -81,7 +81,7 @@ for which in 1 2; do
     rm -rf "$dir/run"
     ranks 2 --set watchdog=4 --set pretrain.steps=4000 --set pretrain.checkpoint_every=5 &
     job=$!
-    await "$dir/run/checkpoints/step-000000005.h5" 1000
+    await "$dir/run/checkpoints/step-000000005.json" 1000
     kill -STOP "$(ids | sed -n ${which}p)"
     began=$(date +%s)
     wait $job

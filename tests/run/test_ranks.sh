@@ -137,7 +137,8 @@ run_stages() { # ranks, then options of a run that goes on in $dir/run
     mpirun --quiet -np "$n" "$yoke" run "$stages" $few "$@" --run-dir "$dir/run" >"$dir/out" 2>"$dir/log"
 }
 told() {
-    number='[-0-9.e+]*' ranks_alone='"exchange_[a-z]*"' balance='"balance":{[^{}]*{\([^{}]*{[^{}]*}\)*}[^{}]*}'
+    number='[-0-9.e+]*' ranks_alone='"\(exchange_[a-z]*\|traffic_bytes\)"'
+    balance='"balance":{[^{}]*{\([^{}]*{[^{}]*}\)*}[^{}]*}'
     clock='"\(memory\|peak_resident\|threads\|[a-z_]*seconds\|[a-z_]*per_s\|[a-z]*_share\|generation\|generating\|scoring\|learning\)"'
     (cd "$dir/run" && find . -name '*.json*' ! -path '*/checkpoints/*' -o -name '*.tok' -o -name '*.zst' | LC_ALL=C sort |
         while read -r file; do
