@@ -35,17 +35,17 @@ bad() {
     tail -n 3 "$dir/log"
     rm -rf "$dir/kept.$failed" && cp -r "$dir/run" "$dir/kept.$failed"
 }
-newest() {
-    ls "$dir"/run/checkpoints/step-*.h5 2>/dev/null | tail -n 1
+newest() { # of one rank a file, of several a manifest
+    find "$dir/run/checkpoints" \( -name 'step-?????????.h5' -o -name 'step-*.json' \) 2>/dev/null | sort | tail -n 1
 }
-look() { # after a strike: every checkpoint is whole, and nothing before the interval is lost
-    for f in "$dir"/run/checkpoints/*.h5; do
+look() { # after a strike: every checkpoint is whole, and nothing before the interval, and that which is written, is lost
+    for f in "$dir"/run/checkpoints/*.h5 "$dir"/run/checkpoints/*.json; do
         [ ! -e "$f" ] || "$yoke" inspect "$f" >/dev/null 2>&1 || bad "$f cannot be loaded"
     done
     reached=$(sed -n 's/.*"type":"step","step":\([0-9]*\).*/\1/p' "$dir/run/metrics.jsonl" 2>/dev/null | tail -n 1)
-    saved=$(newest | sed 's/.*step-0*\([0-9]*\)\.h5/\1/')
+    saved=$(newest | sed 's/.*step-0*\([0-9]*\)\..*/\1/')
     lost=$((${reached:-0} - ${saved:-0}))
-    [ $lost -le $interval ] || bad "$lost steps are lost"
+    [ $lost -le $((2 * interval)) ] || bad "$lost steps are lost"
     [ $lost -le "${most_lost:-0}" ] || most_lost=$lost
 }
 finish() { # goes on to the end, which must be that of the run that was left alone
