@@ -30,7 +30,7 @@ for base in 0 $first; do
     done
 done
 ratio() { # base width
-    awk -v a="$(best "$dir/base-$1-width-$first")" -v b="$(best "$dir/base-$1-width-$last")" 'BEGIN { print a > b ? a / b : b / a }'
+    awk -v a="$(best "$dir/base-$1-width-$first")" -v b="$(best "$dir/base-$1-width-$last")" 'BEGIN { print (a > b ? a / b : b / a) }'
 }
 echo "best rate at $first against $last: a factor of $(ratio "$first") with, of $(ratio 0) without"
 awk -v r="$(ratio "$first")" 'BEGIN { exit !(r <= 2.001) }' || { echo "0 passed, 1 failed"; exit 1; }
