@@ -208,6 +208,9 @@ static yk_status losses(yk_buf *out, const compared *x, yk_error *err)
         {offsetof(yk_eval_row, tokens), "Held-out loss over tokens", "tokens seen", "tokens"},
         {offsetof(yk_eval_row, flops), "Held-out loss over FLOPs of training", "FLOPs", "FLOPs"}};
     yk_status st = YK_OK;
+    bool any = false;
+    for (size_t i = 0; i < x->n; i++) any = any || x->run[i].eval_count > 1;
+    if (!any) return YK_OK;
     yk_page_heading(out, "losses", "Held-out loss", "Of documents that no run trained on; lower is better. A model that grew "
                     "begins with the FLOPs of the smaller one.");
     for (size_t i = 0; i < sizeof figure / sizeof *figure; i++) {
