@@ -128,6 +128,8 @@ points=$(awk '$NF ~ /^(write|pwrite64|fsync|rename|ftruncate|fallocate)$/ { ever
     for (i = 1; i <= $4; i += every) print $NF ":" i }' "$dir/calls")
 echo "$(echo "$points" | wc -l) points: $(awk '$NF ~ /^(write|pwrite64|fsync|rename|ftruncate|fallocate)$/ {
     printf "%s %s, ", $4, $NF }' "$dir/calls") of pwrite64 every twelfth"
+# Most ftruncate are HDF5's of a file in memory, which no disk refuses; HDF5 1.10 crashes when one is.
+[ "$mode" != disk ] || points=$(echo "$points" | grep -v ftruncate)
 codes=
 for moment in $(echo "$points" | sed -n "${FROM:-1},${TO:-9999}p"); do
     call=${moment%:*} strikes=$((strikes + 1))
