@@ -422,8 +422,11 @@ static yk_status summarise(trainer *t, yk_error *err)
                               (json_int_t)peak_resident());
     if (!pretrain || !model) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     if (t->expert_load) json_object_set(model, "expert_load", t->expert_load);
-    if (t->job->comm) json_object_set_new(pretrain, "traffic_bytes", json_real(sent));
-    if (t->job->comm) json_object_set_new(pretrain, "exchange_hidden", json_real(yk_comm_hidden(t->l.exchanged)));
+    if (t->job->comm) {
+        json_object_set_new(pretrain, "traffic_bytes", json_real(sent));
+        json_object_set_new(pretrain, "exchange_seconds", json_real(t->l.exchanged.waited));
+        json_object_set_new(pretrain, "exchange_hidden", json_real(yk_comm_hidden(t->l.exchanged)));
+    }
     YK_TRY(yk_learner_balance(&t->l, pretrain, err));
     json_object_set_new(t->job->summary, "pretrain", pretrain);
     json_object_set_new(t->job->summary, "model", model);

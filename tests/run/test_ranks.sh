@@ -62,6 +62,7 @@ fresh_ranks 2
 verdict "2 ranks" "$first" "$(last)"
 verdict "the digest is printed once" 1 "$(grep -c '^digest' "$dir/out")"
 verdict "rank 0 alone logs" 1 "$(grep -c '^yoke 0' "$dir/log")"
+verdict "the summary has what exchanges took" 2 "$(grep -cE '"exchange_(seconds|hidden)"' "$dir/run/summary.json")"
 metrics >"$dir/metrics"
 fresh_ranks 8 --set zero=1
 verdict "8 ranks, zero 1" "$first" "$(last)"
