@@ -20,6 +20,8 @@
 
 typedef struct yk_comm yk_comm;
 
+enum { YK_MESSAGE_FLOATS = 1 << 18 }; /* of a sum or gathering between nodes, at most */
+
 /* The world that mpirun or srun started; NULL for a process alone. MPI is asked for MPI_THREAD_SERIALIZED, and started
  * only where a launcher is seen. YK_ERR_USAGE with the right command when the launcher or the queue meant several ranks
  * and this process stands alone. YOKE_NODE_RANKS=n takes every n ranks for a node of their own, for tests of the
@@ -82,6 +84,12 @@ void yk_comm_add_counts(yk_comm *c, int64_t *x, int64_t n);
 typedef struct yk_slice {
     int64_t begin, end;
 } yk_slice;
+/* What of it lies in [begin, end); it may be empty. */
+static inline yk_slice yk_cut(yk_slice s, int64_t begin, int64_t end)
+{
+    const yk_slice cut = {s.begin > begin ? s.begin : begin, s.end < end ? s.end : end};
+    return cut.begin < cut.end ? cut : (yk_slice){begin, begin};
+}
 int yk_comm_buckets(const yk_comm *c, int64_t floats);
 yk_slice yk_comm_bucket(const yk_comm *c, int64_t n, int64_t floats, int bucket);
 yk_slice yk_comm_slice(const yk_comm *c, int64_t n, int64_t floats, int rank, int bucket);
@@ -129,9 +137,8 @@ static inline double yk_comm_hidden(yk_comm_times t)
 /* x of rank `from`, to rank `to`; for the others nothing. */
 void yk_comm_pass(yk_comm *c, int from, int to, void *x, int64_t bytes);
 
-/* Between rank 0's whole[floats] and what every rank owns: `own`, packed, or, collecting, where it lies in the rank's
- * `whole` (own NULL). With `own` the other ranks' `whole` is not used. */
+/* Into rank 0's whole[floats], what every rank owns: `own`, packed, or where it lies in the rank's `whole` (own NULL).
+ * With `own` the other ranks' `whole` is not used. */
 void yk_comm_collect_slices(yk_comm *c, float *whole, const float *own, int64_t floats);
-void yk_comm_deal_slices(yk_comm *c, const float *whole, float *own, int64_t floats);
 
 #endif

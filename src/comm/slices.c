@@ -279,17 +279,3 @@ void yk_comm_collect_slices(yk_comm *c, float *whole, const float *own, int64_t 
         }
     }
 }
-
-void yk_comm_deal_slices(yk_comm *c, const float *whole, float *own, int64_t floats)
-{
-    for (int i = 0; i < yk_comm_buckets(c, floats); i++) {
-        for (int r = 0; r < yk_comm_size(c); r++) {
-            const yk_slice s = yk_comm_slice(c, floats, floats, r, i);
-            const int64_t bytes = (s.end - s.begin) * FLOAT;
-            if (r == yk_comm_rank(c) && r > 0) c->calls->receive(c, 0, own, bytes);
-            else if (r == yk_comm_rank(c)) memcpy(own, whole + s.begin, (size_t)bytes);
-            else if (yk_comm_leads(c)) yk_world_send(c, r, whole + s.begin, bytes);
-            if (r == yk_comm_rank(c)) own += s.end - s.begin;
-        }
-    }
-}

@@ -46,7 +46,6 @@ struct yk_comm {
     yk_comm_times times;
     void *mpi;
 };
-enum { YK_MESSAGE_FLOATS = 1 << 18 };
 
 /* Of this process, or NULL; comm_mpi.c or comm_self.c. */
 yk_status yk_world_open(yk_comm **c, yk_error *err);

@@ -19,10 +19,7 @@ static int buckets_of(const yk_optimiser *o)
 /* What of a parameter's elements lies in the slice of a bucket: [begin, end) of the flat index. */
 static yk_slice own_of(const yk_optimiser *o, const yk_param *p, int bucket)
 {
-    const yk_slice own = slice_of(o, bucket);
-    const int64_t begin = p->offset > own.begin ? p->offset : own.begin;
-    const int64_t end = p->offset + p->count < own.end ? p->offset + p->count : own.end;
-    return (yk_slice){begin, end > begin ? end : begin};
+    return yk_cut(slice_of(o, bucket), p->offset, p->offset + p->count);
 }
 
 static yk_status take_loads(yk_optimiser *o, yk_error *err)
@@ -37,7 +34,7 @@ static yk_status take_loads(yk_optimiser *o, yk_error *err)
     }
     if (o->counting == 0) return YK_OK;
     YK_NEW(o->load, elements);
-    YK_NEW(o->total, yk_comm_size(o->comm) * o->counting);
+    YK_NEW(o->total, o->counting);
 done:
     return st;
 }
@@ -84,17 +81,17 @@ static double take_counts(const yk_optimiser *o, const yk_param *p, double **loa
     return sum;
 }
 
-/* The gradients are then those of what is learnt, and all ranks know the sums of the counts. They are whole numbers: no
- * order of theirs changes a bit. */
+/* The gradients are then those of what is learnt, and all ranks know the sums of the counts. */
 static void collect_loads(yk_optimiser *o)
 {
     int count;
     const yk_param *param = yk_model_params(o->model, &count);
-    double *load = o->load, *sum = o->total + yk_comm_rank(o->comm) * o->counting;
+    double *load = o->load;
+    int64_t *total = o->total;
     if (o->counting == 0) return;
     for (int i = 0; i < count; i++)
-        if (param[i].counts) *sum++ = take_counts(o, &param[i], &load);
-    yk_comm_gather_doubles(o->comm, o->total, yk_comm_size(o->comm) * o->counting);
+        if (param[i].counts) *total++ = (int64_t)take_counts(o, &param[i], &load);
+    yk_comm_add_counts(o->comm, o->total, o->counting);
 }
 
 /* Moves a parameter's own elements, of whose counts the sum over all elements is known. */
@@ -112,16 +109,12 @@ static void even(const yk_optimiser *o, const yk_param *p, double sum, const dou
 
 static void even_loads(const yk_optimiser *o)
 {
-    int count, at = 0;
+    int count;
     const yk_param *param = yk_model_params(o->model, &count);
     const double *load = o->load;
-    for (int i = 0; i < count; i++) {
-        if (!param[i].counts) continue;
-        double sum = 0;
-        for (int r = 0; r < yk_comm_size(o->comm); r++) sum += o->total[r * o->counting + at];
-        even(o, &param[i], sum, &load);
-        at++;
-    }
+    const int64_t *total = o->total;
+    for (int i = 0; i < count; i++)
+        if (param[i].counts) even(o, &param[i], (double)*total++, &load);
 }
 
 static double gradient_norm(const yk_optimiser *o, const yk_kernels *k, const yk_team *team, double scale)
@@ -147,14 +140,13 @@ static void clear_gradients(const yk_optimiser *o, const yk_kernels *k, const yk
 static void update(const yk_optimiser *o, const yk_kernels *k, const yk_team *team, yk_adamw a, yk_slice own,
                    int64_t at, int64_t from, int64_t to)
 {
-    if (from < own.begin) from = own.begin;
-    if (to > own.end) to = own.end;
-    if (from >= to) return;
-    a.weight = yk_model_weights(o->model) + from;
-    a.gradient = yk_model_gradients(o->model) + from;
-    a.m = o->m + at + (from - own.begin);
-    a.v = o->v + at + (from - own.begin);
-    a.n = to - from;
+    const yk_slice here = yk_cut(own, from, to);
+    if (here.begin >= here.end) return;
+    a.weight = yk_model_weights(o->model) + here.begin;
+    a.gradient = yk_model_gradients(o->model) + here.begin;
+    a.m = o->m + at + (here.begin - own.begin);
+    a.v = o->v + at + (here.begin - own.begin);
+    a.n = here.end - here.begin;
     k->adamw(team, &a);
 }
 

@@ -36,7 +36,7 @@ typedef struct yk_optimiser {
     double most_norm; /* a gradient with a larger one is not applied; INFINITY at first */
     int counting;     /* parameters that count */
     double *load;     /* their counts in the slices, one behind the other */
-    double *total;    /* [ranks][counting] sums of them */
+    int64_t *total;   /* [counting] sums of them, over all ranks */
     yk_adamw_options o;
 } yk_optimiser;
 

@@ -1,7 +1,5 @@
 #include "train/cost.h"
 
-#include "comm/world.h"
-
 #include <math.h>
 #include <string.h>
 
@@ -73,17 +71,9 @@ static double node_seconds(exchanged x, double g, double rate)
     return g > 1 ? (5 * (g - 1) / g * x.summed + 2 * x.gathered) / rate : 0;
 }
 
-/* How often n, a power of two, can be halved. */
-static double halvings(int64_t n)
-{
-    int64_t levels = 0;
-    while (n >> (levels + 1) > 0) levels++;
-    return (double)levels;
-}
-
 static double network_seconds(const yk_cluster *c, exchanged x, double outer)
 {
-    const double n = (double)c->nodes, levels = halvings(c->nodes), bytes = (n - 1) / n * (x.summed + x.gathered);
+    const double n = (double)c->nodes, levels = ilogb(n), bytes = (n - 1) / n * (x.summed + x.gathered);
     if (c->nodes < 2) return 0;
     const double a_rank = bytes / (double)c->ranks, buckets = a_rank / (FLOAT * YK_MESSAGE_FLOATS) + x.times * levels;
     return (bytes / (LINE * c->network) + LATENCIES_A_BUCKET * c->latency * buckets) / outer +

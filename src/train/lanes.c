@@ -41,7 +41,7 @@ yk_status yk_lanes_new(yk_lanes *l, yk_model *model, const yk_kernels *k, const 
     YK_NEW(l->part, 2 * buckets_of(l));
     YK_NEW(l->missing, buckets_of(l));
     const int64_t floats = find_parts(l);
-    while ((int64_t)1 << l->levels < l->turns) l->levels++;
+    l->levels = yk_lanes_levels(l->turns);
     YK_NEW(l->partial, l->levels);
     for (int i = 0; i < l->levels; i++)
         if (!(l->partial[i] = k->alloc(floats * (int64_t)sizeof(float))))
@@ -101,9 +101,8 @@ static void begin_buckets(yk_lanes *l, yk_slice range)
 {
     const int64_t floats = yk_model_floats(l->model);
     for (int i = buckets_of(l); i-- > 0;) {
-        const yk_slice b = yk_comm_bucket(l->comm, floats, floats, i);
-        const int64_t from = b.begin > range.begin ? b.begin : range.begin, to = b.end < range.end ? b.end : range.end;
-        if (from >= to || (l->missing[i] -= to - from) > 0) continue;
+        const yk_slice here = yk_cut(yk_comm_bucket(l->comm, floats, floats, i), range.begin, range.end);
+        if (length(here) == 0 || (l->missing[i] -= length(here)) > 0) continue;
         begin_sum(l, false, i);
     }
 }

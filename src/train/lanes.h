@@ -27,6 +27,14 @@ typedef struct yk_lanes {
     float **partial;  /* [levels] sums of 2^level turns over those parts, waiting for their right neighbours */
 } yk_lanes;
 
+/* Partial sums that wait at most: ceil(log2 turns). */
+static inline int yk_lanes_levels(int64_t turns)
+{
+    int levels = 0;
+    while ((int64_t)1 << levels < turns) levels++;
+    return levels;
+}
+
 /* The number of ranks is a power of two and divides `lanes`. */
 yk_status yk_lanes_new(yk_lanes *l, yk_model *model, const yk_kernels *k, const yk_team *team, yk_comm *comm,
                        int64_t lanes, bool by_turns, bool bf16, yk_error *err);

@@ -3,8 +3,8 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "train/memory.h"
 #include "base/watch.h"
+#include "train/memory.h"
 #include "train/replicas.h"
 
 #include <math.h>
@@ -77,24 +77,16 @@ int64_t yk_learner_count_flushed(const yk_learner *l, const float *x, int64_t n)
 }
 
 /* Of the gradients, of which a rank may know its slices alone. */
-static yk_status count_flushed(yk_learner *l, yk_error *err)
+static void count_flushed(yk_learner *l)
 {
-    yk_status st = YK_OK;
     yk_comm *comm = l->optimiser.comm;
     const int64_t floats = yk_model_floats(l->s->model);
-    double *count = NULL;
-    YK_NEW(count, yk_comm_size(comm));
+    l->flushed = 0;
     for (int i = 0; i < yk_comm_buckets(comm, floats); i++) {
         const yk_slice own = yk_comm_slice(comm, floats, floats, yk_comm_rank(comm), i);
-        count[yk_comm_rank(comm)] +=
-            (double)yk_learner_count_flushed(l, l->weights.gradient + own.begin, own.end - own.begin);
+        l->flushed += yk_learner_count_flushed(l, l->weights.gradient + own.begin, own.end - own.begin);
     }
-    yk_comm_gather_doubles(comm, count, yk_comm_size(comm));
-    l->flushed = 0;
-    for (int r = 0; r < yk_comm_size(comm); r++) l->flushed += (int64_t)count[r];
-done:
-    free(count);
-    return st;
+    yk_comm_add_counts(comm, &l->flushed, 1);
 }
 
 /* An objective under the loss scale. */
@@ -360,7 +352,7 @@ static yk_status step_together(yk_learner *l, const yk_work *w, yk_error *err)
     l->loss = all.loss / unit;
     l->rate = yk_learning_rate(&l->o.schedule, l->step);
     YK_TRY(yk_replicas_step(l, err));
-    if (l->counts_flushed) YK_TRY(count_flushed(l, err));
+    if (l->counts_flushed) count_flushed(l);
     const double updates = yk_now(), talked = yk_learner_talking(l);
     l->optimiser.most_norm = yk_spikes_most_norm(&l->spikes, l->loss);
     l->step_skipped = !yk_optimiser_step(&l->optimiser, l->s->k, &l->s->team,

@@ -112,12 +112,12 @@ yk_status yk_learner_take_counters(yk_learner *l, const json_t *d, yk_error *err
 static yk_status find_checkpoint(const yk_learner *l, int64_t step, char **path, yk_error *err)
 {
     if (step == NEWEST) return yk_checkpoint_latest(l->o.folder, path, err);
-    *path = l->job->comm ? yk_checkpoint_set_path(l->o.folder, step) : yk_checkpoint_step_path(l->o.folder, step);
-    if (*path && yk_exists(*path)) return YK_OK;
-    free(*path);
-    *path = l->job->comm ? yk_checkpoint_step_path(l->o.folder, step) : yk_checkpoint_set_path(l->o.folder, step);
-    if (*path && yk_exists(*path)) return YK_OK;
-    free(*path);
+    for (int other = 0; other < 2; other++) { /* as this many ranks write it, else as it may have been written before */
+        *path = (l->job->comm != NULL) != other ? yk_checkpoint_set_path(l->o.folder, step)
+                                                : yk_checkpoint_step_path(l->o.folder, step);
+        if (*path && yk_exists(*path)) return YK_OK;
+        free(*path);
+    }
     *path = NULL;
     return YK_OK;
 }

@@ -1,6 +1,7 @@
 #include "train/memory.h"
 
 #include "base/log.h"
+#include "train/lanes.h"
 #include "train/saving.h"
 #include "train/session.h"
 #include "train/train.h"
@@ -61,8 +62,6 @@ static yk_needs needs_of(const yk_model *m, const yk_recipe *r, const yk_setting
     const bool always_local = local && r->pretrain_local_after == 0; /* the same weights for a lane alone */
     const bool packs = with->micro < r->pretrain_batch / (always_local ? r->lanes : ranks.size); /* several passes */
     const yk_memory all = yk_model_memory(m);
-    int64_t levels = 0;
-    while ((int64_t)1 << levels < turns) levels++;
     yk_needs n = {.weights = all.weights, .gradients = all.gradients, .optimiser = 2 * floats * size,
                   .activations = all.activations, .checkpoint = yk_saving_bytes(floats, YK_STATE_PARTS * slice)};
     if (local) n.optimiser = (2 * floats + yk_local_floats_of(turns, floats)) * size;
@@ -71,7 +70,7 @@ static yk_needs needs_of(const yk_model *m, const yk_recipe *r, const yk_setting
     if (with->zero >= 1 && ranks.size > 1) n.checkpoint += 2 * floats * size;
     const bool dealt = with->zero >= 3 && ranks.size > 1;
     if (dealt) n.weights = (slice + two_largest(m)) * size;
-    n.gradients += levels * (with->zero >= 2 ? slices : gradients) * size;
+    n.gradients += yk_lanes_levels(turns) * (with->zero >= 2 ? slices : gradients) * size;
     if (packs && !dealt) n.packed = all.packed + all.packed_back;
     else if (r->pretrain_prompts.n > 0 && !dealt) n.packed = all.packed;
     n.scratch = all.scratch + with->micro * r->pretrain_seq * YK_SESSION_ROW_BYTES +

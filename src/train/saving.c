@@ -14,13 +14,19 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { SECONDS_BETWEEN_SAVES = 60, SHA_WORDS = 8, SUM_WORDS = 4, LINE = 16 };
+enum { SECONDS_BETWEEN_SAVES = 60, LINE = 16 };
 
 /* Where a tensor of the file belongs: its first element begins a line of the whole tensor. */
 typedef struct place {
     int64_t tensor; /* part x parameters + parameter */
     uint64_t line;
 } place;
+
+/* What the manifest says of a rank's file; no bytes: it owns nothing, and there is none. */
+typedef struct entry {
+    int64_t bytes;
+    char sha256[65];
+} entry;
 
 struct yk_saving {
     int64_t step;   /* -1: no checkpoint of a step, but the best model */
@@ -40,9 +46,8 @@ struct yk_saving {
     yk_buf names;
     json_t *document;
     yk_task *task; /* NULL: this rank writes nothing */
-    /* of a set, what the manifest says of the file: */
-    int64_t bytes;
-    char sha256[65];
+    /* of a set: */
+    entry file;
     yk_hash_sum *sum; /* [parts][parameters]: what is here of each tensor's hash */
 };
 
@@ -78,13 +83,6 @@ yk_state_part *yk_state_parts(const yk_learner *l, int *parts)
 int64_t yk_saving_bytes(int64_t whole, int64_t owned)
 {
     return (owned > whole ? owned : whole) * (int64_t)sizeof(float);
-}
-
-static int64_t owned(const yk_slice *own, int slices)
-{
-    int64_t sum = 0;
-    for (int i = 0; i < slices; i++) sum += own[i].end - own[i].begin;
-    return sum;
 }
 
 static void free_saving(yk_saving *s)
@@ -183,81 +181,46 @@ static yk_status write_file(void *saving, yk_error *err)
         yk_hash_sum_add(&s->sum[s->place[i].tensor], s->tensor[i].data, (size_t)s->tensor[i].shape[0] * sizeof(float),
                         s->place[i].line);
     if (stat(s->path, &info) != 0) YK_FAIL(YK_ERR_IO, "%s: cannot read: %s", s->path, strerror(errno));
-    s->bytes = info.st_size;
-    YK_TRY(yk_sha256_file(s->path, s->sha256, err));
+    s->file.bytes = info.st_size;
+    YK_TRY(yk_sha256_file(s->path, s->file.sha256, err));
 done:
     return st;
 }
 
 /* --- the manifest ---------------------------------------------------------------------------- */
 
-/* What rank 0 must know of a rank's file, in whole numbers below 2^53, because doubles are what ranks gather: bytes,
- * SHA-256 and the hashes' parts. */
-static int64_t words_of(const yk_saving *s)
-{
-    return 1 + SHA_WORDS + (int64_t)SUM_WORDS * s->parts * s->params;
-}
-
-static void put_words(const yk_saving *s, double *word)
-{
-    *word++ = (double)s->bytes;
-    for (int i = 0; i < SHA_WORDS; i++) {
-        unsigned x = 0;
-        sscanf(s->sha256 + 8 * i, "%8x", &x);
-        *word++ = x;
-    }
-    for (int i = 0; i < s->parts * s->params; i++) {
-        const uint64_t half[2] = {s->sum[i].high, s->sum[i].low};
-        for (int h = 0; h < 2; h++) {
-            *word++ = (double)(half[h] >> 32);
-            *word++ = (double)(half[h] & UINT32_MAX);
-        }
-    }
-}
-
-static void add_words(yk_hash_sum *sum, const double *word)
-{
-    sum->high += ((uint64_t)word[0] << 32) + (uint64_t)word[1];
-    sum->low += ((uint64_t)word[2] << 32) + (uint64_t)word[3];
-}
-
 static int by_name(const void *a, const void *b)
 {
     return strcmp(((const yk_stored *)a)->name, ((const yk_stored *)b)->name);
 }
 
-static void list_entries(const yk_saving *s, int ranks, const double *word, yk_set *set)
+/* sum[ranks][parts][parameters] */
+static void list_tensors_of_set(const yk_saving *s, int ranks, const yk_hash_sum *sum, yk_set *set)
 {
-    const int64_t words = words_of(s);
-    for (int x = 0; x < s->parts; x++)
-        for (int i = 0; i < s->params; i++) {
-            const yk_param *p = &s->param[i];
-            yk_stored *e = &set->tensor[set->tensors++];
-            yk_hash_sum sum = {0};
-            const int64_t at = 1 + SHA_WORDS + (int64_t)SUM_WORDS * (x * s->params + i);
-            for (int r = 0; r < ranks; r++) add_words(&sum, word + r * words + at);
-            *e = (yk_stored){.rank = p->rank, .shape = {p->shape[0], p->shape[1]}};
-            snprintf(e->name, sizeof e->name, "%s%s", s->part[x].prefix, p->name);
-            yk_hash_sum_hex(sum, e->hash);
-        }
+    const int64_t tensors = (int64_t)s->parts * s->params;
+    for (int64_t i = 0; i < tensors; i++) {
+        const yk_param *p = &s->param[i % s->params];
+        yk_stored *e = &set->tensor[set->tensors++];
+        yk_hash_sum all = {0};
+        for (int64_t at = i; at < ranks * tensors; at += tensors) all.high += sum[at].high, all.low += sum[at].low;
+        *e = (yk_stored){.rank = p->rank, .shape = {p->shape[0], p->shape[1]}};
+        snprintf(e->name, sizeof e->name, "%s%s", s->part[i / s->params].prefix, p->name);
+        yk_hash_sum_hex(all, e->hash);
+    }
     qsort(set->tensor, set->tensors, sizeof *set->tensor, by_name);
 }
 
-static yk_status list_files(const yk_learner *l, int ranks, const double *word, yk_set *set, yk_error *err)
+static yk_status list_files_of_set(const yk_saving *s, int ranks, const entry *file, yk_set *set, yk_error *err)
 {
-    const int64_t words = words_of(l->saving);
     for (int r = 0; r < ranks; r++) {
-        const double *w = word + r * words;
         yk_set_file *f = &set->file[set->files];
-        if (w[0] == 0) continue; /* owns nothing */
-        char *path = yk_checkpoint_rank_path("", l->saving->step, r, ranks);
-        if (!path || !(f->name = yk_path("%s", path + 1))) {
-            free(path);
-            return yk_fail(err, YK_ERR_MEMORY, "out of memory");
-        }
+        if (file[r].bytes == 0) continue;
+        char *path = yk_checkpoint_rank_path("", s->step, r, ranks);
+        if (path) f->name = yk_path("%s", path + 1);
         free(path);
-        f->bytes = (int64_t)w[0];
-        for (int i = 0; i < SHA_WORDS; i++) snprintf(f->sha256 + 8 * i, 9, "%08x", (unsigned)w[1 + i]);
+        if (!f->name) return yk_fail(err, YK_ERR_MEMORY, "out of memory");
+        f->bytes = file[r].bytes;
+        memcpy(f->sha256, file[r].sha256, sizeof f->sha256);
         set->files++;
     }
     return YK_OK;
@@ -270,21 +233,22 @@ static yk_status publish_set(const yk_learner *l, yk_error *err)
     const yk_saving *s = l->saving;
     yk_comm *comm = l->job->comm;
     const int ranks = yk_comm_size(comm);
-    const int64_t words = words_of(s);
+    const int64_t tensors = (int64_t)s->parts * s->params, bytes = tensors * (int64_t)sizeof *s->sum;
     yk_set set = {.step = s->step};
-    double *word = NULL;
-    if (!(word = yk_calloc((size_t)(ranks * words), sizeof *word, err))) st = YK_ERR_MEMORY;
-    YK_TRY(yk_comm_agree(comm, st, err));
-    put_words(s, word + yk_comm_rank(comm) * words);
-    yk_comm_gather_doubles(comm, word, ranks * words);
+    entry *file = yk_calloc((size_t)ranks, sizeof *file, err);
+    yk_hash_sum *sum = yk_calloc((size_t)(ranks * tensors), sizeof *sum, err);
+    YK_TRY(yk_comm_agree(comm, file && sum ? YK_OK : YK_ERR_MEMORY, err));
+    yk_comm_gather(comm, &s->file, file, sizeof *file);
+    yk_comm_gather(comm, s->sum, sum, bytes);
     if (!yk_comm_leads(comm)) goto done;
     YK_NEW(set.file, ranks);
-    YK_NEW(set.tensor, s->parts * s->params);
-    YK_TRY(list_files(l, ranks, word, &set, err));
-    list_entries(s, ranks, word, &set);
+    YK_NEW(set.tensor, tensors);
+    YK_TRY(list_files_of_set(s, ranks, file, &set, err));
+    list_tensors_of_set(s, ranks, sum, &set);
     YK_TRY(yk_set_write(s->manifest, &set, err));
 done:
-    free(word);
+    free(file);
+    free(sum);
     yk_set_free(&set);
     return st;
 }
@@ -335,10 +299,11 @@ void yk_learner_drop_save(yk_learner *l)
 
 /* Of the copy, which is kept; it must leave as much memory again, for what the file takes in the system's cache. Its
  * pages come with the first copy, by all threads: huge ones, which kernels' alloc asks for, can take seconds to find. */
-static void find_room(yk_learner *l, int64_t owns)
+static void find_room(yk_learner *l)
 {
     yk_comm *comm = l->job->comm;
     const int64_t floats = yk_model_floats(l->s->model);
+    const int64_t owns = yk_comm_owned(comm, floats, floats, yk_comm_rank(comm));
     const int64_t saved = l->local ? (1 + l->alsos) * owns + yk_local_owned_of(l->lanes.turns, floats)
                                    : (YK_STATE_PARTS + l->alsos) * owns;
     const int64_t bytes = yk_saving_bytes(yk_comm_leads(comm) ? floats : 0, saved);
@@ -374,13 +339,9 @@ static yk_status begin_saving(yk_learner *l, yk_saving *s, const json_t *extra, 
 {
     yk_status st = YK_OK;
     yk_comm *comm = l->job->comm;
-    int slices;
-    yk_slice *own = yk_learner_slices(l, &slices);
-    const int64_t owns = own ? owned(own, slices) : 0;
-    free(own);
-    if (!own || !s->path || !s->own || !s->part) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (!s->path || !s->own || !s->part) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     s->param = yk_model_params(l->s->model, &s->params);
-    find_room(l, owns);
+    find_room(l);
     if (l->copy) copy_slices(l, s);
     YK_TRY(list_tensors(s, l->copy, err));
     if (s->n == 0) goto done;

@@ -23,13 +23,6 @@ typedef struct yk_state_part {
 /* After the learner's step; free() them. NULL: no memory. */
 yk_state_part *yk_state_parts(const yk_learner *l, int *parts);
 
-/* What lies in [begin, end) of a slice; it may be empty. */
-static inline yk_slice yk_cut(yk_slice s, int64_t begin, int64_t end)
-{
-    const yk_slice cut = {s.begin > begin ? s.begin : begin, s.end < end ? s.end : end};
-    return cut.begin < cut.end ? cut : (yk_slice){begin, begin};
-}
-
 /* What the document of a checkpoint says of a learner, with the members of `extra` (or NULL); NULL: no memory. */
 json_t *yk_learner_document(const yk_learner *l, const json_t *extra);
 

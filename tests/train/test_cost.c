@@ -1,5 +1,4 @@
 /* The model of a step's costs against sums by hand, and what is recommended with it. */
-#include "comm/world.h"
 #include "train/advice.h"
 
 #include <math.h>
