@@ -85,30 +85,32 @@ static void multiply_all(const yk_pass *p, const yk_gemm *g, int64_t count)
     p->m->k->gemm_group(&p->m->team, &(yk_gemm_group){g, count, p->m->kernel_scratch});
 }
 
+/* y and x of all parts, or dx and dy. */
+static void multiply_parts(const yk_node *n, const yk_pass *p, int slot, int way, const int32_t *first, void *out,
+                           yk_type out_type, void *in)
+{
+    yk_gemm g[YK_MOST_EXPERTS];
+    const int64_t parts = parts_of(n, p, slot), size = yk_type_size(p->m->k, out_type);
+    for (int64_t e = 0; e < parts; e++) {
+        const yk_product s = part_of(n, p, slot, e, first);
+        const int64_t out_width = way == YK_FORWARD ? s.out : s.in, in_width = way == YK_FORWARD ? s.in : s.out;
+        char *c = (char *)out + first[e] * out_width * size;
+        const void *a = yk_at(p, in, first[e] * in_width);
+        g[e] = way == YK_FORWARD ? forward_of(&s, c, out_type, a) : dx_of(&s, c, out_type, a, YK_STORED, s.out);
+    }
+    multiply_all(p, g, parts);
+}
+
 void yk_parts_forward(const yk_node *n, const yk_pass *p, int slot, const int32_t *first, void *y, yk_type y_type,
                       void *x)
 {
-    yk_gemm g[YK_MOST_EXPERTS];
-    const int64_t parts = parts_of(n, p, slot), size = yk_type_size(p->m->k, y_type);
-    for (int64_t e = 0; e < parts; e++) {
-        const yk_product s = part_of(n, p, slot, e, first);
-        g[e] = forward_of(&s, (char *)y + first[e] * s.out * size, y_type,
-                          yk_at(p, x, first[e] * s.in));
-    }
-    multiply_all(p, g, parts);
+    multiply_parts(n, p, slot, YK_FORWARD, first, y, y_type, x);
 }
 
 void yk_parts_dx(const yk_node *n, const yk_pass *p, int slot, const int32_t *first, void *dx, yk_type dx_type,
                  void *dy)
 {
-    yk_gemm g[YK_MOST_EXPERTS];
-    const int64_t parts = parts_of(n, p, slot), size = yk_type_size(p->m->k, dx_type);
-    for (int64_t e = 0; e < parts; e++) {
-        const yk_product s = part_of(n, p, slot, e, first);
-        g[e] = dx_of(&s, (char *)dx + first[e] * s.in * size, dx_type,
-                     yk_at(p, dy, first[e] * s.out), YK_STORED, s.out);
-    }
-    multiply_all(p, g, parts);
+    multiply_parts(n, p, slot, YK_BACKWARD, first, dx, dx_type, dy);
 }
 
 void yk_parts_dw(const yk_node *n, const yk_pass *p, int slot, const int32_t *term, const int32_t *first_term,

@@ -43,7 +43,7 @@ static int64_t keys_seen(const yk_sparsity *p, int64_t t)
 double yk_model_density(const yk_model_shape *s, int64_t seq)
 {
     double seen = 0, full = (double)seq * (double)seq / 2, layers = 0;
-    if (seq < 1 || s->layers < 1) return 1;
+    if (seq < 1 || s->layers < 1 || (s->pattern.window == 0 && s->pattern.blocks == 0)) return 1;
     for (int64_t t = 0; t < seq; t++) seen += (double)keys_seen(&s->pattern, t) - 0.5;
     for (int64_t l = 0; l < s->layers; l++) layers += is_full(s, l) ? 1 : seen / full;
     return layers / (double)s->layers;

@@ -21,23 +21,13 @@ typedef struct compared {
     char **keys; /* and its recipe, canonical */
 } compared;
 
-/* The last part of a path. */
-static char *base_name(const char *path)
-{
-    size_t end = strlen(path);
-    while (end > 1 && path[end - 1] == '/') end--;
-    size_t begin = end;
-    while (begin > 0 && path[begin - 1] != '/') begin--;
-    return yk_path("%.*s", (int)(end - begin), path + begin);
-}
-
 static yk_status read_run(compared *x, size_t i, const char *dir, yk_error *err)
 {
     static const char *const all[] = {"", NULL};
     yk_status st = YK_OK;
     yk_recipe r = {0};
     yk_buf text = {0};
-    if (!(x->name[i] = base_name(dir))) YK_FAIL(YK_ERR_MEMORY, "out of memory");
+    if (!(x->name[i] = yk_record_directory(dir))) YK_FAIL(YK_ERR_MEMORY, "out of memory");
     YK_TRY(yk_record_read(&x->run[i], dir, err));
     YK_TRY(yk_run_recipe(&r, dir, err));
     yk_recipe_canonical(&r, all, &text);

@@ -260,8 +260,7 @@ static void read_recipe(yk_record *r, const char *dir, int *found)
     free(path);
 }
 
-/* The directory's own name: "runs/quickstart/" gives "quickstart". */
-static char *own_name(const char *dir)
+char *yk_record_directory(const char *dir)
 {
     char *real = realpath(dir, NULL);
     const char *slash = real ? strrchr(real, '/') : NULL;
@@ -302,7 +301,7 @@ yk_status yk_record_read(yk_record *r, const char *run_dir, yk_error *err)
                 "recipe.yaml, ...): name the run directory of a `yoke run`",
                 run_dir);
     const char *name = yk_json_text(r->summary, "name");
-    r->name = name && *name ? strdup(name) : own_name(run_dir);
+    r->name = name && *name ? strdup(name) : yk_record_directory(run_dir);
     if (!r->name) YK_FAIL(YK_ERR_MEMORY, "out of memory");
 done:
     if (st != YK_OK) yk_record_free(r);

@@ -58,6 +58,9 @@ typedef struct yk_record {
 yk_status yk_record_read(yk_record *r, const char *run_dir, yk_error *err);
 void yk_record_free(yk_record *r);
 
+/* The directory's own name: "runs/quickstart/" gives "quickstart". free() it; NULL: no memory. */
+char *yk_record_directory(const char *dir);
+
 /* Index of a domain in r->domains (its colour); -1 if unknown. */
 int yk_record_domain(const yk_record *r, const char *name);
 
