@@ -34,18 +34,6 @@ static bool take(void *context, int key, const char *text)
     return true;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double yk_bench_median(double *x, int n)
-{
-    qsort(x, (size_t)n, sizeof *x, by_size);
-    return x[n / 2];
-}
-
 typedef struct stream {
     float *x;
     double *sink; /* [threads] keeps the work from being removed */
@@ -70,7 +58,7 @@ static double read_rate(const yk_bench *b, const stream *s)
         yk_team_rows(&b->team, STREAM / 16, 0, read_rows, s);
         t[i] = yk_now() - began;
     }
-    return 4 * (double)STREAM / yk_bench_median(t, REPEATS);
+    return 4 * (double)STREAM / yk_median(t, REPEATS);
 }
 
 static yk_status measure_peak(const yk_bench *b, json_t *result, yk_error *err)

@@ -26,6 +26,4 @@ typedef struct yk_bench_kind {
 
 extern const yk_bench_kind yk_bench_attention, yk_bench_gemm, yk_bench_step, yk_bench_decode;
 
-double yk_bench_median(double *x, int n); /* sorts x */
-
 #endif

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "model/model.h"
+#include "train/measure.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -112,9 +113,9 @@ static yk_status measure_type(const yk_bench *b, const yk_kernels *k, int64_t T,
         json_array_append_new(
             rows, json_pack("{s:s, s:s, s:I, s:f, s:f, s:f, s:f, s:f}", "type", type_name[k->precision], "pattern",
                             p[j].name, "seq", (json_int_t)T, "density", yk_model_density(&shape, T), "select",
-                            yk_bench_median(t[j][SELECT], repeats), "forward", yk_bench_median(t[j][FORWARD], repeats),
-                            "backward", yk_bench_median(t[j][BACKWARD], repeats), "quicker",
-                            yk_bench_median(quicker, repeats)));
+                            yk_median(t[j][SELECT], repeats), "forward", yk_median(t[j][FORWARD], repeats),
+                            "backward", yk_median(t[j][BACKWARD], repeats), "quicker",
+                            yk_median(quicker, repeats)));
     }
 done:
     release(&x);

@@ -2,6 +2,7 @@
 #include "cli/bench.h"
 
 #include "base/log.h"
+#include "train/measure.h"
 
 #include <cblas.h>
 #include <math.h>
@@ -53,7 +54,7 @@ static void time_product(const yk_bench *b, const yk_kernels *k, const yk_gemm *
             else k->gemm(&b->team, g);
             if (i >= 0) t[who][i] = yk_now() - began;
         }
-    for (int who = 0; who <= both; who++) seconds[who] = yk_bench_median(t[who], repeats);
+    for (int who = 0; who <= both; who++) seconds[who] = yk_median(t[who], repeats);
 }
 
 static void measure_type(const yk_bench *b, const yk_kernels *k, const matrices *x, json_t *rows, json_t *aggregate)

@@ -2,9 +2,10 @@
 #include "cli/bench.h"
 
 #include "base/log.h"
-#include "base/rng.h"
 #include "config/schema.h"
 #include "train/learner.h"
+#include "train/measure.h"
+#include "train/random_batch.h"
 #include "train/train.h"
 
 #include <math.h>
@@ -47,9 +48,7 @@ typedef struct bench_run {
     const yk_kernels *k;
     yk_model *model;
     int64_t B, T, micro;
-    int32_t *token, *position, *target;
-    float *weight, *loss;
-    yk_segment *segment;
+    yk_random_batch tokens;
 } bench_run;
 
 static yk_status load(const yk_bench *b, bench_run *x, yk_error *err)
@@ -85,27 +84,11 @@ done:
 static yk_status prepare(const yk_bench *b, bench_run *x, int64_t at_once, bool training, yk_error *err)
 {
     yk_status st = YK_OK;
-    int64_t rows = x->B * x->T, vocab = x->r.tokenizer_vocab;
+    const int64_t vocab = x->r.tokenizer_vocab;
     yk_model_shape shape = yk_model_shape_of(&x->r, vocab);
-    yk_rng rng = yk_rng_make(1, YK_STREAM_TEST, 0);
     YK_TRY(yk_model_new(&x->model, &shape, at_once, training, x->k, &b->team, err));
     yk_model_initialise(x->model, 1);
-    YK_NEW(x->token, rows);
-    YK_NEW(x->position, rows);
-    YK_NEW(x->target, rows);
-    YK_NEW(x->weight, rows);
-    YK_NEW(x->loss, rows);
-    YK_NEW(x->segment, x->micro);
-    for (int64_t i = 0; i < rows; i++) {
-        x->token[i] = (int32_t)yk_rng_below(&rng, 2 * (uint64_t)i, (uint64_t)(vocab - VOCAB_SLACK));
-        x->target[i] = (int32_t)yk_rng_below(&rng, 2 * (uint64_t)i + 1, (uint64_t)(vocab - VOCAB_SLACK));
-        x->position[i] = (int32_t)(i % x->T);
-        x->weight[i] = 1.0f;
-    }
-    for (int32_t i = 0; i < x->micro; i++) {
-        int32_t T = (int32_t)x->T;
-        x->segment[i] = (yk_segment){.query = i * T, .key = i * T, .count = T, .keys = T, .causal = 1};
-    }
+    YK_TRY(yk_random_batch_new(&x->tokens, 1, vocab - VOCAB_SLACK, x->B, x->T, err));
 done:
     return st;
 }
@@ -113,12 +96,7 @@ done:
 static void release(bench_run *x)
 {
     yk_model_free(x->model);
-    free(x->token);
-    free(x->position);
-    free(x->target);
-    free(x->weight);
-    free(x->loss);
-    free(x->segment);
+    yk_random_batch_free(&x->tokens);
     yk_recipe_free(&x->r);
 }
 
@@ -128,10 +106,11 @@ static yk_status pass(bench_run *x, yk_error *err)
     yk_status st = YK_OK;
     if (x->micro < x->B) YK_TRY(yk_model_pack(x->model, true, err)); /* as yk_learner_step does */
     for (int64_t at = 0; at < x->B * x->T; at += x->micro * x->T) {
-        yk_batch batch = {.rows = x->micro * x->T, .token = x->token + at, .position = x->position + at,
-                          .target = x->target + at, .weight = x->weight + at, .segment = x->segment,
+        const yk_random_batch *all = &x->tokens;
+        yk_batch batch = {.rows = x->micro * x->T, .token = all->token + at, .position = all->position + at,
+                          .target = all->target + at, .weight = all->weight + at, .segment = all->segment,
                           .segments = x->micro};
-        yk_model_train(x->model, &batch, 0.0f, x->loss + at, NULL);
+        yk_model_train(x->model, &batch, 0.0f, all->loss + at, NULL);
     }
     yk_model_finish_gradients(x->model, 0, yk_model_floats(x->model));
 done:
@@ -177,11 +156,11 @@ static yk_status measure_step(const yk_bench *b, json_t *result, yk_error *err)
         update[i] = yk_now() - passed;
     }
     peak = fmax(peak, x.k->peak_flops(&b->team, 0.5)); /* threads may not have had their processors at once */
-    double seconds = yk_bench_median(whole, repeats), loss = 0, slowest = whole[repeats - 1], fastest = whole[0];
-    for (int64_t i = 0; i < x.B * x.T; i++) loss += (double)x.loss[i] / tokens;
+    double seconds = yk_median(whole, repeats), loss = 0, slowest = whole[repeats - 1], fastest = whole[0];
+    for (int64_t i = 0; i < x.B * x.T; i++) loss += (double)x.tokens.loss[i] / tokens;
     struct rusage use;
     getrusage(RUSAGE_SELF, &use);
-    double updated = yk_bench_median(update, repeats);
+    double updated = yk_median(update, repeats);
     json_object_update_new(
         result,
         json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:o, s:f, s:f}", "model",
@@ -232,14 +211,15 @@ const yk_bench_kind yk_bench_step = {"step", measure_step, print_step};
 /* The next token of every sequence, the i-th of each; logits[B,V]. Sequence j has rows j T on of the cache. */
 static void decode_step(bench_run *x, yk_cache *cache, int32_t i, int32_t *cache_row, int32_t *wanted, float *logits)
 {
-    int32_t B = (int32_t)x->B, T = (int32_t)x->T;
+    int32_t B = (int32_t)x->B, T = (int32_t)x->T, *position = x->tokens.position;
+    yk_segment *segment = x->tokens.segment;
     for (int32_t j = 0; j < B; j++) {
-        x->segment[j] = (yk_segment){.query = j, .key = j * T, .first = i, .count = 1, .keys = i + 1, .causal = 1};
-        x->position[j] = i;
+        segment[j] = (yk_segment){.query = j, .key = j * T, .first = i, .count = 1, .keys = i + 1, .causal = 1};
+        position[j] = i;
         cache_row[j] = j * T + i;
         wanted[j] = j;
     }
-    yk_batch batch = {.rows = B, .token = x->token + i * B, .position = x->position, .segment = x->segment,
+    yk_batch batch = {.rows = B, .token = x->tokens.token + i * B, .position = position, .segment = segment,
                       .segments = B};
     yk_model_decode(x->model, cache, &batch, cache_row, wanted, B, logits);
 }

@@ -2,11 +2,11 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "base/rng.h"
 #include "config/schema.h"
 #include "model/grow.h"
 #include "token/tokenizer.h"
 #include "train/made.h"
+#include "train/random_batch.h"
 #include "train/session.h"
 
 #include <math.h>
@@ -34,9 +34,8 @@ static yk_status tensors_of(const grower *x, int which, yk_tensor **out, size_t 
     yk_model_params(x->model[which], &count);
     *n = ARRAYS * (size_t)count;
     YK_NEW(*out, *n);
-    const yk_session s = {.model = x->model[which]};
     for (int a = 0; a < ARRAYS; a++)
-        YK_TRY(yk_session_tensors(&s, x->array[which][a], prefixes[a], *out + a * count, &names[a], err));
+        YK_TRY(yk_session_tensors(x->model[which], x->array[which][a], prefixes[a], *out + a * count, &names[a], err));
 done:
     return st;
 }
@@ -91,27 +90,18 @@ static yk_status compare(grower *x, int64_t vocab, double *worst, yk_error *err)
     yk_status st = YK_OK;
     const int64_t rows = x->r[SMALL].pretrain_seq < YK_LOGIT_ROWS ? x->r[SMALL].pretrain_seq : YK_LOGIT_ROWS;
     const int64_t V = yk_model_get_shape(x->model[SMALL])->vocab;
-    const yk_rng rng = yk_rng_make((uint64_t)x->r[SMALL].seed, YK_STREAM_TEST, 0);
-    const yk_segment segment = {.count = (int32_t)rows, .keys = (int32_t)rows, .causal = 1};
-    int32_t *token = NULL, *position = NULL;
+    yk_random_batch tokens = {0};
     float *logits[2] = {NULL, NULL};
-    YK_NEW(token, rows);
-    YK_NEW(position, rows);
-    for (int64_t t = 0; t < rows; t++) {
-        token[t] = (int32_t)yk_rng_below(&rng, (uint64_t)t, (uint64_t)vocab);
-        position[t] = (int32_t)t;
-    }
-    const yk_batch batch = {.rows = rows, .token = token, .position = position, .segment = &segment, .segments = 1};
+    YK_TRY(yk_random_batch_new(&tokens, (uint64_t)x->r[SMALL].seed, vocab, 1, rows, err));
     for (int i = 0; i < 2; i++) {
         YK_NEW(logits[i], rows * V);
-        yk_model_forward(x->model[i], &batch);
-        yk_model_logits(x->model[i], &batch, 0, rows, logits[i]);
+        yk_model_forward(x->model[i], &tokens.batch);
+        yk_model_logits(x->model[i], &tokens.batch, 0, rows, logits[i]);
     }
     *worst = 0;
     for (int64_t i = 0; i < rows * V; i++) *worst = fmax(*worst, fabs((double)logits[0][i] - (double)logits[1][i]));
 done:
-    free(token);
-    free(position);
+    yk_random_batch_free(&tokens);
     for (int i = 0; i < 2; i++) free(logits[i]);
     return st;
 }

@@ -1,7 +1,7 @@
 #include "train/measure.h"
 
 #include "base/log.h"
-#include "base/rng.h"
+#include "train/random_batch.h"
 
 #include <stdlib.h>
 
@@ -13,7 +13,7 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median(double *x, int n)
+double yk_median(double *x, int n)
 {
     qsort(x, (size_t)n, sizeof *x, by_size);
     return x[n / 2];
@@ -35,7 +35,7 @@ double yk_measure_update(const yk_team *team, float *x, int64_t floats)
         yk_team_rows(team, floats / 16, 0, update_rows, &x);
         t[i] = yk_now() - began;
     }
-    return 8 * (double)floats / median(t, REPEATS);
+    return 8 * (double)floats / yk_median(t, REPEATS);
 }
 
 yk_status yk_measure_memory(const yk_kernels *k, const yk_team *team, double *bytes_a_second, yk_error *err)
@@ -47,51 +47,7 @@ yk_status yk_measure_memory(const yk_kernels *k, const yk_team *team, double *by
     return YK_OK;
 }
 
-/* A batch of sequences of random tokens. */
-typedef struct rows {
-    yk_batch batch;
-    int32_t *token, *target, *position;
-    float *weight, *loss;
-    yk_segment *segment;
-} rows;
-
-static yk_status make_rows(rows *x, int64_t vocab, int64_t micro, int64_t T, yk_error *err)
-{
-    yk_status st = YK_OK;
-    const int64_t n = micro * T;
-    yk_rng rng = yk_rng_make(1, YK_STREAM_TEST, 0);
-    YK_NEW(x->token, n);
-    YK_NEW(x->target, n);
-    YK_NEW(x->position, n);
-    YK_NEW(x->weight, n);
-    YK_NEW(x->loss, n);
-    YK_NEW(x->segment, micro);
-    for (int64_t i = 0; i < n; i++) {
-        x->token[i] = (int32_t)yk_rng_below(&rng, 2 * (uint64_t)i, (uint64_t)vocab);
-        x->target[i] = (int32_t)yk_rng_below(&rng, 2 * (uint64_t)i + 1, (uint64_t)vocab);
-        x->position[i] = (int32_t)(i % T);
-        x->weight[i] = 1.0f;
-    }
-    for (int64_t i = 0; i < micro; i++)
-        x->segment[i] = (yk_segment){.query = (int32_t)(i * T), .key = (int32_t)(i * T), .count = (int32_t)T,
-                                     .keys = (int32_t)T, .causal = 1};
-    x->batch = (yk_batch){.rows = n, .token = x->token, .position = x->position, .target = x->target,
-                          .weight = x->weight, .segment = x->segment, .segments = micro};
-done:
-    return st;
-}
-
-static void free_rows(rows *x)
-{
-    free(x->token);
-    free(x->target);
-    free(x->position);
-    free(x->weight);
-    free(x->loss);
-    free(x->segment);
-}
-
-static double time_pass(yk_model *m, const rows *x)
+static double time_pass(yk_model *m, const yk_random_batch *x)
 {
     const double began = yk_now();
     yk_model_train(m, &x->batch, 0.0f, x->loss, NULL);
@@ -103,13 +59,13 @@ yk_status yk_measure_pass(const yk_recipe *r, int64_t vocab, int64_t micro, cons
 {
     enum { ROUNDS = 5 };
     yk_status st = YK_OK;
-    rows x = {0};
+    yk_random_batch x = {0};
     yk_model *m[2] = {NULL, NULL};
     double t[2][ROUNDS];
     const int64_t T = r->pretrain_seq;
     yk_model_shape shape = yk_model_shape_of(r, vocab);
     const double more = (double)shape.layers - 1;
-    YK_TRY(make_rows(&x, vocab, micro, T, err));
+    YK_TRY(yk_random_batch_new(&x, 1, vocab, micro, T, err));
     for (int i = 0; i < 2; i++) { /* of one block, of two */
         shape.layers = i + 1;
         YK_TRY(yk_model_new(&m[i], &shape, micro * T, true, k, team, err));
@@ -119,10 +75,10 @@ yk_status yk_measure_pass(const yk_recipe *r, int64_t vocab, int64_t micro, cons
     }
     for (int round = 0; round < ROUNDS; round++)
         for (int i = 0; i < 2; i++) t[i][round] = time_pass(m[i], &x);
-    const double one = median(t[0], ROUNDS), two = median(t[1], ROUNDS);
+    const double one = yk_median(t[0], ROUNDS), two = yk_median(t[1], ROUNDS);
     *seconds = one + (two > one ? (two - one) * more : 0);
 done:
     for (int i = 0; i < 2; i++) yk_model_free(m[i]);
-    free_rows(&x);
+    yk_random_batch_free(&x);
     return st;
 }

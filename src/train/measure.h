@@ -5,6 +5,8 @@
 #include "config/recipe.h"
 #include "model/model.h"
 
+double yk_median(double *x, int n); /* sorts x */
+
 /* Bytes a second that the team moves when it updates x[floats], a multiple of 16 and larger than all caches, in place
  * (each float is read and written): the median of 5. */
 double yk_measure_update(const yk_team *team, float *x, int64_t floats);

@@ -108,12 +108,12 @@ void yk_session_close(yk_session *s)
     *s = (yk_session){0};
 }
 
-yk_status yk_session_tensors(const yk_session *s, float *base, const char *prefix, yk_tensor *out, yk_buf *names,
+yk_status yk_session_tensors(const yk_model *m, float *base, const char *prefix, yk_tensor *out, yk_buf *names,
                              yk_error *err)
 {
     enum { NAME_ROOM = 128 };
     int count;
-    const yk_param *p = yk_model_params(s->model, &count);
+    const yk_param *p = yk_model_params(m, &count);
     yk_buf_reserve(names, (size_t)count * NAME_ROOM); /* no growth below: names stay where they are */
     if (names->len + (size_t)count * NAME_ROOM > names->cap) return yk_fail(err, YK_ERR_MEMORY, "out of memory");
     for (int i = 0; i < count; i++) {
@@ -133,7 +133,7 @@ static yk_status weights_of(const yk_session *s, bool with_score, yk_tensor **te
     int count;
     yk_model_params(s->model, &count);
     YK_NEW(*tensors, count);
-    YK_TRY(yk_session_tensors(s, yk_model_weights(s->model), "", *tensors, names, err));
+    YK_TRY(yk_session_tensors(s->model, yk_model_weights(s->model), "", *tensors, names, err));
     *n = (size_t)count - (!with_score && yk_model_get_shape(s->model)->score);
 done:
     return st;

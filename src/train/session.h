@@ -70,7 +70,7 @@ int64_t yk_session_add(yk_session *s, const int32_t *id, const float *weight, in
 
 /* The parameters as tensors over `base` (weights or a moment), names prefixed. The names live
  * in `names`. */
-yk_status yk_session_tensors(const yk_session *s, float *base, const char *prefix, yk_tensor *out, yk_buf *names,
+yk_status yk_session_tensors(const yk_model *m, float *base, const char *prefix, yk_tensor *out, yk_buf *names,
                              yk_error *err);
 
 /* Held-out loss of a shard: every document alone, in windows of `seq` tokens that advance by `stride`, each token

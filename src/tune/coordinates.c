@@ -2,8 +2,8 @@
 
 #include "base/math64.h"
 #include "base/mem.h"
-#include "base/rng.h"
 #include "train/learner.h"
+#include "train/random_batch.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -17,9 +17,7 @@ typedef struct check {
     yk_model *model;
     yk_optimiser optimiser;
     int64_t rows, vocab;
-    int32_t *token, *target, *position;
-    float *weight, *loss;
-    yk_segment segment;
+    yk_random_batch tokens;
     float *vector[YK_COORDINATES], *before[YK_COORDINATES]; /* [rows, C], of the logits [rows, V] */
 } check;
 
@@ -33,29 +31,17 @@ static yk_status make(check *x, yk_error *err)
     yk_status st = YK_OK;
     const yk_adamw_options adamw = yk_adamw_of(x->r);
     yk_model_shape shape = yk_model_shape_of(x->r, x->r->tokenizer_vocab);
-    yk_rng rng = yk_rng_make((uint64_t)x->r->seed, YK_STREAM_TEST, 0);
     YK_TRY(yk_kernels_pick(&x->k, NULL, yk_precision_of(x->r), err));
     shape.recompute_attention = false, shape.recompute_blocks = 0; /* the vectors are read after the pass */
     x->rows = x->r->pretrain_seq, x->vocab = shape.vocab;
     YK_TRY(yk_model_new(&x->model, &shape, x->rows, true, x->k, x->team, err));
     yk_model_initialise(x->model, (uint64_t)x->r->seed);
     YK_TRY(yk_optimiser_new(&x->optimiser, x->model, x->k, &adamw, NULL, err));
-    YK_NEW(x->token, x->rows);
-    YK_NEW(x->target, x->rows);
-    YK_NEW(x->position, x->rows);
-    YK_NEW(x->weight, x->rows);
-    YK_NEW(x->loss, x->rows);
+    YK_TRY(yk_random_batch_new(&x->tokens, (uint64_t)x->r->seed, x->vocab, 1, x->rows, err));
     for (int i = 0; i < YK_COORDINATES; i++) {
         YK_NEW(x->vector[i], x->rows * width_of(x, i));
         YK_NEW(x->before[i], x->rows * width_of(x, i));
     }
-    for (int64_t t = 0; t < x->rows; t++) {
-        x->token[t] = (int32_t)yk_rng_below(&rng, 2 * (uint64_t)t, (uint64_t)x->vocab);
-        x->target[t] = (int32_t)yk_rng_below(&rng, 2 * (uint64_t)t + 1, (uint64_t)x->vocab);
-        x->position[t] = (int32_t)t;
-        x->weight[t] = 1;
-    }
-    x->segment = (yk_segment){.count = (int32_t)x->rows, .keys = (int32_t)x->rows, .causal = 1};
 done:
     return st;
 }
@@ -64,31 +50,20 @@ static void drop(check *x)
 {
     if (x->k) yk_optimiser_free(&x->optimiser, x->k);
     yk_model_free(x->model);
-    free(x->token);
-    free(x->target);
-    free(x->position);
-    free(x->weight);
-    free(x->loss);
+    yk_random_batch_free(&x->tokens);
     for (int i = 0; i < YK_COORDINATES; i++) {
         free(x->vector[i]);
         free(x->before[i]);
     }
 }
 
-static yk_batch batch_of(const check *x)
-{
-    return (yk_batch){.rows = x->rows, .token = x->token, .position = x->position, .target = x->target,
-                      .weight = x->weight, .segment = &x->segment, .segments = 1};
-}
-
 static void read_vectors(check *x, float **to)
 {
-    const yk_batch batch = batch_of(x);
     const int64_t L = x->r->model_layers, node[YK_COORDINATES - 1] = {0, 2 * L - 1, 2 * L};
-    yk_model_forward(x->model, &batch);
+    yk_model_forward(x->model, &x->tokens.batch);
     for (int i = 0; i < YK_COORDINATES - 1; i++) yk_model_output(x->model, (int)node[i], x->rows, to[i]);
     for (int64_t t = 0; t < x->rows; t += YK_LOGIT_ROWS)
-        yk_model_logits(x->model, &batch, t, x->rows - t < YK_LOGIT_ROWS ? x->rows - t : YK_LOGIT_ROWS,
+        yk_model_logits(x->model, &x->tokens.batch, t, x->rows - t < YK_LOGIT_ROWS ? x->rows - t : YK_LOGIT_ROWS,
                         to[YK_COORDINATES - 1] + t * x->vocab);
 }
 
@@ -108,8 +83,7 @@ yk_status yk_coordinates_of(const yk_recipe *r, int64_t steps, const yk_team *te
     YK_TRY(make(&x, err));
     read_vectors(&x, x.before);
     for (int64_t step = 1; step <= steps; step++) {
-        const yk_batch batch = batch_of(&x);
-        yk_model_train(x.model, &batch, 0, x.loss, NULL);
+        yk_model_train(x.model, &x.tokens.batch, 0, x.tokens.loss, NULL);
         yk_model_finish_gradients(x.model, 0, yk_model_floats(x.model));
         if (!yk_optimiser_step(&x.optimiser, x.k, team, 1 / (double)x.rows, r->pretrain_lr, step, &norm))
             YK_FAIL(YK_ERR_NUMERIC, "the gradient of step %lld at width %lld is not finite; lower pretrain.lr",
