@@ -12,7 +12,8 @@ mode=${1:-kill}
 . "${top_srcdir:=.}/tests/run/common.sh"
 recipe=$top_srcdir/conf/tiny.yaml interval=2
 case $mode in stop) : "${RANKS:=2}" ;; *) : "${RANKS:=1}" ;; esac
-[ "$RANKS" = 1 ] && [ "$mode" != stop ] || . "$top_srcdir/tests/run/ranks.sh"
+. "$top_srcdir/tests/run/ranks.sh"
+[ "$RANKS" = 1 ] && [ "$mode" != stop ] || need_ranks
 OMP_WAIT_POLICY=passive
 export OMP_WAIT_POLICY
 common="--set lanes=2 --set threads=1 --set pretrain.checkpoint_every=$interval --run-dir $dir/run"
@@ -23,11 +24,6 @@ storm() {
         1) timeout 60 "$yoke" run "$recipe" $common "$@" >"$dir/out" 2>"$dir/log" ;;
         *) timeout 60 mpirun --quiet -np "$RANKS" "$yoke" run "$recipe" $common "$@" >"$dir/out" 2>"$dir/log" ;;
     esac
-}
-all_ids() {
-    for p in /proc/[0-9]*; do
-        tr '\0' ' ' <"$p/cmdline" | grep -q "^$yoke run .*--run-dir $dir/run" && echo "${p#/proc/}"
-    done 2>/dev/null
 }
 bad() {
     failed=$((failed + 1))
@@ -52,7 +48,7 @@ finish() { # goes on to the end, which must be that of the run that was left alo
     storm "$@"
     code=$?
     [ $code = 0 ] || bad "going on ended with $code"
-    found=$(tail -n 1 "$dir/out")
+    found=$(last)
     [ "$found" = "$wanted" ] && ends=$((ends + 1)) || bad "$found, wanted $wanted"
     rm -rf "$dir/run"
 }
@@ -68,14 +64,14 @@ report() {
 trap report TERM # of timeout: what there is so far
 strikes=0 ends=0
 storm || bad "the run that is left alone failed"
-wanted=$(tail -n 1 "$dir/out")
+wanted=$(last)
 rm -rf "$dir/run"
 
 strike_at_moment() {
     storm &
     job=$!
     sleep "$moment"
-    victims=$(all_ids)
+    victims=$(ids)
     victim=$(echo "$victims" | sed -n "$((strikes % RANKS + 1))p")
     if [ -n "$victim" ]; then
         kill -"$signal" "$victim" 2>/dev/null && strikes=$((strikes + 1))
@@ -119,7 +115,7 @@ short_run() {
         >"$dir/out" 2>"$dir/log"
 }
 storm $short
-wanted=$(tail -n 1 "$dir/out")
+wanted=$(last)
 rm -rf "$dir/run"
 timeout 60 strace -f -qq -c -o "$dir/calls" -e trace=write,pwrite64,fsync,rename,ftruncate,fallocate \
     "$yoke" run "$recipe" $common $short >/dev/null 2>&1

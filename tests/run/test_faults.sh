@@ -4,16 +4,7 @@
 . "${top_srcdir:=.}/tests/run/common.sh"
 recipe=$top_srcdir/conf/tiny.yaml
 . "$top_srcdir/tests/run/ranks.sh"
-alone() {
-    digest "$yoke" run "$recipe" --set lanes=8 --set threads=1 "$@"
-}
-fresh_ranks() {
-    rm -rf "$dir/run"
-    ranks "$@"
-}
-last() {
-    tail -n 1 "$dir/out"
-}
+need_ranks
 
 # Spikes: this recipe has some, from step 11 on.
 spikes="--set pretrain.spike_window=8 --set pretrain.checkpoint_every=2 --set pretrain.keep=4"
@@ -27,11 +18,7 @@ for way in "$skip" "$back"; do
     rm -rf "$dir/run"
     for step in 7 10 12; do
         ranks 2 $way &
-        tries=0
-        until grep -q "\"step\":$step," "$dir/run/metrics.jsonl" 2>/dev/null || [ $tries -gt 800 ]; do
-            tries=$((tries + 1))
-            sleep 0.01
-        done
+        wait_until 800 grep -q "\"step\":$step," "$dir/run/metrics.jsonl"
         end_run KILL
     done
     ranks 1 $way
@@ -68,7 +55,7 @@ verdict "a truncated shard: exit status" 6 $?
 verdict "it is said once" 1 "$(grep -c 'stories.train.tok: truncated' "$dir/log")"
 mv "$dir/shard" "$shard"
 if command -v strace >/dev/null; then
-    set -- "$yoke" run "$recipe" --set lanes=8 --set threads=1 --run-dir "$dir/run"
+    set -- "$yoke" run "$recipe" $common --run-dir "$dir/run"
     mpirun --quiet -np 1 "$@" : -np 1 strace -f -o /dev/null -e trace=openat -P "$(realpath "$shard")" \
         -e inject=openat:error=EIO "$@" >"$dir/out" 2>"$dir/log"
     says "one rank's disk fails" 'rank 1: .*stories.train.tok: cannot open: Input/output error'

@@ -41,12 +41,9 @@ sed -n '/"recommend"/,$p' "$dir/plan" >"$dir/advice"
 verdict "nothing fits into 10 MB" false "$(member fits "$dir/advice")"
 
 # What runs of one and of two ranks take, of a small model and of one of 30M parameters.
-OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_btl=self,vader
-export OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM OMPI_MCA_rmaps_base_oversubscribe \
-    OMPI_MCA_hwloc_base_binding_policy OMPI_MCA_mpi_yield_when_idle OMPI_MCA_btl
+. "$top_srcdir/tests/run/ranks.sh"
 most=2
-{ command -v mpirun >/dev/null && ! grep -q '^HAVE_MPI_TRUE = *#' "$top_builddir/Makefile"; } || most=1
+[ -z "$missing" ] || most=1
 run() { # ranks, options of a run in $dir/run
     n=$1
     shift

@@ -4,22 +4,7 @@
 . "${top_srcdir:=.}/tests/run/common.sh"
 recipe=$top_srcdir/conf/tiny.yaml
 . "$top_srcdir/tests/run/ranks.sh"
-last() {
-    tail -n 1 "$dir/out"
-}
-fresh_ranks() {
-    rm -rf "$dir/run"
-    ranks "$@"
-}
-metrics() { # but for what a clock says
-    sed 's/"seconds":[^,}]*//; s/"tokens_per_s":[^,}]*//; s/"exchange_[a-z]*":[^,}]*//g' "$dir/run/metrics.jsonl"
-}
-steps() {
-    grep -c '"type":"step"' "$dir/run/metrics.jsonl" 2>/dev/null
-}
-alone() {
-    digest "$yoke" run "$recipe" --set lanes=8 --set threads=1 "$@"
-}
+need_ranks
 
 table() { # precision, then more options
     precision=$1
@@ -97,11 +82,7 @@ came=
 for way in "8 1 8" "4 3 14" "2 2 20" "4 0 32"; do # ranks, zero, and the step after which they are stopped
     set -- $way
     ranks "$1" --set zero="$2" $longer &
-    tries=0
-    until [ "$(steps)" -ge "$3" ] 2>/dev/null || [ $tries -gt 800 ]; do
-        tries=$((tries + 1))
-        sleep 0.01
-    done
+    wait_until 800 steps_reach "$3"
     end_run TERM
     came="$came $(steps)"
 done
@@ -110,13 +91,9 @@ verdict "8, 4, 2, 4 and 1 ranks, one after another, stopped at steps$came" "$wan
 
 # A checkpoint of several ranks is that of one rank, dealt out; where a file of it is damaged the one before is taken.
 one=$dir/one
-digest "$yoke" run "$recipe" --set lanes=8 --set threads=1 $longer >/dev/null && mv "$dir/run" "$one"
+alone $longer >/dev/null && mv "$dir/run" "$one"
 ranks 4 --set zero=1 $longer &
-tries=0
-until [ "$(steps)" -ge 44 ] 2>/dev/null || [ $tries -gt 800 ]; do
-    tries=$((tries + 1))
-    sleep 0.01
-done
+wait_until 800 steps_reach 44
 end_run TERM
 "$yoke" diff "$one/checkpoints/step-000000040.h5" "$dir/run/checkpoints/step-000000040.json" >"$dir/log" 2>&1
 says "a checkpoint of 4 ranks has the bits of one rank's" 'tensors are equal, bit for bit'
