@@ -124,5 +124,5 @@ const yk_command yk_command_coordcheck = {
     "coordcheck", "RECIPE.yaml", "whether a learning rate does the same at all widths",
     "Takes a few steps with the recipe's model at several widths and shows how far they move its vectors: the "
     "coordinate check of the maximal-update parametrisation, which the key model.base_width turns on.\v"
-    "Example:\n  yoke coordcheck conf/quickstart.yaml --set model.base_width=64 --set pretrain.lr=0.005",
+    "Example:\n  yoke coordcheck conf/quickstart.yaml --set model.base_width=64 --set pretrain.lr=0.004",
     option, perform};
