@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_WIDTHS = 16, MOST_SETS = 256 };
+enum { MOST_WIDTHS = 16, MOST_SETS = 256, ALIKE = 3 /* keys that are to be the same at all widths */ };
 
 typedef struct options {
-    const char *recipe, *widths, *steps, *set[MOST_SETS + 1]; /* one more: the width */
+    const char *recipe, *widths, *steps, *set[MOST_SETS + ALIKE + 1]; /* the last: the width */
     size_t sets;
     bool json;
 } options;
@@ -45,6 +45,21 @@ static yk_status read_widths(const char *text, table *t, yk_error *err)
         t->width[t->n++] = (double)width;
     }
     return t->n >= 2 ? YK_OK : yk_fail(err, YK_ERR_USAGE, "--widths: two widths at least are needed");
+}
+
+/* Depth and rate are those of the recipe as it is, also where they follow from its `size`. */
+static yk_status set_alike(options *o, char text[ALIKE][40], yk_error *err)
+{
+    yk_status st = YK_OK;
+    yk_recipe r = {0};
+    YK_TRY(yk_recipe_load(&r, o->recipe, o->set, o->sets, err));
+    snprintf(text[0], sizeof text[0], "size=");
+    snprintf(text[1], sizeof text[1], "model.layers=%lld", (long long)r.model_layers);
+    snprintf(text[2], sizeof text[2], "pretrain.lr=%.17g", r.pretrain_lr);
+    for (int i = 0; i < ALIKE; i++) o->set[o->sets++] = text[i];
+done:
+    yk_recipe_free(&r);
+    return st;
 }
 
 static yk_status measure(options *o, int64_t steps, table *t, int64_t i, yk_error *err)
@@ -100,10 +115,12 @@ static yk_status perform(int argc, char **argv, yk_error *err)
     options o = {.widths = "64,128,256,512", .steps = "10"};
     table t = {0};
     int64_t steps;
+    char alike[ALIKE][40];
     YK_TRY(yk_parse(&yk_command_coordcheck, argc, argv, 1, take, &o, err));
     YK_TRY(read_widths(o.widths, &t, err));
     if (!yk_parse_int(o.steps, &steps) || steps < 1)
         YK_FAIL(YK_ERR_USAGE, "--steps: is a number of steps; found `%s`", o.steps);
+    YK_TRY(set_alike(&o, alike, err));
     for (int64_t i = 0; i < t.n; i++) YK_TRY(measure(&o, steps, &t, i, err));
     for (int c = 0; c < YK_COORDINATES; c++) t.exponent[c] = yk_exponent(t.width, t.moved[c], t.n);
     if (o.json) print_json(&t, steps);

@@ -5,9 +5,10 @@
 # Prints the tables; `yoke compare` of the searches draws them. By hand: make mup-sweep [DIR=..] [SEED=1]
 : "${top_srcdir:=.}" "${top_builddir:=build}" "${SEED:=1}" "${WIDTHS:=128 256 512}"
 : "${RATES:=0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032}"
-yoke=$top_builddir/yoke
-dir=${DIR:-$(mktemp -d)} && mkdir -p "$dir"
+yoke=$(cd "$top_builddir" && pwd)/yoke
+dir=${DIR:-$(mktemp -d)} && mkdir -p "$dir" && dir=$(cd "$dir" && pwd)
 [ -n "$DIR" ] || trap 'rm -rf "$dir"' EXIT
+cd "$top_srcdir" && top_srcdir=. || exit 1 # where the corpus is
 trials=$(echo "$RATES" | tr ',' '\n' | wc -l)
 sweep() { # width, base width, directory
     "$yoke" run "$top_srcdir/conf/quickstart.yaml" --run-dir "$3" --set "stages=[clean, tokenizer, tune]" \

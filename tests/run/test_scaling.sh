@@ -59,6 +59,9 @@ exponents() { # base width: those of attention and logits, times 100
 verdict "with a base width steps do the same at all widths" yes \
     "$(exponents 64 | awk '{ for (i = 1; i <= NF; i++) if ($i > 15 || $i < -15) bad = 1; print NF == 4 && !bad ? "yes" : $0 }')"
 verdict "without, they do more in a wide model" yes "$(exponents 0 | awk '{ print ($2 > 50 ? "yes" : $0) }')"
+printf 'size: 300k\ntokenizer: {vocab: 320}\ncorpus: [{domain: a, paths: ["%s"]}]\n' "$recipe" >"$dir/size.yaml"
+verdict "a recipe with a size has one depth and one rate at all widths" 4 \
+    "$("$yoke" coordcheck "$dir/size.yaml" --widths 32,512 --steps 2 --json 2>"$dir/err" | grep -c '"exponent"')"
 "$yoke" config "$recipe" --set model.base_width=32 --set pretrain.lr=0 2>"$dir/err" >/dev/null
 verdict "a base width asks for a rate" "3 pretrain.lr" "$? $(grep -o pretrain.lr "$dir/err" | head -n 1)"
 echo "$passed passed, $failed failed"
